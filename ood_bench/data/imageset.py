@@ -1,0 +1,97 @@
+"""The one form that every image set takes after its first use: a uint8 array with labels and a fingerprint."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ood_bench.errors import DataError
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
+
+_BLOCK = 4096
+
+
+def fingerprint(images: Images, labels: Labels | None) -> str:
+    """SHA-256 over shape, pixels and labels, as 64 hex digits: equal content, equal fingerprint.
+
+    Args:
+        images: uint8 ``[N, C, H, W]``.
+        labels: int64 ``[N]``, or none.
+    """
+    digest = hashlib.sha256(f"ood-bench-images-1:{images.shape}:{labels is not None}".encode())
+    for start in range(0, len(images), _BLOCK):
+        digest.update(np.ascontiguousarray(images[start : start + _BLOCK]))
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels, dtype="<i8"))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images as they are scored, before normalisation.
+
+    Attributes:
+        name: canonical name, as in the published tables (``"mnist"``).
+        images: uint8 ``[N, C, H, W]``, often memory-mapped: do not write to it.
+        labels: int64 ``[N]``, or none.
+        fingerprint: SHA-256 over pixels and labels.
+        variant: what these pixels are when they are not the official release, in the words that every table
+            shows (``"JPEG copy"``); empty for the official release.
+        class_names: names of the classes, if known; ``labels`` index them.
+    """
+
+    name: str
+    images: Images
+    labels: Labels | None
+    fingerprint: str
+    variant: str = ""
+    class_names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise DataError(f"{self.name}: images are {self.images.dtype} {self.images.shape}, not uint8 [N, C, H, W]")
+        if len(self.images) == 0:
+            raise DataError(f"{self.name}: the set has no images")
+        if self.labels is not None and self.labels.shape != (len(self.images),):
+            raise DataError(f"{self.name}: {len(self.images)} images but labels of shape {self.labels.shape}")
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        images: Images,
+        labels: Sequence[int] | npt.NDArray[np.integer] | None = None,
+        *,
+        variant: str = "",
+        class_names: Sequence[str] = (),
+    ) -> "ImageSet":
+        """Makes a set from arrays in memory and computes its fingerprint.
+
+        Args:
+            name: canonical name.
+            images: uint8 ``[N, C, H, W]``.
+            labels: ``[N]`` integers, or none.
+            variant: see the attribute.
+            class_names: see the attribute.
+        """
+        whole = None if labels is None else np.asarray(labels, dtype=np.int64)
+        return cls(name, images, whole, fingerprint(images, whole), variant, tuple(class_names))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    @property
+    def title(self) -> str:
+        """Name with the variant, as tables print it: ``"cifar10 (JPEG copy)"``."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name

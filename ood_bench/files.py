@@ -1,0 +1,123 @@
+"""Files that are either whole or absent: atomic writes, staged folders, and locks that outlive no owner."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from ood_bench.errors import ArtifactError
+
+_CHUNK = 1 << 20
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that is equal for equal values: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ValueError: if ``value`` holds NaN or an infinity.
+        TypeError: if ``value`` holds something that JSON cannot express.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def content_key(value: Any) -> str:
+    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turns an operating-system error below into an :class:`ArtifactError` that names the mend.
+
+    Args:
+        doing: what is being done, as in ``"write the checkpoint"``.
+        path: the file or folder concerned.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            mend = "the disk is full: free some space, or set store.root to a folder on another disk"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            mend = "no permission: set store.root (or results.root) to a folder that you may write to"
+        else:
+            mend = error.strerror or str(error)
+        raise ArtifactError(f"cannot {doing} at {path}: {mend}") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes ``content`` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises:
+        ArtifactError: if the disk is full or the folder may not be written; nothing is left behind.
+    """
+    with clear_io_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        staged = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.chmod(0o644)
+            staged.replace(path)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def staged_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder beside ``final`` that takes its place when the block ends without an error.
+
+    If ``final`` came into being meanwhile, the staged folder is dropped: content-keyed folders are equal.
+    """
+    with clear_io_errors("write", final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+        try:
+            yield staged
+            staged.chmod(0o755)
+            with contextlib.suppress(FileExistsError):
+                try:
+                    staged.rename(final)
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock on ``path`` + ``.lock``; the system frees it when its owner dies.
+
+    Raises:
+        ArtifactError: if the lock file cannot be made.
+    """
+    with clear_io_errors("lock", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(f"{path}.lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

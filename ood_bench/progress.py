@@ -1,0 +1,61 @@
+"""Progress of long work: a bar with rate and remaining time on a terminal, plain log lines elsewhere."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_log = logging.getLogger(__name__)
+_PLAIN_SECONDS = 15.0
+console = Console(stderr=True)
+
+
+class Ticker:
+    """Counts finished units of one piece of long work.
+
+    Args:
+        description: what is going on, in a few words.
+        total: number of units in all.
+        unit: the unit's name, plural, as in ``"images"``.
+        bar: the bar to draw on, or none for plain lines.
+    """
+
+    def __init__(self, description: str, total: int, unit: str, bar: Progress | None) -> None:
+        self._description, self._total, self._unit, self._bar = description, total, unit, bar
+        self._done = 0
+        self._start = self._spoke = time.monotonic()
+        self._task = None if bar is None else bar.add_task(description, total=total, rate=f"- {unit}/s", note="")
+
+    def advance(self, units: int, note: str = "") -> None:
+        """Adds finished units; ``note`` (a loss, say) is shown beside the rate."""
+        self._done += units
+        now = time.monotonic()
+        rate = self._done / max(now - self._start, 1e-9)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done, rate=f"{rate:,.0f} {self._unit}/s", note=note)
+        elif now - self._spoke > _PLAIN_SECONDS:
+            self._spoke = now
+            left = (self._total - self._done) / max(rate, 1e-9)
+            text = "%s: %d of %d %s, %.0f/s, %.0f s left %s"
+            _log.info(text, self._description, self._done, self._total, self._unit, rate, left, note)
+
+
+@contextlib.contextmanager
+def ticking(description: str, total: int, unit: str) -> Iterator[Ticker]:
+    """Shows the progress of the block; see :class:`Ticker` for the arguments."""
+    if not console.is_terminal:
+        yield Ticker(description, total, unit, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Ticker(description, total, unit, bar)
