@@ -1,0 +1,28 @@
+"""Reproduces out-of-distribution detection papers from Hydra configs, and says honestly how close it came."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["run"]
+
+
+def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":
+    """Runs what the command line would run, and gives the records as a table.
+
+    Args:
+        overrides: as on the command line, for example ``["experiment=quickstart", "method=[msp,odin]"]``.
+
+    Returns:
+        One row for each record, old or new: names, seed, row counts, and one column for each metric in percent.
+
+    Raises:
+        OodBenchError: with one message that says what is wrong and what to do.
+    """
+    from ood_bench.config import compose_settings  # noqa: PLC0415 - importing torch takes seconds
+    from ood_bench.pipeline import execute  # noqa: PLC0415
+    from ood_bench.results import frame  # noqa: PLC0415
+
+    return frame(execute(compose_settings(overrides)).records)

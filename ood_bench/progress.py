@@ -6,11 +6,22 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _log = logging.getLogger(__name__)
 _PLAIN_SECONDS = 15.0
 console = Console(stderr=True)
+
+
+class LogHandler(RichHandler):
+    """Log lines on standard error, on the console that also draws the bars, so that neither tears the other."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            console=console, show_path=False, show_level=False, markup=False, highlighter=NullHighlighter()
+        )
 
 
 class Ticker:

@@ -1,0 +1,1 @@
+"""Image sets: sources, download and verification, and the store of decoded arrays."""

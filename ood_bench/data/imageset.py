@@ -25,9 +25,9 @@ def fingerprint(images: Images, labels: Labels | None) -> str:
     """
     digest = hashlib.sha256(f"ood-bench-images-1:{images.shape}:{labels is not None}".encode())
     for start in range(0, len(images), _BLOCK):
-        digest.update(np.ascontiguousarray(images[start : start + _BLOCK]))
+        digest.update(np.ascontiguousarray(images[start : start + _BLOCK]).data)
     if labels is not None:
-        digest.update(np.ascontiguousarray(labels, dtype="<i8"))
+        digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     return digest.hexdigest()
 
 

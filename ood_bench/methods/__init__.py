@@ -1,0 +1,1 @@
+"""Detectors, one a file: what they need from a pass, how they are fitted, and how they score."""

@@ -1,0 +1,1 @@
+"""Tables of published numbers beside ours, made from the records alone."""

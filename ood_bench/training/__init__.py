@@ -1,0 +1,1 @@
+"""One trainer for every recipe; a trained classifier is an artifact keyed by recipe, data and seed."""

@@ -1,0 +1,1 @@
+"""Validation splits, the combination of statistics by logistic regression, and selection among settings."""

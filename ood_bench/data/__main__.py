@@ -1,0 +1,128 @@
+"""Command line over the image sets: ``python -m ood_bench.data list | verify | fetch``."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ood_bench.data.registry import Entry, entries, select
+from ood_bench.errors import OodBenchError
+
+_WIDTH_OF_A_PIPE = 200
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog="python -m ood_bench.data", description=__doc__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--root",
+        type=Path,
+        default=Path(os.environ.get("OOD_BENCH_DATA", "data")),
+        help="data root (default: $OOD_BENCH_DATA, else ./data)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    texts = {
+        "list": "show every set: there or missing, licence, and where to get it",
+        "verify": "read sets from their files, check them, and show their fingerprints (without names: all present)",
+        "fetch": "download sets whose mirrors are known",
+    }
+    for name, text in texts.items():
+        command = commands.add_parser(name, parents=[shared], help=text, description=text)
+        command.add_argument("names", metavar="NAME", nargs="+" if name == "fetch" else "*", help="config name")
+    return parser
+
+
+def list_sets(chosen: Sequence[Entry], root: Path) -> Table:
+    """Table of the sets with their state under ``root``."""
+    table = Table(title=f"Image sets under {escape(str(root))}", title_justify="left")
+    for heading in ("set", "state", "name (variant)", "licence", "from"):
+        table.add_column(heading, overflow="fold")
+    for entry in chosen:
+        source = entry.source
+        state = "[green]present[/]" if source.missing(root) is None else "[red]missing[/]"
+        title = f"{source.name} ({source.full_variant})" if source.full_variant else source.name
+        cells = (entry.label, title, entry.licence, "; ".join(filter(None, (source.origin(), entry.note))))
+        label, *rest = map(escape, cells)
+        table.add_row(label, state, *rest)
+    return table
+
+
+def verify_sets(chosen: Sequence[Entry], root: Path, named: bool) -> tuple[Table, int]:
+    """Reads the sets in full; returns what was found and the number of sets that failed.
+
+    Args:
+        chosen: the sets.
+        root: data root.
+        named: whether the user named them, so that a missing one is a failure.
+    """
+    table = Table(title=f"Image sets read from {escape(str(root))}", title_justify="left")
+    for heading in ("set", "images", "shape", "fingerprint", "verdict"):
+        table.add_column(heading, overflow="fold")
+    failed = 0
+    for entry in chosen:
+        if not named and entry.source.missing(root) is not None:
+            continue
+        try:
+            whole = entry.source.read(root)
+        except OodBenchError as error:
+            failed += 1
+            table.add_row(escape(entry.label), "", "", "", f"[red]{escape(str(error))}[/]")
+        else:
+            shape = "×".join(map(str, whole.shape))
+            table.add_row(escape(entry.label), f"{len(whole):,}", shape, whole.fingerprint, "[green]whole[/]")
+    return table, failed
+
+
+def fetch_sets(chosen: Sequence[Entry], root: Path, console: Console) -> int:
+    """Downloads what is missing; returns the number of sets that are still missing."""
+    failed = 0
+    for entry in chosen:
+        if entry.source.missing(root) is None:
+            console.print(f"{escape(entry.label)}: present")
+            continue
+        try:
+            entry.source.fetch(root)
+        except OodBenchError as error:
+            failed += 1
+            console.print(f"[red]{escape(entry.label)}: {escape(str(error))}[/]")
+        else:
+            console.print(f"{escape(entry.label)}: fetched")
+    return failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command line without the program's name; that of the process if none.
+
+    Returns:
+        Exit status: 0 if all went well, 1 if a set failed, 2 for a wrong command line.
+    """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    try:
+        chosen = select(entries(), options.names)
+    except OodBenchError as error:
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/]")
+        return 2
+    if options.command == "list":
+        console.print(list_sets(chosen, options.root))
+        return 0
+    if options.command == "fetch":
+        return 1 if fetch_sets(chosen, options.root, console) else 0
+    table, failed = verify_sets(chosen, options.root, named=bool(options.names))
+    console.print(table)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

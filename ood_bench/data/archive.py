@@ -1,0 +1,190 @@
+"""Archives of image folders: unpacked with care into a folder that goes away again."""
+
+import contextlib
+import lzma
+import os
+import re
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from ood_bench.data.base import aside, md5_file, stamp
+from ood_bench.data.download import download, is_web_page
+from ood_bench.data.folder import FolderSource
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import DataError
+from ood_bench.progress import ticking
+
+MOST_BYTES = 40 << 30
+_ZIP_MAGIC = b"PK"
+_DRIVE = re.compile(r"[A-Za-z]:")
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, NotImplementedError)
+
+
+@contextlib.contextmanager
+def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Path]:
+    """One folder of a tar (plain, gz, bz2, xz) or zip archive, unpacked until the block ends.
+
+    Args:
+        archive: the file.
+        inside: path of the folder in the archive; nothing else is unpacked.
+        md5: MD5 of the archive, or none if the publisher states none.
+
+    Raises:
+        DataError: if the archive is corrupt, is a web page, has another MD5, reaches outside its folder, holds links
+            or devices, lacks the folder, or unpacks to more than the disk (or 40 GiB) holds.
+    """
+    _examine(archive, md5)
+    beside = archive.parent if os.access(archive.parent, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=f".unpacking-{archive.name}-", dir=beside) as name:
+        folder = Path(name)
+        guard = _Guard(archive, folder, inside)
+        try:
+            _unpack(archive, folder, guard)
+        except _BROKEN as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise DataError(f"{archive}: cannot be unpacked in {folder.parent}: {error.strerror}") from error
+            reason = str(error).split("\n", 1)[0] or type(error).__name__
+            raise DataError(f"{archive}: corrupt or cut off ({reason}); delete it and get it again") from error
+        except RuntimeError as error:
+            raise DataError(f"{archive}: cannot be unpacked: {error}") from error
+        if not (folder / inside).is_dir():
+            raise DataError(f"{archive}: holds no folder {inside} (it holds: {', '.join(sorted(guard.tops)[:8])})")
+        yield folder / inside
+
+
+def _examine(archive: Path, md5: str | None) -> None:
+    with archive.open("rb") as file:
+        if is_web_page(file.read(1024)):
+            raise DataError(f"{archive}: a web page was saved under this name; delete it and get the file again")
+    if md5 is not None and (found := md5_file(archive)) != md5:
+        raise DataError(f"{archive}: MD5 is {found}, not {md5}: incomplete or changed; delete it and get it again")
+
+
+class _Guard:
+    """Watches over what one archive puts where.
+
+    Attributes:
+        tops: first parts of the members' paths, for messages.
+    """
+
+    def __init__(self, archive: Path, folder: Path, inside: str) -> None:
+        self._archive, self._inside = archive, inside
+        self._left = min(MOST_BYTES, shutil.disk_usage(folder).free)
+        self.tops: set[str] = set()
+
+    def admits(self, name: str, size: int, plain: bool) -> bool:
+        """Whether a member belongs to the wanted folder.
+
+        Raises:
+            DataError: unless it is an ordinary file or folder that stays inside the archive's own folder.
+        """
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
+            raise DataError(f"{self._archive}: refused: member {name!r} would land outside its folder")
+        if not plain:
+            raise DataError(f"{self._archive}: refused: member {name!r} is a link or a device")
+        self.tops.update(path.parts[:1])
+        if not path.is_relative_to(self._inside):
+            return False
+        self._left -= size
+        if self._left < 0:
+            raise DataError(f"{self._archive}: unpacks to more than fits (the disk's free space, at most 40 GiB)")
+        return True
+
+
+def _unpack(archive: Path, folder: Path, guard: _Guard) -> None:
+    with archive.open("rb") as file:
+        is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    if is_zip:
+        _unpack_zip(archive, folder, guard)
+    else:
+        _unpack_tar(archive, folder, guard)
+
+
+def _unpack_tar(archive: Path, folder: Path, guard: _Guard) -> None:
+    total = archive.stat().st_size
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw) as tar:
+        before = 0
+        with ticking(f"unpacking {archive.name}", total, "packed bytes") as ticker:
+            for member in tar:
+                if guard.admits(member.name, member.size, member.isfile() or member.isdir()):
+                    tar.extract(member, folder, filter="data")
+                ticker.advance(raw.tell() - before)
+                before = raw.tell()
+        if tar.fileobj is raw:
+            # Where nothing is compressed, a header that is cut off looks to tarfile like the end of the archive.
+            raw.seek(tar.offset)
+            if raw.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError("no end mark")
+
+
+def _unpack_zip(archive: Path, folder: Path, guard: _Guard) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        members = packed.infolist()
+        with ticking(f"unpacking {archive.name}", len(members), "files") as ticker:
+            for member in members:
+                kind = stat.S_IFMT(member.external_attr >> 16)
+                if guard.admits(member.filename, member.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR)):
+                    packed.extract(member, folder)
+                ticker.advance(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveSource(FolderSource):
+    """A folder of images that is published as an archive; the unpacked folder serves as well if it is there.
+
+    Attributes:
+        archive: path of the archive in the data root; ``path`` is the folder inside it, and in the data root.
+        mirrors: addresses of the archive.
+        md5: MD5 of the archive, or none.
+        size_bytes: length of the archive, or none.
+    """
+
+    kind: ClassVar[str] = "archive"
+    archive: str
+    mirrors: tuple[str, ...] = aside(())
+    md5: str | None = aside(None)
+    size_bytes: int | None = aside(None)
+
+    @property
+    def fetchable(self) -> bool:
+        """See :meth:`Source.fetchable`."""
+        return bool(self.mirrors)
+
+    def origin(self) -> str:
+        """See :meth:`Source.origin`."""
+        return f"{self.mirrors[0]} -> {self.archive}" if self.mirrors else self.by_hand
+
+    def missing(self, root: Path) -> str | None:
+        """See :meth:`Source.missing`."""
+        if (root / self.path).is_dir() or (root / self.archive).is_file():
+            return None
+        return (
+            f"{self.name}: neither {root / self.archive} nor the folder {root / self.path} is there; "
+            f"{self._how_to_get(root)}"
+        )
+
+    def fetch(self, root: Path) -> None:
+        """See :meth:`Source.fetch`."""
+        if self.missing(root) is not None and self.mirrors:
+            download(self.mirrors, root / self.archive, md5=self.md5, size=self.size_bytes)
+        super().fetch(root)
+
+    def stamps(self, root: Path) -> Any:
+        """See :meth:`Source.stamps`."""
+        return super().stamps(root) if (root / self.path).is_dir() else [stamp(root / self.archive, root)]
+
+    def read(self, root: Path) -> ImageSet:
+        """See :meth:`Source.read`."""
+        if (root / self.path).is_dir() or self.missing(root) is not None:
+            return super().read(root)
+        with unpacked(root / self.archive, self.path, self.md5) as folder:
+            return self.read_folder(folder)

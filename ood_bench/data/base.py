@@ -1,0 +1,119 @@
+"""What every source of images can do: say what it is, whether it is there, how to get it, and read it."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import DataError
+
+_CHUNK = 1 << 20
+
+
+def aside(default: Any) -> Any:
+    """A field that says where images come from but does not change them, so it stays out of the identity."""
+    return field(default=default, metadata={"aside": True})
+
+
+def stamp(path: Path, root: Path) -> dict[str, Any]:
+    """What tells one state of a file from another without reading it: relative path, size and time of change."""
+    status = path.stat()
+    return {"path": path.relative_to(root).as_posix(), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def md5_file(path: Path) -> str:
+    """MD5 of a file's bytes, as 32 hex digits: what the publishers of the sets state; not a safeguard."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """One split of one image set, before it is read.
+
+    Attributes:
+        name: canonical name, as in the published tables.
+        variant: what the pixels are when they are not the official release; empty otherwise.
+        kind: the value of ``kind`` in a config that builds this class.
+        reader: number of the reading code; raised when the same files are to give other pixels.
+    """
+
+    name: str = aside("")
+    variant: str = aside("")
+    kind: ClassVar[str]
+    reader: ClassVar[int] = 1
+
+    def parameters(self) -> dict[str, Any]:
+        """The settings that change the content, by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("aside")}
+
+    def inputs(self, root: Path) -> list[Path]:
+        """The files under ``root`` that the content is read from; none for what is made or bundled."""
+        del root
+        return []
+
+    def stamps(self, root: Path) -> Any:
+        """State of the input files, JSON-able, without reading them."""
+        return [stamp(path, root) for path in self.inputs(root)]
+
+    def identity(self, root: Path) -> dict[str, Any]:
+        """Everything that determines the content, JSON-able, found without reading a pixel.
+
+        Raises:
+            DataError: if the files are not there.
+        """
+        if (message := self.missing(root)) is not None:
+            raise DataError(message)
+        return {
+            "kind": self.kind,
+            "reader": self.reader,
+            "parameters": self.parameters(),
+            "files": self.stamps(root),
+        }
+
+    @property
+    def full_variant(self) -> str:
+        """The variant as tables print it, with what this source's settings did to the pixels."""
+        return self.variant
+
+    def missing(self, root: Path) -> str | None:
+        """None if the images can be read; otherwise which file is expected where, and how to get it."""
+        del root
+        return None
+
+    def origin(self) -> str:
+        """Where the files come from, or how to get them by hand: one line."""
+        return "made on the spot"
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether :meth:`fetch` knows a mirror."""
+        return False
+
+    def fetch(self, root: Path) -> None:
+        """Downloads what is missing under ``root``.
+
+        Raises:
+            DataError: if no mirror is known, or every mirror failed.
+        """
+        if (message := self.missing(root)) is not None:
+            raise DataError(message)
+
+    @abstractmethod
+    def read(self, root: Path) -> ImageSet:
+        """Reads, checks and decodes the whole set.
+
+        Raises:
+            DataError: if a file is missing, incomplete, corrupt or not the released one.
+        """
+
+    def _how_to_get(self, root: Path) -> str:
+        """The second half of a message about missing files."""
+        if self.fetchable:
+            return f"fetch it with: python -m ood_bench.data fetch {self.name} --root {root}"
+        return f"no mirror is known; get it by hand: {self.origin()}"

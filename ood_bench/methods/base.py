@@ -1,0 +1,167 @@
+"""What every detector offers to the runner, and what the runner offers to every detector."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import pydantic
+from hydra.utils import get_class
+
+from ood_bench.config import faults
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.engine import Array, Bank, Engine, View
+from ood_bench.scoring.quantities import Quantity
+from ood_bench.training.spec import TrainingSpec
+
+__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "View", "build_detector"]
+
+Setting = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that a detector may ask for, before any of them is trained.
+
+    Attributes:
+        base: the plain classifier of the run.
+        variants: other networks of the same model, by name, as in ``conf/model``.
+        outliers: outlier images, if the method's config names some.
+    """
+
+    base: TrainingSpec
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outliers: ImageSet | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What a detector scores with: its trained classifiers and the engine that runs them.
+
+    Attributes:
+        engine: makes and keeps banks.
+        classifiers: in the order of :meth:`Detector.networks`.
+        train: ID training images, with labels.
+    """
+
+    engine: Engine
+    classifiers: Sequence[Classifier]
+    train: ImageSet
+
+    @property
+    def classifier(self) -> Classifier:
+        """The only, or the first, classifier."""
+        return self.classifiers[0]
+
+    def bank(self, view: View, quantities: Iterable[Quantity], network: int = 0) -> Bank:
+        """Rows ``[n, D]`` of each quantity for the view, from one shared pass over the view's whole set."""
+        whole = self.engine.collect(self.classifiers[network], view.images, quantities)
+        return {quantity: view.of(rows) for quantity, rows in whole.items()}
+
+
+class Detector(ABC):
+    """Scores images; **higher means more in-distribution**.
+
+    A subclass is a dataclass whose fields are its hyperparameters, named and typed as in ``conf/method``. State that
+    :meth:`fit` learns is kept in attributes that are not fields.
+    """
+
+    passes_alone: ClassVar[bool] = False
+    """Whether the method scores images itself instead of reading quantities of the shared pass."""
+
+    @property
+    def variant(self) -> str:
+        """Words that tell this flavour of the method from its plain one in tables; empty for the plain one."""
+        return ""
+
+    def deviations(self) -> list[str]:
+        """Known differences from the paper that follow from the hyperparameters, a sentence each."""
+        return []
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The classifiers that the method needs; by default the run's own."""
+        return [networks.base]
+
+    def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """What :meth:`fit` reads from the pass over the ID training images."""
+        del classifier
+        return ()
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Learns what scoring needs from ID training images and from noise; never from OOD images.
+
+        Args:
+            scorer: classifiers and engine.
+            random: the protocol's generator, for what the method draws.
+        """
+
+    def calibrate(self, scorer: Scorer, setting: Setting) -> None:
+        """Learns, from ID training images only, how to combine several statistics; comes before :meth:`score`.
+
+        Args:
+            scorer: classifiers and engine.
+            setting: the setting that will be scored.
+        """
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """What :meth:`statistics` reads from the shared clean pass; asked for after :meth:`fit`."""
+        del classifier
+        return ()
+
+    def grid(self) -> list[dict[str, float]]:
+        """Candidate settings in the order in which they are tried; one if there is nothing to choose."""
+        return [{}]
+
+    @abstractmethod
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Statistics of the view's images at each setting, each higher for ID.
+
+        Args:
+            scorer: classifiers and engine.
+            view: the images.
+            settings: some of :meth:`grid`; methods share work between them.
+
+        Returns:
+            float64 ``[len(settings), n, K]``; K is 1 for most methods, the number of taps for some.
+        """
+
+    def features(self, statistics: Array) -> Array:
+        """Statistics ``[n, K]`` on the scale on which papers feed them to a logistic regression; rank-equal."""
+        return statistics
+
+    def score(self, statistics: Array) -> Array:
+        """One score ``[n]`` from statistics ``[n, K]``, without having seen any OOD image."""
+        if statistics.shape[1] != 1:
+            raise ValueError(f"{type(self).__name__} must say how it combines {statistics.shape[1]} statistics")
+        return statistics[:, 0]
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """All hyperparameters by name, JSON-able."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.init}  # type: ignore[arg-type]
+
+
+def build_detector(name: str, config: Mapping[str, Any]) -> Detector:
+    """Makes the detector that a ``conf/method`` file describes.
+
+    Args:
+        name: the method's name, for messages.
+        config: ``_target_`` and the hyperparameters.
+
+    Raises:
+        ConfigError: if the class is unknown or no detector, a key is unknown, or a value has the wrong type.
+    """
+    settings = {key: value for key, value in config.items() if key not in ("_target_", "outliers")}
+    try:
+        target = get_class(config["_target_"])
+    except (ImportError, KeyError, ValueError) as error:
+        raise ConfigError(f"method {name}: cannot find the class {config.get('_target_')}: {error}") from error
+    if not issubclass(target, Detector):
+        raise ConfigError(f"method {name}: {config['_target_']} is not a subclass of ood_bench.methods.base.Detector")
+    try:
+        return pydantic.TypeAdapter(target).validate_python(settings)
+    except pydantic.ValidationError as error:
+        known = ", ".join(item.name for item in fields(target) if item.init)  # type: ignore[arg-type]
+        raise ConfigError(f"method {name}: {faults(error)} (known keys: {known or 'none'})") from error

@@ -1,0 +1,124 @@
+"""FSSD: distance, in feature space, from the point to which the network sends noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.perturb import Perturbation, perturbed_scores, standardised
+from ood_bench.scoring.quantities import Distance
+from ood_bench.scoring.taps import full_precision, reading
+
+
+@dataclass
+class Fssd(Detector):
+    """Euclidean distance of every unpooled tap to its mean over noise images; large for ID.
+
+    The noise is i.i.d. integers in 0..254, fed as ``(v - 127.5) / 255`` *without* the ID normalisation. With a
+    magnitude, each tap gets its own step ``x + epsilon * standardised(grad of minus the batch's mean distance) / std``:
+    the gradient is standardised over the whole batch, not reduced to its sign, so that results depend on the batch.
+
+    Source: Huang et al., "Feature Space Singularity for Out-of-Distribution Detection", arXiv 2011.14654, and its
+    released code. The default takes no step and weighs the taps without OOD images: each distance is standardised by
+    its mean and deviation over the ID training images, then averaged.
+
+    Attributes:
+        magnitudes: candidates for epsilon.
+        taps: names of taps; ``[all]`` for every tap of the model.
+        noise_images: number of noise images.
+        gradient_batch: images whose gradients are standardised together.
+    """
+
+    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    taps: list[str] = field(default_factory=lambda: ["all"])
+    noise_images: int = 100
+    gradient_batch: int = 512
+
+    def __post_init__(self) -> None:
+        if not self.magnitudes or min(self.magnitudes) < 0 or self.noise_images < 1 or self.gradient_batch < 1:
+            raise ConfigError("method fssd: magnitudes must be at least 0; noise_images and gradient_batch at least 1")
+        self._centres: dict[str, Distance] = {}
+        self._scales: tuple[Array, Array] | None = None
+
+    def _names(self, classifier: Classifier) -> list[str]:
+        return list(classifier.taps) if self.taps == ["all"] else list(self.taps)
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Draws the noise from ``random`` and averages every tap over it."""
+        classifier = scorer.classifier
+        noise = random.randint(0, 255, (self.noise_images, *scorer.train.shape), "uint8")
+        x = (torch.from_numpy(noise).to(classifier.device).float() - 127.5) / 255
+        kept: dict[str, Distance] = {}
+
+        def reader(tap: str, value: torch.Tensor) -> None:
+            kept[tap] = Distance(np.ascontiguousarray(value.mean(dim=0).cpu().numpy()))
+
+        readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in self._names(classifier)}
+        with reading(classifier, readers), full_precision(), torch.inference_mode():
+            classifier.network(x)
+        self._centres, self._scales = kept, None
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """Distances of every tap, if some magnitude is 0."""
+        return self._distances(classifier) if 0 in self.magnitudes else ()
+
+    def _distances(self, classifier: Classifier) -> list[Quantity]:
+        return [Quantity(tap, self._centres[tap]) for tap in self._names(classifier)]
+
+    def grid(self) -> list[dict[str, float]]:
+        """The magnitudes, in the order given."""
+        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Distance of every tap, ``[len(settings), n, taps]``."""
+        magnitudes = [setting["epsilon"] for setting in settings]
+        columns = [
+            self._tap_scores(scorer, view, quantity, magnitudes) for quantity in self._distances(scorer.classifier)
+        ]
+        return np.stack(columns, axis=2)
+
+    def _tap_scores(self, scorer: Scorer, view: View, quantity: Quantity, magnitudes: list[float]) -> Array:
+        """Distance of one tap at each magnitude, ``[magnitudes, n]``."""
+        if not any(magnitudes):
+            rows = scorer.bank(view, (quantity,))[quantity][:, 0].astype(np.float64)
+            return np.stack([rows] * len(magnitudes))
+        step = Perturbation(
+            tap=quantity.tap,
+            losses=[lambda value: -quantity.reduction(value)[:, 0]],
+            scores=[lambda value: quantity.reduction(value)[:, 0].double()],
+            rule=standardised,
+            direction=1.0,
+            batch_size=self.gradient_batch,
+        )
+        identity = {
+            "method": "fssd-1",
+            "network": scorer.classifier.key,
+            "view": view.fingerprint,
+            "quantity": quantity.key,
+            "magnitudes": magnitudes,
+            "batch": self.gradient_batch,
+            "device": scorer.classifier.device.type,
+        }
+        what = f"fssd {quantity.tap} on {view.images.title}"
+        return scorer.engine.cached(
+            f"fssd-{quantity.tap}",
+            identity,
+            lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0],
+        )
+
+    def calibrate(self, scorer: Scorer, setting: Setting) -> None:
+        """Mean and deviation of every tap's distance over the ID training images."""
+        rows = self.statistics(scorer, View(scorer.train), [setting])[0]
+        self._scales = rows.mean(axis=0), rows.std(axis=0)
+
+    def score(self, statistics: Array) -> Array:
+        """Mean over taps of the distances in units of their ID deviation."""
+        if self._scales is None:
+            raise ValueError("fssd: calibrate() comes before score()")
+        mean, deviation = self._scales
+        usable = deviation > 0
+        return np.asarray(((statistics - mean)[:, usable] / deviation[usable]).mean(axis=1))

@@ -1,0 +1,146 @@
+"""Mahalanobis distance to the nearest class mean in feature space, with optional input steps and several taps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
+from ood_bench.scoring.quantities import Mean
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Class means and one shared covariance of one tap, in whitened coordinates.
+
+    Attributes:
+        whitening: float64 ``[D, R]``: columns span the directions that vary, scaled to unit variance.
+        means: float64 ``[K, R]``: class means in those coordinates.
+    """
+
+    whitening: Tensor
+    means: Tensor
+
+    @classmethod
+    def fit(cls, features: Array, labels: np.ndarray, classes: int) -> "Gaussians":
+        """Estimates means and tied covariance (divided by N) from features ``[N, D]`` and labels ``[N]``.
+
+        The inverse is a pseudo-inverse: directions whose variance is below D times float32's rounding unit of the
+        largest one are left out, because the features themselves are no more precise than that.
+        """
+        means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
+        centred = features - means[labels]
+        variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
+        kept = variances > variances[-1] * len(variances) * np.finfo(np.float32).eps
+        whitening = axes[:, kept] / np.sqrt(variances[kept])
+        return cls(torch.from_numpy(whitening), torch.from_numpy(means @ whitening))
+
+    def confidences(self, features: Tensor) -> Tensor:
+        """Minus half the squared Mahalanobis distance to every class, float64 ``[B, K]``, of features ``[B, D]``."""
+        white = features.double() @ self.whitening.to(features.device)
+        return -0.5 * (white[:, None, :] - self.means.to(features.device)).square().sum(dim=2)
+
+
+@dataclass
+class Mahalanobis(Detector):
+    """``max_c -1/2 (f - mu_c)' P (f - mu_c)`` per tap, f the spatial mean of each channel.
+
+    With a magnitude, each tap gets its own step ``x - epsilon * sign(grad of minus that confidence) / std``, the
+    nearest class held fixed, sign(0) = +1.
+
+    Source: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks",
+    arXiv 1807.03888. The default looks at the penultimate tap without a step, which needs no OOD image.
+
+    Attributes:
+        magnitudes: candidates for epsilon, in raw [0, 1] pixels.
+        taps: names of taps; ``[all]`` for every tap of the model; empty for the penultimate one.
+    """
+
+    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    taps: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.magnitudes or min(self.magnitudes) < 0:
+            raise ConfigError("method mahalanobis: magnitudes must be one or more numbers of at least 0")
+        self._fitted: dict[str, Gaussians] = {}
+        self._fitted_on = ""
+
+    def _names(self, classifier: Classifier) -> list[str]:
+        if self.taps == ["all"]:
+            return list(classifier.taps)
+        return list(self.taps) or [classifier.penultimate]
+
+    def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """Channel means of each tap."""
+        return [Quantity(tap, Mean()) for tap in self._names(classifier)]
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """Channel means of each tap, if some magnitude is 0."""
+        return self.fit_quantities(classifier) if 0 in self.magnitudes else ()
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Class means and tied covariance of every tap, from the un-augmented ID training images."""
+        del random
+        labels = scorer.train.labels
+        if labels is None:
+            raise ConfigError(f"method mahalanobis: {scorer.train.name} has no labels to estimate class means from")
+        fitted_on = f"{scorer.classifier.key}-{scorer.train.fingerprint}"
+        if fitted_on == self._fitted_on:
+            return
+        bank = scorer.bank(View(scorer.train), self.fit_quantities(scorer.classifier))
+        classes = int(labels.max()) + 1
+        self._fitted = {
+            quantity.tap: Gaussians.fit(rows.astype(np.float64), labels, classes) for quantity, rows in bank.items()
+        }
+        self._fitted_on = fitted_on
+
+    def grid(self) -> list[dict[str, float]]:
+        """The magnitudes, in the order given."""
+        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Confidence of every tap, ``[len(settings), n, taps]``."""
+        magnitudes = [setting["epsilon"] for setting in settings]
+        columns = [self._tap_scores(scorer, view, tap, magnitudes) for tap in self._names(scorer.classifier)]
+        return np.stack(columns, axis=2)
+
+    def _tap_scores(self, scorer: Scorer, view: View, tap: str, magnitudes: list[float]) -> Array:
+        """Confidence of one tap at each magnitude, ``[magnitudes, n]``."""
+        gaussians, mean = self._fitted[tap], Mean()
+        if not any(magnitudes):
+            rows = torch.from_numpy(
+                np.ascontiguousarray(scorer.bank(view, (Quantity(tap, mean),))[Quantity(tap, mean)])
+            )
+            return np.stack([gaussians.confidences(rows).amax(dim=1).numpy()] * len(magnitudes))
+        step = Perturbation(
+            tap=tap,
+            losses=[lambda value: -gaussians.confidences(mean(value)).amax(dim=1)],
+            scores=[lambda value: gaussians.confidences(mean(value)).amax(dim=1)],
+            rule=sign,
+            direction=-1.0,
+            batch_size=scorer.engine.batch_size(scorer.classifier),
+        )
+        identity = {
+            "method": "mahalanobis-1",
+            "network": scorer.classifier.key,
+            "fitted_on": self._fitted_on,
+            "view": view.fingerprint,
+            "tap": tap,
+            "magnitudes": magnitudes,
+            "device": scorer.classifier.device.type,
+        }
+        what = f"mahalanobis {tap} on {view.images.title}"
+        return scorer.engine.cached(
+            f"mahalanobis-{tap}",
+            identity,
+            lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0],
+        )
+
+    def score(self, statistics: Array) -> Array:
+        """The only tap's confidence, or the plain sum over taps."""
+        return np.asarray(statistics.sum(axis=1))

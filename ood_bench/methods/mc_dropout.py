@@ -1,0 +1,77 @@
+"""Monte-Carlo dropout: many random passes of a network trained with dropout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+from ood_bench.training.spec import TrainingSpec
+
+
+@dataclass
+class McDropout(Detector):
+    """Confidence over random passes of the model's dropout variant, trained with the run's own recipe.
+
+    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation", arXiv 1506.02142; passes, rates and both
+    statistics as in the first public commit of FSSD's code.
+
+    Attributes:
+        passes: random passes for every image.
+        statistic: ``mean_softmax``, the maximum of the mean softmax; or ``logit_variance``, minus the variance of the
+            winning class's logit.
+        mode: ``dropout_only`` samples dropout and nothing else; ``train_mode`` puts the whole network into training
+            mode as the released scorer does, which matters to networks with batch normalisation.
+        seed: seeds the passes.
+        batch_size: images that go through together, which matters in ``train_mode``.
+    """
+
+    passes: int = 32
+    statistic: Literal["mean_softmax", "logit_variance"] = "mean_softmax"
+    mode: Literal["dropout_only", "train_mode"] = "dropout_only"
+    seed: int = 0
+    batch_size: int = 100
+
+    passes_alone = True
+
+    def __post_init__(self) -> None:
+        if self.passes < 1 or self.batch_size < 1:
+            raise ConfigError("method mc_dropout: passes and batch_size must be at least 1")
+
+    @property
+    def variant(self) -> str:
+        """Names the statistic and the mode where they are not the plain ones."""
+        words = ["logit variance"] * (self.statistic == "logit_variance") + ["train mode"] * (self.mode == "train_mode")
+        return ", ".join(words)
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The model's ``mc_dropout`` variant."""
+        if "mc_dropout" not in networks.variants:
+            name = networks.base.model["name"]
+            raise ConfigError(f"method mc_dropout: model {name} has no variants.mc_dropout in conf/model/{name}.yaml")
+        return [replace(networks.base, model=networks.variants["mc_dropout"])]
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The chosen statistic, ``[len(settings), n, 1]``."""
+        if not dropout_modules(scorer.classifier.network):
+            raise ConfigError("method mc_dropout: the network has no dropout layer")
+        identity = {
+            "method": "mc_dropout-1",
+            "network": scorer.classifier.key,
+            "view": view.fingerprint,
+            "passes": self.passes,
+            "mode": self.mode,
+            "seed": self.seed,
+            "batch": self.batch_size,
+            "device": scorer.classifier.device.type,
+        }
+        summary = scorer.engine.cached("mc_dropout", identity, lambda: self._sample(scorer, view))
+        rows = summary[:, :-1].max(axis=1) if self.statistic == "mean_softmax" else -summary[:, -1]
+        return np.stack([rows[:, None]] * len(settings))
+
+    def _sample(self, scorer: Scorer, view: View) -> Array:
+        train_mode = self.mode == "train_mode"
+        return sample_passes(scorer.classifier, view, self.passes, self.seed, self.batch_size, train_mode=train_mode)

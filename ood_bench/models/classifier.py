@@ -1,0 +1,143 @@
+"""A network together with what must never be separated from it: its normalisation, its taps, its provenance."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.files import clear_io_errors, content_key, sha256_file, write_atomically
+
+WEIGHTS, CARD = "weights.safetensors", "classifier.json"
+
+
+def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) -> nn.Module:
+    """Makes the network that a ``conf/model`` file describes, with fresh weights from torch's generator.
+
+    Args:
+        model: the file's content: ``_target_`` and the constructor's options; ``name`` and ``variants`` are not passed.
+        shape: channels, height and width of the images.
+        classes: number of classes.
+
+    Raises:
+        ConfigError: if the class is unknown, refuses an option, or lacks named taps.
+    """
+    options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants")}
+    try:
+        network = get_class(model["_target_"])(shape=tuple(shape), classes=classes, **options)
+    except (ImportError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"model {model.get('name')!r}: cannot build {model.get('_target_')}: {error}") from error
+    if not isinstance(network, nn.Module) or not isinstance(getattr(network, "taps", None), Mapping):
+        raise ConfigError(
+            f"model {model.get('name')!r}: {model['_target_']} is not a torch module with a mapping `taps`"
+        )
+    return network
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network, ready to score raw images.
+
+    Attributes:
+        network: in evaluation mode, without parameter gradients.
+        mean: per-channel mean of the ID normalisation, on the [0, 1] scale.
+        std: per-channel standard deviation, same scale.
+        card: what is known of it: key, model, recipe, seed, accuracy, weights' SHA-256.
+    """
+
+    network: nn.Module
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Key under which everything computed from these weights and this normalisation is cached."""
+        return content_key([self.card["weights_sha256"], self.mean, self.std])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    @functools.cached_property
+    def taps(self) -> dict[str, str]:
+        """Module path of every named tap, in forward order."""
+        return dict(self.network.taps)  # type: ignore[arg-type]
+
+    @property
+    def penultimate(self) -> str:
+        """Name of the tap that feeds the last linear layer."""
+        return str(self.network.penultimate)
+
+    @functools.cached_property
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        shape = (1, len(self.mean), 1, 1)
+        mean, std = torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
+        return mean.to(self.device), std.to(self.device)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Network input, float32 ``[B, C, H, W]``, of uint8 images ``[B, C, H, W]``: always the ID constants."""
+        mean, std = self._moments
+        return images.to(self.device).float().div_(255.0).sub_(mean).div_(std)
+
+    def channel_std(self) -> Tensor:
+        """The normalisation's standard deviation as ``[1, C, 1, 1]``: a step of ``e / std`` is ``e`` in raw pixels."""
+        return self._moments[1]
+
+
+def to_layout(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """Puts a network's convolution weights into a memory format (the type stubs of ``Module.to`` lack the overload)."""
+    return network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def freeze(network: nn.Module) -> nn.Module:
+    """Puts a network into evaluation mode and switches its parameter gradients off."""
+    network.requires_grad_(requires_grad=False)
+    return network.eval()
+
+
+def save_classifier(folder: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
+    """Writes ``weights.safetensors`` and ``classifier.json`` (with the weights' SHA-256) into ``folder``.
+
+    Raises:
+        ArtifactError: if the folder cannot be written.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(state))
+    whole = {**card, "weights_sha256": sha256_file(folder / WEIGHTS)}
+    write_atomically(folder / CARD, (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode())
+
+
+def load_classifier(folder: Path, device: torch.device) -> Classifier:
+    """Reads what :func:`save_classifier` wrote, and checks the weights against their SHA-256.
+
+    Raises:
+        ArtifactError: if a file is missing, unreadable or was changed.
+    """
+    mend = f"delete the folder {folder} to have the classifier made again"
+    with clear_io_errors("read the classifier", folder):
+        try:
+            card = json.loads((folder / CARD).read_text())
+            intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error}): {mend}") from error
+    if not intact:
+        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written: {mend}")
+    spec = card["spec"]
+    network = build_network(spec["model"], spec["shape"], spec["classes"])
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactError(f"the weights in {folder} do not fit {spec['model']['name']} ({error}): {mend}") from error
+    normalisation = spec["normalisation"]
+    network = to_layout(freeze(network).to(device), torch.channels_last)
+    return Classifier(network, tuple(normalisation["mean"]), tuple(normalisation["std"]), card)

@@ -1,0 +1,157 @@
+"""Residual networks of basic blocks for 32-pixel images: 3x3 stem, no max-pooling."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ood_bench.errors import ConfigError
+from ood_bench.models.layers import Pooled, initialise, to_channels
+
+_SHORTCUTS = ("projection", "padding")
+_INITS = ("torch", "fan_out", "fan_in")
+
+
+class PaddingShortcut(nn.Module):
+    """Shortcut without weights (option A of He et al.): strided pixels, zero channels on both sides."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels, self.stride = channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, channels, H / stride, W / stride]``."""
+        return to_channels(x, self.channels, self.stride)
+
+
+def _shortcut(kind: str, channels: int, width: int, stride: int) -> nn.Module:
+    if stride == 1 and channels == width:
+        return nn.Sequential()
+    if kind == "padding":
+        return PaddingShortcut(width, stride)
+    return nn.Sequential(nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm, the shortcut added before the last ReLU.
+
+    Args:
+        channels: channels of the input.
+        width: channels of the output.
+        stride: stride of the first convolution.
+        shortcut: ``projection`` (1x1 convolution and BN) or ``padding``, where the shape changes.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int, shortcut: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut = _shortcut(shortcut, channels, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, width, H / stride, W / stride]``, not negative."""
+        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(branch + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """ResNet for small images; parameter names ``conv1``, ``bn1``, ``layer{s}.{b}.*``, ``linear``.
+
+    =====================  ============  ==================  =========================================
+    conf/model             blocks        widths              parameters (3 channels, 10 classes)
+    =====================  ============  ==================  =========================================
+    resnet18               2, 2, 2, 2    64, 128, 256, 512   11,173,962
+    resnet34               3, 4, 6, 3    64, 128, 256, 512   21,282,122
+    resnet20               3, 3, 3       16, 32, 64          269,722 (``shortcut: padding``)
+    =====================  ============  ==================  =========================================
+
+    Taps: ``stem`` (after BN and ReLU), ``block{s}.{b}`` (stage and block counted from 1, after the block's ReLU) and
+    ``pooled``. ``stage_taps`` names the stem and the ends of the stages, which FSSD and Mahalanobis read;
+    ``block_taps`` all blocks, FeatureNorm's candidates.
+
+    Source: He et al., CVPR 2016; layout of the released code of FSSD (arXiv 2011.14654), of Mahalanobis (arXiv
+    1807.03888) and, with two pixels of stem padding, of FeatureNorm. FSSD pools with a 4x4 window, which is the whole
+    map of a 32-pixel image; here the whole map is pooled at any size.
+
+    Args:
+        shape: channels, height and width of the images.
+        classes: number of classes.
+        blocks: basic blocks in each stage.
+        widths: channels of each stage; the stem has the first one's.
+        stem_padding: padding of the stem's 3x3 convolution; 2 enlarges every map (34 pixels instead of 32).
+        shortcut: ``projection`` or ``padding``.
+        init: ``torch`` for torch's own initialisation, ``fan_out`` for He's by outputs on convolutions, ``fan_in`` for
+            He's by inputs on convolutions and on the linear layer.
+
+    Raises:
+        ConfigError: on an unknown word, or lists of different lengths.
+    """
+
+    penultimate: ClassVar[str] = "pooled"
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        blocks: Sequence[int] = (2, 2, 2, 2),
+        widths: Sequence[int] = (64, 128, 256, 512),
+        stem_padding: int = 1,
+        shortcut: str = "projection",
+        init: str = "torch",
+    ) -> None:
+        super().__init__()
+        if shortcut not in _SHORTCUTS or init not in _INITS:
+            raise ConfigError(f"resnet: shortcut is one of {_SHORTCUTS}, init one of {_INITS}, not {shortcut}, {init}")
+        if len(blocks) != len(widths) or min(blocks, default=0) < 1:
+            raise ConfigError(f"resnet: blocks {list(blocks)} and widths {list(widths)} must match, stage by stage")
+        self._blocks = tuple(blocks)
+        self.conv1 = nn.Conv2d(shape[0], widths[0], 3, padding=stem_padding, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.relu = nn.ReLU()
+        channels = widths[0]
+        for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
+            first = BasicBlock(channels, width, 2 if stage else 1, shortcut)
+            rest = (BasicBlock(width, width, 1, shortcut) for _ in range(count - 1))
+            self.add_module(f"layer{stage + 1}", nn.Sequential(first, *rest))
+            channels = width
+        self.pool = Pooled()
+        self.linear = nn.Linear(channels, classes)
+        if init == "fan_out":
+            initialise(self, zero_linear_bias=False)
+        if init == "fan_in":
+            _initialise_by_inputs(self)
+
+    @property
+    def block_taps(self) -> tuple[str, ...]:
+        """Names of all blocks' taps, in forward order."""
+        return tuple(f"block{s}.{b}" for s, count in enumerate(self._blocks, 1) for b in range(1, count + 1))
+
+    @property
+    def stage_taps(self) -> tuple[str, ...]:
+        """Names of the stem's tap and of each stage's last block."""
+        return ("stem", *(f"block{stage}.{count}" for stage, count in enumerate(self._blocks, 1)))
+
+    @property
+    def taps(self) -> dict[str, str]:
+        """Module path of every tap, in forward order."""
+        paths = {f"block{s}.{b + 1}": f"layer{s}.{b}" for s, n in enumerate(self._blocks, 1) for b in range(n)}
+        return {"stem": "relu", **paths, "pooled": "pool"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        for stage in range(1, len(self._blocks) + 1):
+            x = self.get_submodule(f"layer{stage}")(x)
+        logits: Tensor = self.linear(self.pool(x))
+        return logits
+
+
+def _initialise_by_inputs(network: nn.Module) -> None:
+    """He's initialisation by the number of inputs, on every convolution and linear layer; biases stay torch's."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)

@@ -1,0 +1,86 @@
+"""Reads the tables of published numbers that lie beside this file, and refuses a damaged one."""
+
+import functools
+from pathlib import Path
+
+import pandas as pd
+
+from ood_bench.errors import ConfigError
+
+COLUMNS = ("paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric", "value", "source")
+_FOLDER = Path(__file__).parent
+_KEY = ["paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric"]
+_MAY_BE_EMPTY = {"ood_dataset"}
+
+
+def available() -> list[str]:
+    """Names that :func:`load` takes, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.csv"))
+
+
+def load(paper_csv: str) -> pd.DataFrame:
+    """One table of published numbers, a row a number.
+
+    Args:
+        paper_csv: the file's name without ``.csv``, as in ``"fssd"``.
+
+    Returns:
+        The columns of the file (texts), with ``value`` as float64, mostly in percent, and one column more,
+        ``printed``: the value as the source prints it, for its number of decimals.
+
+    Raises:
+        ConfigError: if there is no such table, or it does not follow the format.
+    """
+    return _load(_FOLDER / f"{paper_csv}.csv").copy()
+
+
+def block(csv: str, table: str, model: str, id: str) -> pd.DataFrame:  # noqa: A002 - the word of the configs
+    """The rows of one block of a table: one model on one ID set.
+
+    Args:
+        csv: see :func:`load`.
+        table: value of the column ``table``.
+        model: value of the column ``model``.
+        id: value of the column ``id_dataset``.
+
+    Raises:
+        ConfigError: if nothing matches; the message lists what there is.
+    """
+    rows = load(csv)
+    for column, wanted in (("table", table), ("model", model), ("id_dataset", id)):
+        there = sorted(set(rows[column]))
+        rows = rows[rows[column] == wanted]
+        if rows.empty:
+            raise ConfigError(f"{csv}.csv has no {column} {wanted!r} here; there is {', '.join(there)}")
+    return rows.reset_index(drop=True)
+
+
+@functools.lru_cache(maxsize=32)
+def _load(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ConfigError(f"no published numbers named {path.stem!r}; there is {', '.join(available())}")
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' own parser errors are of this kind
+        raise ConfigError(f"{path}: not a CSV file: {error}") from error
+    if tuple(rows.columns) != COLUMNS:
+        raise ConfigError(f"{path}: columns are {', '.join(rows.columns)}, not {', '.join(COLUMNS)}")
+    for column in COLUMNS:
+        wrong = rows[column] != rows[column].str.strip()
+        if column not in _MAY_BE_EMPTY:
+            wrong |= rows[column] == ""
+        if bad := _lines(wrong):
+            raise ConfigError(f"{path}: {column} is empty or has spaces around it in line {bad}")
+    if bad := _lines(~rows["value"].str.fullmatch(r"-?\d+(\.\d+)?")):
+        raise ConfigError(f"{path}: value is not a plain decimal number in line {bad}")
+    if bad := _lines(rows.duplicated(_KEY, keep=False)):
+        raise ConfigError(f"{path}: the same number is given twice, in lines {bad}")
+    rows["printed"] = rows["value"]
+    rows["value"] = rows["value"].astype("float64")
+    return rows
+
+
+def _lines(wrong: "pd.Series[bool]") -> str:
+    """Line numbers in the file (the header is line 1) where ``wrong`` holds, at most five; empty for none."""
+    lines = [str(position + 2) for position, bad in enumerate(wrong) if bad]
+    return ", ".join(lines[:5]) + (" and more" if len(lines) > 5 else "")

@@ -1,0 +1,179 @@
+"""A run as one story: data, classifiers, the shared passes, tuning and scores, metrics, records."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ood_bench.cells import Cell
+from ood_bench.config import RunSettings
+from ood_bench.data.imageset import ImageSet
+from ood_bench.environment import device_named
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.models.classifier import Classifier
+from ood_bench.protocols.base import Protocol, build_protocol
+from ood_bench.results import Record, RecordStore
+from ood_bench.scoring.engine import Engine
+from ood_bench.scoring.quantities import Quantity
+from ood_bench.sets import RunSets, check_id, check_shapes, open_sets
+from ood_bench.training.artifact import ClassifierStore
+from ood_bench.training.recipe import recipe_from
+from ood_bench.training.spec import TrainingSpec
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run gives back.
+
+    Attributes:
+        records: the records of all cells, old and new, in the order of the configuration.
+        paths: their files.
+        new: how many of them this run computed.
+    """
+
+    records: list[Record]
+    paths: list[str]
+    new: int
+
+
+def execute(settings: RunSettings) -> Finished:
+    """Runs every cell of the configuration that has no record yet.
+
+    Everything that can be refused is refused first: configuration, missing data, shapes, sizes. Then classifiers are
+    found or trained, and each set goes once through each network for all methods together.
+
+    Raises:
+        OodBenchError: with one message that says what is wrong and what to do; records already written stay.
+    """
+    protocol = build_protocol(settings.protocol, settings.tune.name)
+    detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
+    for name, detector in detectors.items():
+        protocol.check(name, detector)
+    recipe_from(settings.train)
+    sets = open_sets(settings)
+    check_id(settings, sets)
+    check_shapes(_plain_model(settings), settings.id["classes"], sets)
+    for ood in sets.ood.values():
+        protocol.check_sets(sets.test, ood)
+    runner = _Runner(settings, protocol, sets)
+    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
+    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
+    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+
+
+def _plain_model(settings: RunSettings) -> dict[str, Any]:
+    return {key: value for key, value in settings.model.items() if key != "variants"}
+
+
+class _Runner:
+    """Holds the stores of one run and computes its cells, seed by seed."""
+
+    def __init__(self, settings: RunSettings, protocol: Protocol, sets: RunSets) -> None:
+        self._settings, self._protocol, self._sets = settings, protocol, sets
+        self._device = device_named(settings.device)
+        self._classifiers = ClassifierStore(settings.store.root / "classifiers", self._device)
+        self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
+        self._records = RecordStore(settings.results.root)
+
+    def cells(self, seed: int) -> list[Cell]:
+        """All cells of one seed; outliers that a method was trained on are not scored by it."""
+        cells = []
+        for method, node in self._settings.method.items():
+            detector = build_detector(method, node)
+            specs = detector.networks(self._networks(method, seed))
+            for name, ood in self._sets.ood.items():
+                if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
+                    _log.warning("%s was trained on %s: it is not scored on it", method, name)
+                    continue
+                resamples = self._settings.scoring.resamples
+                test, protocol = self._sets.test, self._protocol
+                cells.append(Cell(method, detector, specs, name, ood, test, seed, protocol, resamples))
+        if not cells:
+            raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
+        return cells
+
+    def _networks(self, method: str, seed: int) -> Networks:
+        base = TrainingSpec(
+            model=_plain_model(self._settings),
+            recipe=recipe_from(self._settings.train),
+            data=self._sets.train,
+            test=self._sets.test,
+            classes=self._settings.id["classes"],
+            normalisation=self._settings.id["normalisation"],
+            seed=seed,
+        )
+        return Networks(base, self._settings.model.get("variants") or {}, self._sets.outliers.get(method))
+
+    def count(self, plan: Any) -> tuple[int, int]:
+        """Number of cells, and of those without a record."""
+        keys = [cell.key for cells in plan for cell in cells]
+        return len(keys), sum(self._records.find(key) is None for key in keys)
+
+    def run(self, seed: int, cells: Sequence[Cell]) -> list[tuple[Record, bool]]:
+        """Records of one seed's cells, each with whether it is new."""
+        found = {cell.key: self._records.find(cell.key) for cell in cells}
+        missing = [cell for cell in cells if found[cell.key] is None]
+        made: dict[str, Record] = {}
+        if missing:
+            scorers = self._scorers(missing)
+            self._collect(
+                scorers, self._sets.train, {name: cell.detector.fit_quantities for name, cell in _first(missing)}
+            )
+            for name in dict.fromkeys(cell.ood_name for cell in missing):
+                made |= self._run_ood([cell for cell in missing if cell.ood_name == name], scorers)
+        return [(record, False) if (record := found[cell.key]) else (made[cell.key], True) for cell in cells]
+
+    def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
+        """One scorer for each method, its classifiers found or trained."""
+        loaded: dict[str, Classifier] = {}
+        scorers = {}
+        for method, cell in _first(cells):
+            for spec in cell.specs:
+                if spec.key not in loaded:
+                    loaded[spec.key] = self._classifiers.obtain(spec)
+            scorers[method] = Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train)
+        return scorers
+
+    def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
+        """One pass through each network for what all methods together want to know of ``images``."""
+        wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
+        for method, quantities in ask.items():
+            for classifier in scorers[method].classifiers:
+                wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
+        for classifier, quantities in wanted.values():
+            if quantities:
+                self._engine.collect(classifier, images, quantities)
+
+    def _run_ood(self, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> dict[str, Record]:
+        """Records of all methods on one OOD set, by cell key."""
+        ood = cells[0].ood
+        for cell in cells:
+            cell.detector.fit(scorers[cell.method], self._protocol.generator(ood))
+        ask = {cell.method: cell.detector.quantities for cell in cells}
+        for images in (self._sets.test, ood):
+            self._collect(scorers, images, ask)
+        return {cell.key: self._run_cell(cell, scorers[cell.method]) for cell in cells}
+
+    def _run_cell(self, cell: Cell, scorer: Scorer) -> Record:
+        start = time.monotonic()
+        outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
+        record = cell.record(outcome, scorer.classifiers, time.monotonic() - start)
+        self._records.write(record)
+        _log.info("%s: AUROC %.2f", cell.title, record.exact["auroc"].value)
+        return record
+
+    def finish(self, parts: Sequence[list[tuple[Record, bool]]]) -> Finished:
+        """The run's result from the records of all seeds."""
+        pairs = [pair for part in parts for pair in part]
+        records = [record for record, _ in pairs]
+        paths = [str(self._records.path(record)) for record in records]
+        return Finished(records, paths, sum(new for _, new in pairs))
+
+
+def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:
+    """The first cell of every method, with the method's name."""
+    return list({cell.method: cell for cell in reversed(cells)}.items())[::-1]

@@ -1,0 +1,105 @@
+"""What a protocol is asked for, and what it answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pydantic
+from hydra.utils import get_class
+
+from ood_bench.config import faults
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Scorer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scores of one method on one pair of sets, and how they came about.
+
+    Attributes:
+        id_scores: float64 ``[n_id]``, higher for ID, free of artificial ties.
+        ood_scores: float64 ``[n_ood]``.
+        setting: the setting that was scored.
+        rows: which rows are scored, in words.
+        tuned_on: what the choice of settings or weights saw, in words; ``"nothing"`` if nothing.
+        convention_scores: ID and OOD scores for the paper's metric convention, where its code ranks other numbers
+            than ``id_scores`` and ``ood_scores``.
+        tuning: what the record says of the tuning, or none.
+    """
+
+    id_scores: Array
+    ood_scores: Array
+    setting: Mapping[str, float]
+    rows: str
+    tuned_on: str = "nothing"
+    convention_scores: tuple[Array, Array] | None = None
+    tuning: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Protocol(ABC):
+    """Base of all protocols; a subclass is a dataclass whose fields are its options.
+
+    Attributes:
+        name: name in records and tables.
+        convention: name of the metric convention, see :mod:`ood_bench.metrics`.
+        methods: hyperparameters that the protocol fixes, by method name; they beat ``conf/method``.
+        deviations: known differences from the paper that the protocol itself brings, a sentence each.
+        method_deviations: the same for single methods.
+    """
+
+    name: str
+    convention: str = "exact"
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deviations: list[str] = field(default_factory=list)
+    method_deviations: dict[str, list[str]] = field(default_factory=dict)
+
+    @abstractmethod
+    def check(self, method: str, detector: Detector) -> None:
+        """Refuses, before anything is trained, what the protocol cannot do.
+
+        Raises:
+            ConfigError: if the detector does not fit the protocol.
+        """
+
+    @abstractmethod
+    def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
+        """Refuses, before anything is trained, sets that are too small.
+
+        Raises:
+            ConfigError: if there are too few rows.
+        """
+
+    @abstractmethod
+    def generator(self, ood: ImageSet) -> np.random.RandomState:
+        """The generator from which detectors draw when they are fitted for a cell with this OOD set."""
+
+    @abstractmethod
+    def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
+        """Tunes and scores one fitted detector on one pair of sets."""
+
+
+def build_protocol(config: Mapping[str, Any], tune: str) -> Protocol:
+    """Makes the protocol that a ``conf/protocol`` file describes.
+
+    Args:
+        config: ``_target_`` and the options.
+        tune: name of the tuning rule, as in ``conf/tune``.
+
+    Raises:
+        ConfigError: if the class is unknown or no protocol, a key is unknown, or a value has the wrong type.
+    """
+    options = {key: value for key, value in config.items() if key != "_target_"}
+    try:
+        target = get_class(config["_target_"])
+    except (ImportError, KeyError, ValueError) as error:
+        raise ConfigError(f"protocol: cannot find the class {config.get('_target_')}: {error}") from error
+    if not issubclass(target, Protocol):
+        raise ConfigError(f"protocol: {config['_target_']} is not a subclass of ood_bench.protocols.base.Protocol")
+    try:
+        return pydantic.TypeAdapter(target).validate_python({**options, "tune": tune})
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"protocol {options.get('name')}: {faults(error)}") from error

@@ -1,0 +1,143 @@
+"""The protocol of FSSD's released code, to the letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
+from ood_bench.metrics import evaluate
+from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.tuning.logistic import FOLDS, Combination, fit_combination
+from ood_bench.tuning.splits import Split, legacy_permutation, split_rows
+
+
+@dataclass
+class FssdProtocol(Protocol):
+    """Fit, selection and test rows all come from the test sets, of the very OOD set that is graded.
+
+    A logistic regression over the statistics is fitted on ``fit_rows`` of each set; among several settings the one
+    with the highest TNR at 95 % TPR on the next ``select_rows`` wins, the first of equals, starting from 0 with a
+    strict comparison; the metrics rank the regression's probability of ID on the rest.
+
+    Source: arXiv 2011.14654, released code (scripts for FSSD, Mahalanobis, ODIN, baseline/OE and deep ensembles).
+
+    Attributes:
+        tune: ``published`` searches as the code does; ``none`` refuses detectors with several candidates.
+        fit_rows: rows of each set for the regression.
+        select_rows: rows of each set for the selection.
+        split_seed: legacy seed of the permutation, set anew for each of the two sets.
+        unshuffled: methods whose script takes the rows in order.
+        uncut: methods whose script keeps more OOD than ID test rows.
+    """
+
+    tune: Literal["published", "none"] = "published"
+    fit_rows: int = 500
+    select_rows: int = 500
+    split_seed: int = 42
+    unshuffled: list[str] = field(default_factory=list)
+    uncut: list[str] = field(default_factory=list)
+
+    def check(self, method: str, detector: Detector) -> None:
+        """Refuses several candidates under ``tune=none``."""
+        if self.tune == "none" and (count := len(detector.grid())) != 1:
+            raise ConfigError(f"method {method} has {count} candidate settings: with tune=none give it one of each")
+
+    def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
+        """Refuses sets without test rows, and folds without rows."""
+        if self.fit_rows < FOLDS:
+            raise ConfigError(f"protocol {self.name}: fit_rows is {self.fit_rows}, {FOLDS}-fold validation needs more")
+        for images in (id_test, ood):
+            if len(images) <= self.fit_rows + self.select_rows:
+                raise ConfigError(
+                    f"protocol {self.name} takes {self.fit_rows} + {self.select_rows} rows of {images.title} for "
+                    f"validation, but it has only {len(images)}: set protocol.fit_rows and protocol.select_rows lower"
+                )
+
+    def generator(self, ood: ImageSet) -> np.random.RandomState:
+        """The legacy generator after it has permuted the OOD set, from which the code goes on to draw the noise."""
+        return legacy_permutation(self.split_seed, len(ood))[1]
+
+    def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
+        """Splits, selects a setting, fits the regression anew and scores the test rows."""
+        id_split = self._split(method, id_test, None)
+        ood_split = self._split(method, ood, None if method in self.uncut else len(id_split.test))
+        setting, curve = self._select(detector, scorer, id_split, ood_split)
+        combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [setting])[0]
+        id_features, ood_features = (
+            detector.features(detector.statistics(scorer, view, [setting])[0])
+            for view in (id_split.test, ood_split.test)
+        )
+        return Outcome(
+            id_scores=combination.decision(id_features),
+            ood_scores=combination.decision(ood_features),
+            setting=setting,
+            rows=self._rows(method),
+            tuned_on=self._tuned_on(detector, ood),
+            convention_scores=(combination.probability(id_features), combination.probability(ood_features)),
+            tuning=self._tuning(detector, id_test, ood, curve),
+        )
+
+    def _split(self, method: str, images: ImageSet, most: int | None) -> Split:
+        if method in self.unshuffled:
+            order = np.arange(len(images), dtype=np.int64)
+        else:
+            order, _ = legacy_permutation(self.split_seed, len(images))
+        return split_rows(images, order, self.fit_rows, self.select_rows, most)
+
+    def _fit(
+        self, detector: Detector, scorer: Scorer, id_view: View, ood_view: View, settings: Sequence[Setting]
+    ) -> list[Combination]:
+        """One regression for each setting."""
+        inside, outside = (detector.statistics(scorer, view, settings) for view in (id_view, ood_view))
+        return [
+            fit_combination(detector.features(a), detector.features(b)) for a, b in zip(inside, outside, strict=True)
+        ]
+
+    def _select(
+        self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split
+    ) -> tuple[dict[str, float], list[float]]:
+        """The winning setting, and the TNR at 95 % TPR of all settings, in percent."""
+        settings = detector.grid()
+        if len(settings) == 1:
+            return settings[0], []
+        combinations = self._fit(detector, scorer, id_split.fit, ood_split.fit, settings)
+        inside, outside = (detector.statistics(scorer, view, settings) for view in (id_split.select, ood_split.select))
+        curve = [
+            _tnr95(combination, detector.features(a), detector.features(b))
+            for combination, a, b in zip(combinations, inside, outside, strict=True)
+        ]
+        if max(curve) <= 0:
+            raise ConfigError(
+                f"protocol {self.name}: no setting of {type(detector).__name__} reaches a TNR above 0 at 95 % TPR on "
+                "the selection rows, so that the released code chooses none"
+            )
+        return settings[int(np.argmax(curve))], curve
+
+    def _rows(self, method: str) -> str:
+        order = "in file order" if method in self.unshuffled else f"permuted by the legacy seed {self.split_seed}"
+        cut = "all remaining OOD rows" if method in self.uncut else "as many OOD rows as ID rows at most"
+        return f"test rows {order}, without the first {self.fit_rows + self.select_rows} of each set; {cut}"
+
+    def _tuned_on(self, detector: Detector, ood: ImageSet) -> str:
+        rows = f"{self.fit_rows} test rows each of the ID set and of {ood.name} fit the logistic regression"
+        if len(detector.grid()) == 1:
+            return rows
+        return f"{rows}, {self.select_rows} more of each choose the hyperparameters"
+
+    def _tuning(self, detector: Detector, id_test: ImageSet, ood: ImageSet, curve: list[float]) -> dict[str, object]:
+        seen = self.fit_rows + (self.select_rows if curve else 0)
+        return {
+            "seen": {id_test.name: seen, ood.name: seen},
+            "candidates": detector.grid(),
+            "objective": "TNR at 95 % TPR (percent) on the selection rows; the first of equals",
+            "curve": [[value] for value in curve],
+        }
+
+
+def _tnr95(combination: Combination, id_features: Array, ood_features: Array) -> float:
+    scores = combination.probability(id_features), combination.probability(ood_features)
+    return evaluate("fssd", *scores)["tnr95"]

@@ -1,0 +1,73 @@
+"""``python -m ood_bench.report``: tables again from the records, or a check that they are up to date."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ood_bench.errors import OodBenchError
+from ood_bench.report import tables
+from ood_bench.results import RecordStore
+
+_log = logging.getLogger("ood_bench.report")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ood_bench.report",
+        description="Makes the tables of published numbers beside ours from the records of a results folder.",
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="also bring what stands between `<!-- table:NAME -->` and `<!-- /table -->` in FILE up to date",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help="write nothing; exit with 1 if any file is out of date")
+    action.add_argument(
+        "--set-aside", type=Path, metavar="FILE", help="move a record to DIR/set-aside, then make the tables"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: as on the command line; that of the process by default.
+
+    Returns:
+        The exit code: 1 if ``--check`` found a difference or something cannot be used, else 0.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    chosen = _parser().parse_args(arguments)
+    try:
+        if chosen.check:
+            return _check(chosen.results, chosen.readme)
+        if chosen.set_aside is not None:
+            _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
+        changed = tables.write(chosen.results, chosen.readme)
+    except OodBenchError as error:
+        _log.error("error: %s", error)
+        return 1
+    for path in changed:
+        _log.info("wrote %s" if path.exists() else "removed %s", path)
+    if not changed:
+        _log.info("every table in %s is up to date", tables.folder(chosen.results))
+    return 0
+
+
+def _check(results: Path, readme: Path | None) -> int:
+    differences = tables.check(results, readme)
+    for line in differences:
+        _log.error("%s", line)
+    if differences:
+        _log.error("run `python -m ood_bench.report` with the same --results and --readme to write them again")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

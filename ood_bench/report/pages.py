@@ -1,0 +1,209 @@
+"""Pages of results: a paper's block beside ours, what goes beyond it, and records that belong to no block."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from ood_bench.report.blocks import Block
+from ood_bench.report.layout import (
+    NOTHING,
+    bullet,
+    decimals,
+    interval,
+    markdown_table,
+    metric_order,
+    metric_title,
+    number,
+    ours,
+    paragraph,
+    spread,
+)
+from ood_bench.report.notes import Footnotes, classifiers, made, settings
+from ood_bench.report.rows import Row, far, gather
+from ood_bench.results import Record
+
+_METRICS_A_TABLE = 3
+_MARK = " †"
+_OURS = "Ours is mean ± sample standard deviation (number of seeds); a single seed has no deviation."
+LEGEND = paragraph(
+    f"{_OURS} The difference is ours minus the paper's. † The paper's value is further from our mean than two of our "
+    "standard deviations, and than its own rounding."
+)
+_EXACT = paragraph(
+    "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
+    "bootstrap interval over images, its ends averaged over seeds."
+)
+
+
+def _names(rows: Sequence[Row], footnotes: Footnotes | None, with_ood: bool) -> tuple[list[str], list[list[str]]]:
+    """The columns that say what a row is: the method, the ID set if not one official release, the OOD set if wanted."""
+    ran = [row for row in rows if row.records]
+    columns = {"Method": [row.label + (footnotes.marks(row) if footnotes else "") for row in rows]}
+    if {row.id_title for row in ran} != {record.id for row in ran for record in row.records}:
+        columns["ID set"] = [row.id_title for row in rows]
+    if with_ood:
+        columns["OOD set"] = [row.ood_title for row in rows]
+    return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
+
+
+def _several_oods(rows: Sequence[Row]) -> bool:
+    """Whether the heading does not say all that there is to say about the OOD set."""
+    return len({row.ood_title for row in rows}) > 1 or any(row.ood_title != row.ood for row in rows)
+
+
+def _chunks(metrics: Sequence[str]) -> list[Sequence[str]]:
+    """Metrics in groups of what fits side by side."""
+    return [metrics[start : start + _METRICS_A_TABLE] for start in range(0, len(metrics), _METRICS_A_TABLE)]
+
+
+def _difference(row: Row, metric: str, printed: str | None, places: int) -> str:
+    stat = row.stat(metric)
+    if stat is None or printed is None:
+        return NOTHING
+    text = number(stat.mean - float(printed), places, sign=True)
+    return text + _MARK if far(stat, printed) else text
+
+
+def _padded(column: list[str]) -> list[str]:
+    """Unmarked cells get the room of a mark where the column has one, so that their digits stay in line."""
+    if not any(text.endswith(_MARK) for text in column):
+        return column
+    return [text if text.endswith(_MARK) else text + " " * len(_MARK) for text in column]
+
+
+def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
+    """The main table: for each metric the paper's value, ours, and the difference.
+
+    Args:
+        rows: arranged rows, with empty ones for what was not run.
+        block: gives metrics and published values.
+        footnotes: their numbers stand behind the methods' names, if given.
+    """
+    tables = []
+    for metrics in _chunks(block.metrics):
+        header, names = _names(rows, footnotes, _several_oods(rows))
+        columns: list[list[str]] = []
+        for metric in metrics:
+            printed = [block.printed(row.method, row.ood, metric) for row in rows]
+            places = max(map(decimals, printed))
+            pairs = list(zip(rows, printed, strict=True))
+            header = [*header, f"{metric_title(metric)} paper", "ours", "diff."]
+            columns.append([text or NOTHING for text in printed])
+            columns.append([ours(row, metric, places) for row in rows])
+            columns.append(_padded([_difference(row, metric, text, places) for row, text in pairs]))
+        lines = [[*name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]
+        tables.append(markdown_table(header, lines, range(len(names[0]))))
+    return "\n\n".join(tables)
+
+
+def measured(rows: Sequence[Row], footnotes: Footnotes | None, *, exact: bool, with_ood: bool = True) -> str:
+    """A table of our own values only, with intervals if exact; empty if there are none.
+
+    Args:
+        rows: rows that were run.
+        footnotes: as in :func:`compared`.
+        exact: the exact metrics, not those of the paper's convention.
+        with_ood: whether there is a column for the OOD set.
+    """
+    kinds = [record.exact if exact else record.metrics for row in rows for record in row.records]
+    tables = []
+    for metrics in _chunks(metric_order(name for kind in kinds for name in kind)):
+        header, names = _names(rows, footnotes, with_ood)
+        left = len(header)
+        for metric in metrics:
+            header += [metric_title(metric), *(["95 % interval"] if exact else [])]
+        lines = []
+        for row, name in zip(rows, names, strict=True):
+            for metric in metrics:
+                stat = row.stat(metric, exact)
+                name += [spread(stat, 2) if stat else NOTHING, *([interval(stat)] if exact else [])]
+            lines.append(name)
+        tables.append(markdown_table(header, lines, range(left)))
+    return "\n\n".join(tables)
+
+
+def heading(block: Block, rows: Sequence[Row]) -> str:
+    """What the table is about, in a line or three; images that are not the official release are named here."""
+    numbers = f"`{block.table}` in `ood_bench/papers/{block.csv}.csv` (source: {', '.join(block.sources)})"
+    id_titles = _titles(row.id_title for row in rows if row.records) or block.id
+    lines = [
+        f"Published: {block.reference}. Numbers from {numbers}.",
+        f"Classifier {block.model}, ID set {id_titles}, OOD set {_titles(row.ood_title for row in rows)}, "
+        f"protocol {block.protocol}; all numbers in percent.",
+        *_warning(rows),
+    ]
+    return "\n".join(map(paragraph, lines))
+
+
+def _titles(titles: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(titles))
+
+
+def _warning(rows: Sequence[Row]) -> list[str]:
+    """One bold line if any image set is not the official release."""
+    parts = [
+        used.title
+        for row in rows
+        for record in row.records
+        for used in (record.data.id_train, record.data.id_test, record.data.ood, record.data.outliers)
+        if used is not None and used.variant
+    ]
+    return [f"**Not the official images: {_titles(sorted(parts))}.**"] if parts else []
+
+
+def _details(rows: Sequence[Row], footnotes: Footnotes) -> list[str]:
+    """The sections that every page ends with."""
+    return [
+        "## How the numbers were made",
+        made(rows),
+        footnotes.listed(),
+        "## Classifiers",
+        classifiers(rows),
+        *(["## Hyperparameters", chosen] if (chosen := settings(rows)) else []),
+    ]
+
+
+def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
+    """The page of one block.
+
+    Args:
+        block: the block.
+        rows: its arranged rows.
+        beyond: rows of the same model, ID set and protocol that the paper's table does not have.
+    """
+    ran = [row for row in rows if row.records]
+    every = [*ran, *beyond]
+    footnotes = Footnotes.of(every)
+    parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), LEGEND]
+    if block.notes:
+        parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
+    if exact := measured(ran, None, exact=True, with_ood=_several_oods(rows)):
+        parts += ["## Exact metrics", _EXACT, exact]
+    if beyond:
+        parts += ["## Beyond the paper", "Cells that the paper's table does not have.", *_warning(beyond)]
+        parts += [measured(beyond, footnotes, exact=False), measured(beyond, None, exact=True)]
+    return _joined([*parts, *_details(every, footnotes)])
+
+
+def other_page(records: Iterable[Record]) -> str:
+    """One page for the records that belong to no block, a section for each model, ID set and protocol."""
+
+    def key(record: Record) -> tuple[str, str, str]:
+        return record.id, record.model, record.protocol
+
+    parts = ["# Results outside the papers' tables", _OURS, _EXACT]
+    for (name, model, protocol), group in groupby(sorted(records, key=key), key=key):
+        rows = gather(group)
+        footnotes = Footnotes.of(rows)
+        section = [f"# {name}, {model}, protocol {protocol}", *_warning(rows)]
+        section += [measured(rows, footnotes, exact=False), "## Exact metrics", measured(rows, None, exact=True)]
+        parts.append(_lowered([*section, *_details(rows, footnotes)]))
+    return _joined(parts)
+
+
+def _lowered(parts: Iterable[str]) -> str:
+    """Parts of a page as a section of another: every heading one level down."""
+    return _joined(f"#{part}" if part.startswith("#") else part.replace("\n#", "\n##") for part in parts).rstrip()
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,149 @@
+"""Rows of a table: the seeds of one method on one OOD set, and their mean and spread."""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ood_bench.errors import RecordError
+from ood_bench.report.blocks import Block
+from ood_bench.results import Record
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One metric over the seeds of a row, in percent.
+
+    Attributes:
+        mean: mean over seeds.
+        std: sample standard deviation over seeds (``ddof=1``), none for one seed.
+        n: number of seeds.
+        low: mean of the lower ends of the 95 % bootstrap intervals, none if a seed has none.
+        high: mean of the upper ends.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method, variant and OOD set on the same kind of images, over seeds.
+
+    Attributes:
+        method: method name.
+        variant: its variant, or empty.
+        ood: name of the OOD set.
+        id_title: ID set with its variant, and what was trained on if that is another.
+        ood_title: OOD set with its variant.
+        records: by seed; empty for a cell that was not run.
+    """
+
+    method: str
+    variant: str
+    ood: str
+    id_title: str
+    ood_title: str
+    records: tuple[Record, ...]
+
+    @property
+    def label(self) -> str:
+        """The method as tables print it."""
+        return f"{self.method} ({self.variant})" if self.variant else self.method
+
+    def stat(self, metric: str, exact: bool = False) -> Stat | None:
+        """Mean and spread of a metric in the paper's convention (or exact), none if no record has it."""
+        kinds = (record.exact if exact else record.metrics for record in self.records)
+        found = [kind[metric] for kind in kinds if metric in kind]
+        if not found:
+            return None
+        values = [one.value for one in found]
+        lows = [one.low for one in found if one.low is not None]
+        highs = [one.high for one in found if one.high is not None]
+        whole = len(lows) == len(highs) == len(found)
+        return Stat(
+            mean=statistics.fmean(values),
+            std=statistics.stdev(values) if len(values) > 1 else None,
+            n=len(values),
+            low=statistics.fmean(lows) if whole else None,
+            high=statistics.fmean(highs) if whole else None,
+        )
+
+
+def _id_title(record: Record) -> str:
+    trained, tested = record.data.id_train, record.data.id_test
+    note = f", trained on {trained.title}" if trained.variant != tested.variant else ""
+    return tested.title + note
+
+
+def _row(records: tuple[Record, ...]) -> Row:
+    one = records[0]
+    return Row(one.method, one.variant, one.ood, _id_title(one), one.data.ood.title, records)
+
+
+def _key(record: Record) -> tuple[str, ...]:
+    """What the records of a row have in common."""
+    group = (record.id, record.model, record.protocol)
+    return *group, record.method, record.variant, record.ood, _id_title(record), record.data.ood.title
+
+
+def gather(records: Iterable[Record]) -> list[Row]:
+    """Groups records into rows, sorted by name.
+
+    Raises:
+        RecordError: if a row has one seed twice, or seeds measured by different conventions.
+    """
+    ordered = sorted(records, key=lambda record: (_key(record), record.seed, record.cell_key))
+    rows = [_row(tuple(group)) for _, group in itertools.groupby(ordered, key=_key)]
+    for row in rows:
+        _refuse_mixtures(row)
+    return rows
+
+
+def _refuse_mixtures(row: Row) -> None:
+    place = f"{row.label} on {row.ood_title}"
+    for one, other in itertools.pairwise(row.records):
+        files = " and ".join(f"seed{record.seed}-{record.cell_key}.json" for record in (one, other))
+        if one.seed == other.seed:
+            raise RecordError(
+                f"{place}: two results for seed {one.seed}, of different settings ({files}): a table averages over "
+                "seeds only. Set one aside (`python -m ood_bench.report --set-aside FILE`), or run one as a `variant`."
+            )
+        if (one.evaluation.convention, one.evaluation.positive) != (
+            other.evaluation.convention,
+            other.evaluation.positive,
+        ):
+            raise RecordError(f"{place}: seeds were measured by different conventions ({files}): run one of them again")
+
+
+def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
+    """A block's rows in the paper's order, OOD set by OOD set, with an empty row for every cell that was not run.
+
+    Args:
+        rows: rows of the block's cells.
+        block: gives the order, and which cells there are.
+    """
+    there = {(row.method, row.ood) for row in rows if not row.variant}
+    cells = itertools.product(block.ood, block.methods)
+    missing = [Row(method, "", ood, block.id, ood, ()) for ood, method in cells if (method, ood) not in there]
+
+    def place(row: Row) -> tuple[int, int, str, str, str]:
+        return block.ood.index(row.ood), block.methods.index(row.method), row.variant, row.id_title, row.ood_title
+
+    return sorted([*rows, *missing], key=place)
+
+
+def far(stat: Stat | None, printed: str | None) -> bool:
+    """Whether the paper's value is further from our mean than two of our stds and than the paper rounds.
+
+    Args:
+        stat: ours; without a std (one seed) nothing can be said.
+        printed: the paper's value as printed; half a unit of its last digit is its rounding.
+    """
+    if stat is None or stat.std is None or printed is None:
+        return False
+    rounding = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+    return abs(stat.mean - float(printed)) > max(2 * stat.std, rounding) + 1e-9

@@ -1,0 +1,193 @@
+"""One record: one method on one OOD set with one seed, and everything needed to trust its numbers."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+
+from ood_bench.errors import RecordError
+from ood_bench.files import content_key
+from ood_bench.results.parts import (
+    Checkpoint,
+    Count,
+    Data,
+    Environment,
+    Evaluation,
+    Metric,
+    Part,
+    Seconds,
+    Settings,
+    Text,
+    Tuning,
+)
+
+SCHEMA = 1
+_SHOWN = 4
+_CIRCUMSTANCES = {"created": True, "seconds": True, "environment": True}
+_READABLE = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a key of the schema",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object with keys",
+    "model_type": "must be an object with keys",
+}
+
+
+def _utc(text: str) -> str:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("must be an ISO 8601 time such as 2025-01-31T12:00:00+00:00") from error
+    if moment.utcoffset() != datetime.timedelta(0):
+        raise ValueError("must be a time in UTC, ending in +00:00 or Z")
+    return text
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$")]
+"""A config name, which is also a folder's name in the store."""
+CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+"""The pipeline's content key of everything that determines the cell."""
+
+
+def _explain(error: Any) -> str:
+    """One pydantic error as ``place: what is wrong, is <value>``."""
+    kind, message = error["type"], error["msg"]
+    if kind == "json_invalid":
+        return f"not whole JSON ({message.removeprefix('Invalid JSON: ')})"
+    place = ".".join(str(step) for step in error["loc"]) or "record"
+    text = _READABLE.get(kind) or message.removeprefix("Value error, ")
+    if place == "schema" and kind == "literal_error":
+        text = f"must be {SCHEMA}; a record of another schema needs the version of ood-bench that wrote it"
+    if kind in {"missing", "extra_forbidden"} or isinstance(error["input"], Mapping | Part):
+        return f"{place}: {text}"
+    value = repr(error["input"])
+    return f"{place}: {text}, is {value if len(value) <= 60 else value[:57] + '...'}"
+
+
+def _refuse(error: ValidationError, where: str) -> NoReturn:
+    """Raises a :class:`RecordError` with at most a few lines of what pydantic found."""
+    found = error.errors(include_url=False, include_context=False)
+    lines = [_explain(one) for one in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        lines.append(f"and {len(found) - _SHOWN} more")
+    raise RecordError(f"{where}: not a valid record: " + "; ".join(lines)) from error
+
+
+class Record(Part):
+    """One evaluated cell with one seed, as one JSON file holds it. Make one with :meth:`of`.
+
+    Attributes:
+        schema_version: version of this schema, ``schema`` in JSON.
+        cell_key: the pipeline's key of everything that determines the cell, 16 hex digits.
+        method: method name.
+        variant: empty for the plain method; otherwise tables show the record in a row of its own.
+        model: model name.
+        id: name of the ID set.
+        ood: name of the OOD set.
+        seed: seed of the run.
+        protocol: name of the protocol.
+        evaluation: how the metrics were computed.
+        metrics: metrics by name in the paper's convention, percent.
+        exact: exact metrics by name, percent.
+        n_id: number of ID rows that the metrics are computed from.
+        n_ood: number of OOD rows that they are computed from.
+        hyperparameters: the values that the method ran with.
+        tuning: how they were chosen, or none where nothing was tuned.
+        checkpoint: the classifier.
+        data: the image sets.
+        deviations: every known difference from the paper's protocol, a sentence each.
+        notes: other remarks for the table's footnotes, a sentence each.
+        environment: code revision, versions and device.
+        seconds: time that the cell took, without training.
+        created: ISO 8601 time in UTC.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    cell_key: CellKey
+    method: Name
+    variant: str
+    model: Name
+    id: Name
+    ood: Name
+    seed: int
+    protocol: Name
+    evaluation: Evaluation
+    metrics: dict[Name, Metric]
+    exact: dict[Name, Metric]
+    n_id: Count
+    n_ood: Count
+    hyperparameters: Settings
+    tuning: Tuning | None
+    checkpoint: Checkpoint
+    data: Data
+    deviations: list[Text]
+    notes: list[Text]
+    environment: Environment
+    seconds: Seconds
+    created: Annotated[str, AfterValidator(_utc)]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Makes a record from JSON keys and values; parts may be mappings or the classes of ``parts``.
+
+        Args:
+            fields: every top-level key except ``schema``, which is filled in.
+
+        Raises:
+            RecordError: if a key is missing, unknown or of a wrong type, or a number is not finite.
+        """
+        try:
+            return cls.model_validate({"schema": SCHEMA, **fields})
+        except ValidationError as error:
+            _refuse(error, "new record")
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str | Path) -> Self:
+        """Reads a record.
+
+        Args:
+            text: the JSON text.
+            where: the file that it comes from, named in errors.
+
+        Raises:
+            RecordError: if the text is not JSON or does not follow the schema.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            _refuse(error, str(where))
+
+    def to_json(self) -> str:
+        """The record as JSON: sorted keys, two spaces of indent, a newline at the end; equal for equal records.
+
+        Raises:
+            ValueError: if a number became NaN or infinite after validation.
+        """
+        content = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def substance(self) -> dict[str, Any]:
+        """The JSON content without the circumstances that may differ between equal runs: times and machine."""
+        content = self.model_dump(mode="json", by_alias=True, exclude=_CIRCUMSTANCES)
+        for network in content["checkpoint"]["networks"]:
+            del network["trained_seconds"]
+        return content
+
+    @property
+    def identity(self) -> str:
+        """Key of the cell and seed, 16 hex digits: equal for two records of the same thing, whatever they found."""
+        names = [self.method, self.variant, self.model, self.id, self.ood, self.seed, self.protocol]
+        return content_key([*names, self.cell_key])
+
+
+def utc_now() -> str:
+    """The present time as ``created`` wants it, in whole seconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

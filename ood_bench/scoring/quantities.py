@@ -1,0 +1,117 @@
+"""What one forward pass can leave behind for each image: the logits, and named taps in a reduced form."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+OUTPUT = "output"
+"""Name of the pseudo-tap that is the network's output."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Reduction(ABC):
+    """Turns a tap ``[B, C, ...]`` into rows ``[B, D]`` while the pass goes on, so that no map is kept."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Name in cache files; equal keys mean equal results."""
+
+    @abstractmethod
+    def __call__(self, tap: Tensor) -> Tensor:
+        """Rows ``[B, D]`` of a tap ``[B, C, ...]``."""
+
+
+@dataclass(frozen=True)
+class Flat(Reduction):
+    """All values of the tap, in NCHW order; only for small image sets."""
+
+    key: ClassVar[str] = "flat"
+
+    def __call__(self, tap: Tensor) -> Tensor:
+        """Rows ``[B, C * ...]``."""
+        return tap.flatten(1)
+
+
+@dataclass(frozen=True)
+class Mean(Reduction):
+    """Mean over the spatial positions of each channel; a tap without positions stays as it is."""
+
+    key: ClassVar[str] = "mean"
+
+    def __call__(self, tap: Tensor) -> Tensor:
+        """Rows ``[B, C]``."""
+        return tap.mean(dim=tuple(range(2, tap.ndim))) if tap.ndim > 2 else tap
+
+
+@dataclass(frozen=True, eq=False)
+class Distance(Reduction):
+    """Euclidean distance of the whole tap, unpooled, to one point.
+
+    Attributes:
+        centre: the point, float32, in the shape of one image's tap ``[C, ...]``.
+    """
+
+    centre: npt.NDArray[np.float32]
+
+    @property
+    def key(self) -> str:
+        """Name that holds a hash of the point."""
+        return f"distance-{hashlib.sha256(self.centre.tobytes()).hexdigest()[:16]}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Distance) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __call__(self, tap: Tensor) -> Tensor:
+        """Rows ``[B, 1]``, differentiable."""
+        rows, point = _in_memory_order(tap, torch.from_numpy(self.centre).to(tap.device))
+        if torch.is_grad_enabled() or tap.is_cuda:
+            return _norm(rows - point)
+        # A difference that stays in the processor's cache costs less than half of one as large as the batch.
+        chunk = max(1, _CHUNK_BYTES // (4 * point.numel()))
+        return torch.cat([_norm(part - point) for part in torch.split(rows, chunk)])
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """Euclidean norm ``[B, 1]`` of rows ``[B, D]``."""
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return norm
+
+
+def _in_memory_order(tap: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Flattens a tap and a point alike, without a copy where the tap is stored channels-last."""
+    if tap.ndim == 4 and not tap.is_contiguous() and tap.is_contiguous(memory_format=torch.channels_last):
+        return tap.permute(0, 2, 3, 1).flatten(1), point.permute(1, 2, 0).reshape(1, -1)
+    return tap.flatten(1), point.reshape(1, -1)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing a pass leaves behind: a tap and how it is reduced.
+
+    Attributes:
+        tap: name of a tap, or :data:`OUTPUT`.
+        reduction: how ``[B, C, ...]`` becomes ``[B, D]``.
+    """
+
+    tap: str
+    reduction: Reduction
+
+    @property
+    def key(self) -> str:
+        """File name of the quantity in a bank, without its suffix."""
+        return f"{self.tap}-{self.reduction.key}"
+
+
+LOGITS = Quantity(OUTPUT, Flat())
+"""The logits ``[B, K]``."""

@@ -1,0 +1,62 @@
+"""Stochastic passes: a network that keeps its dropout while it scores."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ood_bench.models.classifier import Classifier
+from ood_bench.progress import ticking
+from ood_bench.scoring.engine import Array, View
+from ood_bench.scoring.taps import full_precision
+
+
+def dropout_modules(network: nn.Module) -> list[nn.Module]:
+    """All dropout layers of a network, of any kind."""
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    return [module for module in network.modules() if isinstance(module, kinds)]
+
+
+def sample_passes(
+    classifier: Classifier, view: View, passes: int, seed: int, batch_size: int, *, train_mode: bool
+) -> Array:
+    """Summary of repeated random passes.
+
+    Args:
+        classifier: the network; it is left as it is, the passes run on a copy.
+        view: the images.
+        passes: number of passes over each batch.
+        seed: seeds torch's generators, so that the same view gives the same numbers.
+        batch_size: images that go through together.
+        train_mode: whether the whole network is in training mode, as in FSSD's first release, so that batch
+            normalisation uses and goes on adapting the statistics of the scored batches; else only dropout is random.
+
+    Returns:
+        float64 ``[n, K + 1]``: the mean softmax over passes, then the variance over passes of the logit of the class
+        with the largest mean softmax.
+    """
+    network = copy.deepcopy(classifier.network)
+    network.train(train_mode)
+    for module in dropout_modules(network):
+        module.train()
+    parts: list[Array] = []
+    with (
+        ticking(f"{passes} random passes over {view.images.title}", len(view), "images") as ticker,
+        torch.random.fork_rng(),
+        full_precision(),
+        torch.inference_mode(),
+    ):
+        torch.manual_seed(seed)
+        for batch in view.batches(batch_size):
+            x = classifier.normalise(batch)
+            parts.append(_summary(torch.stack([network(x) for _ in range(passes)]).double()))
+            ticker.advance(len(batch))
+    return np.concatenate(parts)
+
+
+def _summary(logits: Tensor) -> Array:
+    """Rows ``[B, K + 1]`` from logits ``[passes, B, K]``; see :func:`sample_passes`."""
+    mean = logits.softmax(dim=2).mean(dim=0)
+    variance = logits.var(dim=0, unbiased=False).gather(1, mean.argmax(dim=1, keepdim=True))
+    return torch.cat([mean, variance], dim=1).cpu().numpy()

@@ -1,0 +1,75 @@
+"""Reading intermediate results of a network while it runs, and running it only as far as needed."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ood_bench.errors import ConfigError
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.quantities import OUTPUT
+
+
+class _Reached(Exception):  # noqa: N818 - not an error: it ends a forward pass early
+    """Raised in a hook when nothing after it is needed."""
+
+
+def _module(classifier: Classifier, tap: str) -> nn.Module:
+    try:
+        return classifier.network.get_submodule(classifier.taps[tap])
+    except (KeyError, AttributeError) as error:
+        name = classifier.card.get("spec", {}).get("model", {}).get("name", "the model")
+        raise ConfigError(f"{name} has no tap {tap!r}; it has {', '.join(classifier.taps)}") from error
+
+
+@contextlib.contextmanager
+def reading(classifier: Classifier, readers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[None]:
+    """Calls ``readers[tap]`` with that tap's value in every forward pass inside the block.
+
+    Raises:
+        ConfigError: if the classifier has no such tap.
+    """
+
+    def hook(reader: Callable[[Tensor], None]) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda _module, _inputs, value: reader(value)
+
+    handles = [_module(classifier, tap).register_forward_hook(hook(reader)) for tap, reader in readers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def forward_to(classifier: Classifier, x: Tensor, tap: str) -> Tensor:
+    """Value of one tap for normalised images ``[B, C, H, W]``; what comes after it is not computed.
+
+    Raises:
+        ConfigError: if the classifier has no such tap.
+    """
+    if tap == OUTPUT:
+        logits: Tensor = classifier.network(x)
+        return logits
+    kept: list[Tensor] = []
+
+    def stop(value: Tensor) -> None:
+        kept.append(value)
+        raise _Reached
+
+    with reading(classifier, {tap: stop}), contextlib.suppress(_Reached):
+        classifier.network(x)
+    return kept[0]
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Switches TF32 off inside the block: scores at T = 1000 need every bit of float32."""
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, convolution.allow_tf32
+    matmul.allow_tf32 = convolution.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, convolution.allow_tf32 = before

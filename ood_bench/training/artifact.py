@@ -1,0 +1,94 @@
+"""Trained classifiers as artifacts: found if they exist, else trained once, whoever comes first."""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.files import locked, staged_folder
+from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
+from ood_bench.training.spec import TrainingSpec
+from ood_bench.training.trainer import Trainer, TrainingState
+
+_log = logging.getLogger(__name__)
+_BATCH = 256
+
+
+def accuracy(classifier: Classifier, images: ImageSet) -> float:
+    """Share of correct predictions on labelled images, in percent."""
+    if images.labels is None:
+        raise ValueError(f"{images.name} has no labels")
+    correct = 0
+    with torch.inference_mode():
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
+            predicted = classifier.network(classifier.normalise(batch)).argmax(dim=1).cpu().numpy()
+            correct += int(np.count_nonzero(predicted == images.labels[start : start + _BATCH]))
+    return 100.0 * correct / len(images)
+
+
+class ClassifierStore:
+    """Folder of trained classifiers, shared by any number of processes.
+
+    Args:
+        root: the folder ``classifiers`` of the artifact store.
+        device: where to train and to load.
+    """
+
+    def __init__(self, root: Path, device: torch.device) -> None:
+        self._root, self._device = root, device
+
+    def path(self, spec: TrainingSpec) -> Path:
+        """Folder of the finished classifier."""
+        return self._root / spec.title
+
+    def obtain(self, spec: TrainingSpec) -> Classifier:
+        """Loads the classifier, after training it if it does not exist yet.
+
+        A second process that asks for the same classifier waits for the first; if that one dies, it goes on from the
+        last whole epoch.
+
+        Raises:
+            TrainingError: if training fails.
+            ArtifactError: if the store cannot be used or an artifact in it is damaged.
+        """
+        final = self.path(spec)
+        if not final.exists():
+            initial = None if spec.initial is None else self.obtain(spec.initial)
+            with locked(final):
+                if not final.exists():
+                    self._train(spec, final, initial)
+        return load_classifier(final, self._device)
+
+    def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
+        workdir = final.with_name(f"{final.name}.training")
+        weights = None if initial is None else initial.network.state_dict()
+        with torch.random.fork_rng():  # training seeds torch's generators; what else uses them is left alone
+            state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
+        with staged_folder(final) as folder:
+            save_classifier(folder, freeze(state.network), self._card(spec, state))
+        shutil.rmtree(workdir, ignore_errors=True)
+        _log.info("trained %s in %.0f s", spec.title, state.seconds)
+
+    def _card(self, spec: TrainingSpec, state: TrainingState) -> dict[str, object]:
+        moments = spec.normalisation
+        network = freeze(state.network)
+        finished = Classifier(network, tuple(moments["mean"]), tuple(moments["std"]))
+        return {
+            "key": spec.key,
+            "spec": spec.identity(),
+            "recipe": spec.recipe.name,
+            "deviations": list(spec.recipe.deviations),
+            "data": {"name": spec.data.name, "variant": spec.data.variant, "n": len(spec.data)},
+            "id_accuracy": accuracy(finished, spec.test),
+            "train_accuracy": state.history[-1]["train_accuracy"],
+            "history": state.history,
+            "trained_seconds": state.seconds,
+            "device": str(self._device),
+            "torch": torch.__version__,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }

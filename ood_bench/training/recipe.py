@@ -1,0 +1,161 @@
+"""What a ``conf/train`` file may say, with types: how a classifier is trained, apart from its data and its seed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ood_bench.errors import ConfigError
+
+
+class OptimizerName(StrEnum):
+    """Optimizers by the names of torch."""
+
+    sgd = "sgd"
+    adadelta = "adadelta"
+
+
+class ScheduleName(StrEnum):
+    """Rules for the learning rate; see :func:`learning_rate_factor`."""
+
+    constant = "constant"
+    exponential = "exponential"
+    multistep = "multistep"
+    cosine = "cosine"
+
+
+class LossName(StrEnum):
+    """Objectives; see :mod:`ood_bench.training.losses`."""
+
+    cross_entropy = "cross_entropy"
+    outlier_exposure = "outlier_exposure"
+
+
+class Autocast(StrEnum):
+    """Precision of the forward and backward pass; the weights stay float32."""
+
+    none = "none"
+    bfloat16 = "bfloat16"
+
+
+class Start(StrEnum):
+    """Where training starts: fresh weights, or the classifier of the plain recipe with the same seed."""
+
+    scratch = "scratch"
+    classifier = "classifier"
+
+
+@dataclass
+class OptimizerConfig:
+    """Optimizer and its constants; weight decay acts on all parameters."""
+
+    name: OptimizerName = OptimizerName.sgd
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    rho: float = 0.9
+    eps: float = 1e-6
+
+
+@dataclass
+class ScheduleConfig:
+    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` is for cosine."""
+
+    name: ScheduleName = ScheduleName.constant
+    gamma: float = 0.1
+    milestones: list[int] = field(default_factory=list)
+    final_lr: float = 0.0
+
+
+@dataclass
+class LossConfig:
+    """Objective; ``outlier_weight`` scales the outlier term of outlier exposure."""
+
+    name: LossName = LossName.cross_entropy
+    outlier_weight: float = 0.5
+
+
+@dataclass
+class Recipe:
+    """How a classifier is trained.
+
+    Attributes:
+        name: name in records and tables.
+        epochs: passes over the ID training set.
+        batch_size: ID images a step.
+        outlier_batch_size: outlier images a step, for losses that see outliers.
+        augment: names from :mod:`ood_bench.training.augment`, applied in order.
+        autocast: precision of the passes.
+        compile: whether to run the network through ``torch.compile``.
+        channels_last: memory format of the passes.
+        start: fresh weights or fine-tuning.
+        deviations: known differences from the paper's training, as footnotes of every table that uses it.
+    """
+
+    name: str = "???"
+    epochs: int = 1
+    batch_size: int = 64
+    outlier_batch_size: int = 0
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: list[str] = field(default_factory=list)
+    autocast: Autocast = Autocast.none
+    compile: bool = False
+    channels_last: bool = True
+    start: Start = Start.scratch
+    deviations: list[str] = field(default_factory=list)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes the weights, for the artifact's key: all but the name and the footnotes."""
+        whole = OmegaConf.to_container(OmegaConf.structured(self), enum_to_str=True)
+        assert isinstance(whole, dict)  # noqa: S101 - a structured config is a mapping
+        return {str(key): value for key, value in whole.items() if key not in ("name", "deviations")}
+
+
+def recipe_from(config: Mapping[str, Any]) -> Recipe:
+    """Checks the content of a ``conf/train`` file and gives it types.
+
+    Raises:
+        ConfigError: on an unknown key, a wrong type, or a value that cannot work.
+    """
+    try:
+        recipe = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Recipe), config))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"train: {str(error).splitlines()[0]} (key: train.{error.full_key or ''})") from error
+    assert isinstance(recipe, Recipe)  # noqa: S101 - what a structured config of Recipe becomes
+    if recipe.epochs < 1 or recipe.batch_size < 1:
+        raise ConfigError(f"train: epochs ({recipe.epochs}) and batch_size ({recipe.batch_size}) must be at least 1")
+    if recipe.optimizer.lr <= 0:
+        raise ConfigError(f"train.optimizer.lr is {recipe.optimizer.lr}: it must be above 0")
+    if recipe.loss.name is LossName.outlier_exposure and recipe.outlier_batch_size < 1:
+        raise ConfigError("train.loss.name=outlier_exposure needs train.outlier_batch_size of at least 1")
+    return recipe
+
+
+def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch: int, progress: float) -> float:
+    """Factor on the learning rate.
+
+    Args:
+        schedule: the rule. ``exponential`` multiplies by gamma after every epoch, ``multistep`` at each milestone,
+            ``cosine`` goes to ``final_lr`` step by step.
+        lr: the starting rate.
+        epochs: epochs in all.
+        epoch: current epoch, from 0.
+        progress: share of the current epoch that is done, in [0, 1).
+    """
+    match schedule.name:
+        case ScheduleName.exponential:
+            return float(schedule.gamma**epoch)
+        case ScheduleName.multistep:
+            return float(schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones))
+        case ScheduleName.cosine:
+            floor = schedule.final_lr / lr
+            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (epoch + progress) / epochs))
+        case _:
+            return 1.0

@@ -1,0 +1,217 @@
+"""The training loop: data resident on the device, a checkpoint every epoch, resumed to the same bits on CPU."""
+
+import io
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ood_bench.errors import ArtifactError, TrainingError
+from ood_bench.files import clear_io_errors, write_atomically
+from ood_bench.models.classifier import Classifier, build_network, to_layout
+from ood_bench.progress import Ticker, ticking
+from ood_bench.training.augment import augmentations
+from ood_bench.training.losses import cross_entropy, outlier_exposure
+from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, learning_rate_factor
+from ood_bench.training.spec import TrainingSpec
+
+_log = logging.getLogger(__name__)
+_CHECK_EVERY = 50
+
+
+def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
+    if config.name is OptimizerName.adadelta:
+        return torch.optim.Adadelta(
+            network.parameters(), lr=config.lr, rho=config.rho, eps=config.eps, weight_decay=config.weight_decay
+        )
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+    )
+
+
+@dataclass
+class TrainingState:
+    """What a checkpoint holds: enough to go on as if nothing had happened."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def save(self, path: Path, key: str) -> None:
+        """Writes the checkpoint atomically."""
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "key": key,
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "generator": self.generator.get_state(),
+                "torch_rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                "epoch": self.epoch,
+                "seconds": self.seconds,
+                "history": self.history,
+            },
+            buffer,
+        )
+        write_atomically(path, buffer.getvalue())
+
+    def restore(self, path: Path, key: str) -> None:
+        """Reads a checkpoint back.
+
+        Raises:
+            ArtifactError: if it is truncated, damaged, or another classifier's.
+        """
+        with clear_io_errors("read the checkpoint", path):
+            content = path.read_bytes()
+        try:
+            saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            if saved["key"] != key:
+                raise ValueError("it belongs to another classifier")  # noqa: TRY301 - one message for all damage
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.generator.set_state(saved["generator"])
+            torch.set_rng_state(saved["torch_rng"])
+            if saved["cuda_rng"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(saved["cuda_rng"])
+            self.epoch, self.seconds, self.history = saved["epoch"], saved["seconds"], saved["history"]
+        except Exception as error:  # a damaged file can fail in the unpickler in any way
+            raise ArtifactError(
+                f"checkpoint {path} is truncated or damaged ({error}): delete it to start again"
+            ) from error
+
+
+class _OutlierStream:
+    """Endless random batches of outliers."""
+
+    def __init__(self, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
+        self._images, self._batch_size, self._generator = images, batch_size, generator
+
+    def draw(self) -> Tensor:
+        """One batch ``[M, C, H, W]``, drawn with replacement."""
+        index = torch.randint(len(self._images), (self._batch_size,), generator=self._generator)
+        return self._images[index.to(self._images.device)]
+
+
+class Trainer:
+    """Trains the classifier of one :class:`TrainingSpec`.
+
+    Args:
+        spec: what to train.
+        device: where to train.
+        initial: weights to start from, or none for fresh ones.
+    """
+
+    def __init__(self, spec: TrainingSpec, device: torch.device, initial: dict[str, Tensor] | None = None) -> None:
+        self.spec, self.device = spec, device
+        torch.manual_seed(spec.seed)
+        network = build_network(spec.model, spec.data.shape, spec.classes)
+        if initial is not None:
+            network.load_state_dict(initial)
+        layout = torch.channels_last if spec.recipe.channels_last else torch.contiguous_format
+        network = to_layout(network.to(device), layout)
+        self.state = TrainingState(
+            network, _optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
+        )
+        self._forward = torch.compile(network) if spec.recipe.compile else network
+        self._augment = augmentations(spec.recipe.augment)
+        self._images = torch.from_numpy(spec.data.images.copy()).to(device)
+        self._labels = torch.from_numpy(spec.data.labels.copy()).to(device)  # type: ignore[union-attr]
+        self._outliers = None
+        if spec.outliers is not None:
+            outliers = torch.from_numpy(spec.outliers.images.copy()).to(device)
+            self._outliers = _OutlierStream(outliers, spec.recipe.outlier_batch_size, self.state.generator)
+        moments = spec.normalisation
+        self._normalise = Classifier(network, tuple(moments["mean"]), tuple(moments["std"])).normalise
+
+    def run(self, checkpoint: Path) -> TrainingState:
+        """Trains to the last epoch, from ``checkpoint`` if it exists, writing it after every epoch.
+
+        Returns:
+            The finished state, network in training mode.
+
+        Raises:
+            TrainingError: if the loss is no longer finite.
+            ArtifactError: if the checkpoint cannot be read or written.
+        """
+        state, recipe, key = self.state, self.spec.recipe, self.spec.key
+        if checkpoint.exists():
+            state.restore(checkpoint, key)
+            _log.info("continuing %s from epoch %d of %d", self.spec.title, state.epoch, recipe.epochs)
+        left = recipe.epochs - state.epoch
+        what = f"training {self.spec.model['name']} on {self.spec.data.name}, seed {self.spec.seed}"
+        with ticking(what, left * len(self.spec.data), "images") as ticker:
+            while state.epoch < recipe.epochs:
+                start = time.monotonic()
+                entry = self._epoch(ticker)
+                state.epoch += 1
+                state.seconds += time.monotonic() - start
+                state.history.append(entry)
+                state.save(checkpoint, key)
+        return state
+
+    def _epoch(self, ticker: Ticker) -> dict[str, float]:
+        """One pass over the training set; returns mean loss and accuracy in percent."""
+        state, recipe = self.state, self.spec.recipe
+        state.network.train()
+        count = len(self._images)
+        order = torch.randperm(count, generator=state.generator)
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), device=self.device)
+        for step, index in enumerate(torch.split(order, recipe.batch_size)):
+            progress = step * recipe.batch_size / count
+            rate = recipe.optimizer.lr * learning_rate_factor(
+                recipe.schedule, recipe.optimizer.lr, recipe.epochs, state.epoch, progress
+            )
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            loss, hits = self._step(index.to(self.device))
+            loss_sum += loss * len(index)
+            correct += hits
+            if step % _CHECK_EVERY == 0:
+                self._refuse_infinite(loss_sum, rate)
+            ticker.advance(len(index), f"epoch {state.epoch + 1}/{recipe.epochs}")
+        self._refuse_infinite(loss_sum, rate)
+        return {"loss": loss_sum.item() / count, "train_accuracy": 100.0 * correct.item() / count}
+
+    def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """One update on the images of ``index``; returns the loss and the number of correct predictions."""
+        state, loss_config = self.state, self.spec.recipe.loss
+        images, labels = self._images[index], self._labels[index]
+        if self._outliers is not None:
+            images = torch.cat([images, self._outliers.draw()])
+        for augmentation in self._augment:
+            images = augmentation(images, state.generator)
+        x = self._normalise(images)
+        if self.spec.recipe.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.autocast is Autocast.bfloat16):
+            logits = self._forward(x)
+        logits = logits.float()
+        inside, outside = logits[: len(labels)], logits[len(labels) :]
+        if self._outliers is None:
+            loss = cross_entropy(inside, labels)
+        else:
+            loss = outlier_exposure(inside, labels, outside, loss_config.outlier_weight)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        return loss.detach(), (inside.detach().argmax(dim=1) == labels).sum()
+
+    def _refuse_infinite(self, loss_sum: Tensor, rate: float) -> None:
+        if not torch.isfinite(loss_sum):
+            raise TrainingError(
+                f"the loss of {self.spec.title} is not finite in epoch {self.state.epoch + 1}, at a learning rate of "
+                f"{rate:g}: lower train.optimizer.lr, or set train.autocast=none; the last whole epoch is kept"
+            )

@@ -1,0 +1,149 @@
+"""Real archives where they are on hand, tiny files in published layouts, and a server with bad manners."""
+
+import gzip
+import hashlib
+import http.server
+import os
+import struct
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Unpacks named archives of real data into one data root, each once, and returns the root."""
+    root = tmp_path_factory.mktemp("real")
+    done: set[str] = set()
+
+    def unpack(*names: str) -> Path:
+        for name in names:
+            archive = SHARED / f"{name}.tar.xz"
+            if not archive.is_file():
+                if os.environ.get("CI", "").lower() == "true":
+                    pytest.fail(f"CI must have the real data, but {archive} is missing")
+                pytest.skip(f"{archive} is not here")
+            if name not in done:
+                with tarfile.open(archive) as tar:
+                    tar.extractall(root, filter="data")
+                done.add(name)
+        return root
+
+    return unpack
+
+
+@pytest.fixture
+def pixels() -> Callable[..., np.ndarray]:
+    """Makes uint8 arrays of a given shape, the same each time."""
+
+    def make(*shape: int, seed: int = 0) -> np.ndarray:
+        return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def write_idx() -> Callable[..., Path]:
+    """Writes an IDX file, gzipped if its name ends so."""
+
+    def write(path: Path, values: np.ndarray) -> Path:
+        content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_image() -> Callable[..., Path]:
+    """Writes a uint8 ``[H, W]`` or ``[H, W, C]`` array as an image file, or a PIL image as it is."""
+
+    def write(path: Path, content: np.ndarray | Image.Image) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (content if isinstance(content, Image.Image) else Image.fromarray(content)).save(path)
+        return path
+
+    return write
+
+
+@dataclass
+class Mirror:
+    """A file server on this machine.
+
+    Attributes:
+        content: what it serves.
+        address: where.
+        ranges: whether it honours Range.
+        status: answers every request with this if set.
+        page: answers with this HTML page if set.
+        cut_after: bytes after which it hangs up, one entry a request, until the list is empty.
+        asked: the Range header of each request.
+    """
+
+    content: bytes = b""
+    address: str = ""
+    ranges: bool = True
+    status: int = 0
+    page: bytes = b""
+    page_type: str = "text/html"
+    redirect: str = ""
+    cut_after: list[int] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)
+
+    @property
+    def md5(self) -> str:
+        return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        wanted = request.headers["Range"]
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.ranges else 0
+        headers: dict[str, Any] = {"Content-Type": "application/octet-stream"}
+        body, status = self.content[start:], 206 if start else 200
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+        if start and start >= len(self.content):
+            body, status = b"", 416
+        if self.page:
+            body, status, headers["Content-Type"] = self.page, 200, self.page_type
+        if self.redirect:
+            body, status, headers["Location"] = b"", 302, self.redirect
+        request.send_response(self.status or status)
+        headers["Content-Length"] = len(body)
+        for name, value in headers.items():
+            request.send_header(name, str(value))
+        request.end_headers()
+        request.wfile.write(body[: self.cut_after.pop(0)] if self.cut_after else body)
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A running :class:`Mirror`; downloads do not pause between attempts."""
+    monkeypatch.setattr("ood_bench.data.download._PAUSE", 0.0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    served = Mirror(content=bytes(range(256)) * 400)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.answer(self)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.address = f"http://127.0.0.1:{server.server_port}/"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield served
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+
+from ood_bench.data.decode import Decoding, decode_file, decode_files
+from ood_bench.errors import DataError
+
+
+@pytest.mark.parametrize("size", [(40, 50), (50, 41), (37, 32), (100, 300)])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_policies_agree_with_torchvision(tmp_path, pixels, write_image, size, name):
+    path = write_image(tmp_path / name, pixels(*size, 3))
+    theirs = {
+        "squash": transforms.Resize((32, 32), InterpolationMode.BILINEAR),
+        "short_side_crop": transforms.Compose([transforms.Resize(32), transforms.CenterCrop(32)]),
+        "center_crop": transforms.CenterCrop(32),
+        "none": transforms.Lambda(lambda picture: picture),
+    }
+    for resize, transform in theirs.items():
+        ours = decode_file(path, 0, Decoding("RGB", resize, None if resize == "none" else (32, 32)))
+        np.testing.assert_array_equal(ours.transpose(1, 2, 0), np.asarray(transform(Image.open(path))), err_msg=resize)
+
+
+def test_random_crops_are_keyed_by_row_and_seed(tmp_path, write_image):
+    rows, columns = np.mgrid[:64, :64].astype(np.uint8)
+    path = write_image(tmp_path / "a.png", np.stack([rows, columns, rows], axis=-1))
+    crops = [decode_file(path, index, Decoding("RGB", "random_crop", (32, 32), 5)) for index in range(300)]
+    again = decode_file(path, 7, Decoding("RGB", "random_crop", (32, 32), 5))
+    np.testing.assert_array_equal(crops[7], again)
+    corners = np.array([crop[:2, 0, 0] for crop in crops])
+    assert corners.min() == 0
+    assert corners.max() == 32
+    other = [decode_file(path, index, Decoding("RGB", "random_crop", (32, 32), 6))[:2, 0, 0] for index in range(300)]
+    assert (corners != np.array(other)).any(axis=1).mean() > 0.9
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
+@pytest.mark.parametrize("wanted", ["RGB", "L"])
+def test_modes_are_converted_as_pil_does(tmp_path, pixels, mode, wanted):
+    picture = Image.fromarray(pixels(8, 9, 3)).convert(mode)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    picture.save(path)
+    found = decode_file(path, 0, Decoding(wanted))
+    assert found.shape == ((3, 8, 9) if wanted == "RGB" else (1, 8, 9))
+    np.testing.assert_array_equal(found.transpose(1, 2, 0).squeeze(), np.asarray(Image.open(path).convert(wanted)))
+
+
+def test_deep_pixels_are_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 900).save(path)
+    with pytest.raises(DataError, match=r"a\.png: pixels of mode I.*8 bits"):
+        decode_file(path, 0, Decoding("L"))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_cut_off_file_is_named(tmp_path, pixels, write_image, name):
+    path = write_image(tmp_path / name, pixels(40, 40, 3))
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(DataError, match=f"{name}: not a whole picture"):
+        decode_file(path, 0, Decoding())
+
+
+def test_a_web_page_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_text("<html><body>gone</body></html>")
+    with pytest.raises(DataError, match="a web page was saved"):
+        decode_file(tmp_path / "a.jpg", 0, Decoding())
+
+
+def test_a_crop_larger_than_the_picture_is_refused(tmp_path, pixels, write_image):
+    path = write_image(tmp_path / "a.png", pixels(20, 40, 3))
+    with pytest.raises(DataError, match=r"a\.png: 20x40 is smaller than the crop 32x32"):
+        decode_file(path, 0, Decoding("RGB", "center_crop", (32, 32)))
+
+
+def test_many_files_keep_their_order(tmp_path, pixels, write_image):
+    arrays = pixels(300, 6, 5, 3)
+    paths = [write_image(tmp_path / f"{index}.png", array) for index, array in enumerate(arrays)]
+    np.testing.assert_array_equal(decode_files(paths, Decoding(), "x"), arrays.transpose(0, 3, 1, 2))
+
+
+def test_differing_sizes_need_a_policy(tmp_path, pixels, write_image):
+    paths = [write_image(tmp_path / f"{side}.png", pixels(side, 8, 3)) for side in (8, 9)]
+    with pytest.raises(DataError, match=r"9\.png is 9x8 but 8\.png is 8x8; set source\.size and source\.resize"):
+        decode_files(paths, Decoding(), "x")
+    assert decode_files(paths, Decoding("L", "squash", (4, 6)), "x").shape == (2, 1, 4, 6)

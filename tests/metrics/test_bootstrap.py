@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+
+from ood_bench.metrics import exact
+from ood_bench.metrics.bootstrap import intervals, resample
+from ood_bench.metrics.curve import Curve, MetricError
+
+
+def pair(n_id: int, n_ood: int, *, decimals: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    ids, oods = generator.normal(1, 1, n_id), generator.normal(0, 1, n_ood)
+    return (ids, oods) if decimals is None else (ids.round(decimals), oods.round(decimals))
+
+
+@pytest.mark.parametrize("decimals", [None, 1, 0])
+@pytest.mark.parametrize(("n_id", "n_ood"), [(1, 1), (5, 40), (60, 33)])
+def test_a_resample_has_the_metrics_of_the_rows_drawn(n_id: int, n_ood: int, decimals: int | None) -> None:
+    ids, oods = (np.sort(scores)[::-1] for scores in pair(n_id, n_ood, decimals=decimals))
+    draws = [np.random.default_rng(seed) for seed in (1, 1, 2, 2)]
+    for _ in range(30):
+        drawn = resample(Curve.of(ids, oods), draws[0], draws[2])
+        rows = draws[1].integers(0, n_id, n_id, dtype=np.uint32), draws[3].integers(0, n_ood, n_ood, dtype=np.uint32)
+        expected = exact.metrics(Curve.of(ids[rows[0]], oods[rows[1]]))
+        assert exact.metrics(drawn) == pytest.approx(expected, abs=1e-12)
+
+
+def test_intervals_agree_with_resampling_row_by_row() -> None:
+    ids, oods = pair(300, 500, decimals=1)
+    generator = np.random.default_rng(7)
+    slow = []
+    for _ in range(2000):
+        drawn = Curve.of(generator.choice(ids, 300), generator.choice(oods, 500))
+        slow.append([100 * value for value in exact.metrics(drawn).values()])
+    expected = np.quantile(slow, (0.025, 0.975), axis=0).T
+    for (name, found), (low, high) in zip(intervals(ids, oods, resamples=2000).items(), expected, strict=True):
+        slack = 0.1 * (high - low)
+        assert found == (pytest.approx(low, abs=slack), pytest.approx(high, abs=slack)), name
+
+
+def test_names_and_order_are_those_of_the_exact_metrics() -> None:
+    found = intervals(*pair(20, 30), resamples=10)
+    assert tuple(found) == exact.NAMES
+    assert all(0 <= low <= high <= 100 for low, high in found.values())
+
+
+def test_covers_the_true_auroc_about_as_often_as_it_says() -> None:
+    truth = 100 * 0.5 * (1 + math.erf(0.5))  # of two unit normals one apart
+    bounds = [intervals(*pair(80, 80, seed=seed), resamples=150)["auroc"] for seed in range(100)]
+    assert 88 <= sum(low <= truth <= high for low, high in bounds) <= 100
+
+
+def test_contains_the_value_on_a_set_of_usual_size() -> None:
+    ids, oods = pair(2000, 2000)
+    values = exact.metrics(Curve.of(ids, oods))
+    for name, (low, high) in intervals(ids, oods, resamples=200).items():
+        assert low < 100 * values[name] < high, name
+
+
+def test_depends_on_the_seed_but_not_on_the_order_of_rows() -> None:
+    ids, oods = pair(50, 70, decimals=1)
+    first = intervals(ids, oods, resamples=50, seed=1)
+    assert intervals(ids, oods, resamples=50, seed=1) == first
+    assert intervals(ids[::-1], oods[::-1], resamples=50, seed=1) == first
+    assert intervals(ids, oods, resamples=50, seed=2) != first
+
+
+def test_a_higher_level_is_wider_and_more_rows_are_narrower() -> None:
+    def width(n: int, level: float) -> float:
+        low, high = intervals(*pair(n, n), resamples=200, level=level)["auroc"]
+        return high - low
+
+    assert width(100, 0.8) < width(100, 0.99)
+    assert width(1600, 0.95) == pytest.approx(width(100, 0.95) / 4, rel=0.5)
+
+
+def test_separated_scores_have_no_spread() -> None:
+    found = intervals([3.0, 2.0], [1.0, 0.0], resamples=20)
+    assert found["auroc"] == (100, 100)
+    assert found["fpr95"] == found["detection_error"] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"resamples": 0}, "at least 1"), ({"level": 1.0}, "strictly between"), ({"level": 0.0}, "strictly between")],
+)
+def test_impossible_options_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        intervals([1.0], [0.0], **options)
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(MetricError, match="NaN"):
+        intervals([np.nan], [0.0])

@@ -1,0 +1,72 @@
+import pandas as pd
+import pytest
+
+from ood_bench import papers
+from ood_bench.errors import ConfigError
+from ood_bench.papers import published
+
+
+@pytest.mark.parametrize("name", papers.available())
+def test_every_table_loads_with_the_right_types(name):
+    rows = papers.load(name)
+    assert tuple(rows.columns) == (*published.COLUMNS, "printed")
+    assert rows["value"].dtype == "float64"
+    assert rows["value"].between(0, 100).all()
+    assert not rows.isna().any(axis=None)
+    assert [float(text) for text in rows["printed"]] == rows["value"].tolist()
+
+
+def test_the_seven_tables_are_there():
+    assert papers.available() == ["eloc", "energy_ood", "featurenorm", "fssd", "godin", "odin", "openood_v15"]
+
+
+def test_a_block_holds_the_numbers_as_printed():
+    rows = papers.block("fssd", "readme_results", "lenet", "fashionmnist")
+    assert len(rows) == 21
+    odin = rows[(rows["method"] == "odin") & (rows["metric"] == "fpr80")]
+    assert odin["printed"].tolist() == ["20.0"]
+    assert set(rows["ood_dataset"]) == {"mnist"}
+
+
+def test_a_changed_copy_does_not_change_the_next_load():
+    rows = papers.load("fssd")
+    rows["value"] = 0.0
+    assert papers.load("fssd")["value"].max() > 90
+
+
+def test_unknown_names_are_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"no published numbers named 'fsd'; there is eloc, .*fssd"):
+        papers.load("fsd")
+    with pytest.raises(ConfigError, match=r"no table 'table9' here; there is .*readme_results"):
+        papers.block("fssd", "table9", "lenet", "fashionmnist")
+    with pytest.raises(ConfigError, match=r"no model 'lenet5' here; there is lenet, resnet34"):
+        papers.block("fssd", "readme_results", "lenet5", "fashionmnist")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("metric,", "score,"), "columns are"),
+        (lambda text: text.replace("50.5", "about 50"), "value is not a plain decimal number in line 3"),
+        (lambda text: text.replace("50.5", "nan"), "value is not a plain decimal number in line 3"),
+        (lambda text: text.replace("cifar10", " cifar10"), "id_dataset is empty or has spaces around it in line 2, 3"),
+        (lambda text: text.replace("m2", "m1"), "the same number is given twice, in lines 2, 3"),
+        (lambda text: text.replace("lenet", ""), "model is empty"),
+        (lambda text: "a,b\n1\n1,2,3,4\n", "not a CSV file"),
+    ],
+)
+def test_a_damaged_table_is_refused(tmp_path, monkeypatch, change, message):
+    good = pd.DataFrame(
+        [
+            ["p", "t", "m1", "lenet", "cifar10", "", "auroc", "99.10", "paper"],
+            ["p", "t", "m2", "lenet", "cifar10", "", "auroc", "50.5", "paper"],
+        ],
+        columns=list(published.COLUMNS),
+    )
+    monkeypatch.setattr(published, "_FOLDER", tmp_path)
+    text = good.to_csv(index=False)
+    (tmp_path / "good.csv").write_text(text)
+    assert published.load("good")["printed"].tolist() == ["99.10", "50.5"]
+    (tmp_path / "bad.csv").write_text(change(text))
+    with pytest.raises(ConfigError, match=message):
+        published.load("bad")

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from ood_bench.errors import ConfigError
+from ood_bench.report.blocks import block_of, conf_dir, load_blocks
+
+
+def rewrite(conf: Path, old: str, new: str) -> None:
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_block_knows_its_published_numbers(conf):
+    (block,) = load_blocks(conf)
+    assert block.printed("odin", "mnist", "fpr80") == "20.0"
+    assert block.printed("energy", "mnist", "fpr80") is None
+    assert block.sources == ["README"]
+
+
+def test_names_that_the_published_file_spells_differently(conf):
+    rewrite(conf, "methods: [msp,", "names: {base: msp, our_mnist: mnist, small_net: lenet}\n  methods: [base,")
+    rewrite(conf, "model: lenet", "model: small_net")
+    (block,) = load_blocks(conf)
+    assert block.printed("base", "our_mnist", "auroc") == "77.3"
+
+
+def test_which_records_belong_to_a_block(conf, make):
+    blocks = load_blocks(conf)
+    assert block_of(make(), blocks) is blocks[0]
+    for change in ({"ood": "kmnist"}, {"method": "energy"}, {"model": "vgg"}, {"id": "mnist"}, {"protocol": "p"}):
+        assert block_of(make(**change), blocks) is None
+
+
+def test_no_paper_configs_are_no_blocks(tmp_path):
+    assert load_blocks(tmp_path) == []
+    assert conf_dir().name == "conf"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("paper:\n", "papers:\n", "has no node `paper:`"),
+        ("name: fssd_fashionmnist", "name: other", "paper.name is 'other'; it must be 'fssd_fashionmnist'"),
+        ("title:", "heading:", r"paper\.title: Field required.*paper\.heading: Extra inputs"),
+        ("metrics: [auroc, fpr80]", "metrics: []", r"paper\.metrics"),
+        ("ood: [mnist]", "ood: mnist", r"paper\.ood"),
+        ("ood: [mnist]", "ood: [mnist", "cannot be read"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_its_place(conf, old, new, message):
+    rewrite(conf, old, new)
+    with pytest.raises(ConfigError, match=rf"fssd_fashionmnist\.yaml: .*{message}|{message}"):
+        load_blocks(conf)
+
+
+def test_a_block_without_published_numbers_is_refused(conf):
+    rewrite(conf, "table: readme_results", "table: table9")
+    with pytest.raises(ConfigError, match="no table 'table9'"):
+        load_blocks(conf)[0].printed("msp", "mnist", "auroc")
+
+
+def test_every_shipped_block_has_published_numbers():
+    for block in load_blocks():
+        for metric in block.metrics:
+            printed = [block.printed(method, ood, metric) for method in block.methods for ood in block.ood]
+            assert any(printed), f"{block.name}: nothing published for {metric}"

@@ -1,0 +1,49 @@
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from ood_bench.report.__main__ import main
+from ood_bench.results import RecordStore
+
+
+@pytest.fixture(autouse=True)
+def _shipped(conf, monkeypatch, caplog):
+    monkeypatch.setattr("ood_bench.report.blocks.conf_dir", lambda: conf)
+    caplog.set_level(logging.INFO)
+
+
+def test_check_fails_until_the_tables_are_written(make, fill, results, caplog):
+    fill(make())
+    assert main(["--results", str(results), "--check"]) == 1
+    assert "fssd_fashionmnist.md: is missing" in caplog.text
+    assert main(["--results", str(results)]) == 0
+    assert "wrote " in caplog.text
+    assert main(["--results", str(results), "--check"]) == 0
+    assert main(["--results", str(results)]) == 0
+    assert "up to date" in caplog.text
+
+
+def test_a_contradiction_is_one_message_and_can_be_set_aside(make, fill, results, caplog):
+    fill(make(), make(cell_key="a" * 16))
+    assert main(["--results", str(results)]) == 1
+    assert "error: msp on mnist: two results for seed 0" in caplog.text
+    path = RecordStore(results).path(make(cell_key="a" * 16))
+    assert main(["--results", str(results), "--set-aside", str(path)]) == 0
+    assert (results / "tables" / "fssd_fashionmnist.md").exists()
+
+
+def test_the_last_record_of_a_block_takes_its_tables_along(make, fill, results, caplog):
+    fill(make())
+    main(["--results", str(results)])
+    assert main(["--results", str(results), "--set-aside", str(RecordStore(results).path(make()))]) == 0
+    assert "removed " in caplog.text
+    assert list((results / "tables").iterdir()) == []
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "ood_bench.report", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "--set-aside FILE" in done.stdout

@@ -1,0 +1,103 @@
+import dataclasses
+
+import pytest
+
+from ood_bench.errors import RecordError
+from ood_bench.report.blocks import load_blocks
+from ood_bench.report.rows import Stat, arrange, far, gather
+
+
+def test_mean_and_sample_deviation_by_hand(make):
+    """77.0, 77.4, 77.9: mean 77.4333, squared deviations 0.1878 + 0.0011 + 0.2178 = 0.4067, over 2: 0.2033."""
+    (row,) = gather(make(seed=seed, auroc=value) for seed, value in enumerate((77.0, 77.4, 77.9)))
+    stat = row.stat("auroc")
+    assert stat is not None
+    assert stat.n == 3
+    assert stat.mean == pytest.approx(77.43333333)
+    assert stat.std == pytest.approx(0.2033333333**0.5)
+    assert (stat.low, stat.high) == (None, None)
+
+
+def test_intervals_are_averaged(make):
+    (row,) = gather(make(seed=seed, auroc=value) for seed, value in enumerate((80.0, 90.0)))
+    stat = row.stat("auroc", exact=True)
+    assert stat is not None
+    assert (stat.low, stat.high) == (84.5, 85.25)
+
+
+def test_one_interval_missing_gives_none(make):
+    records = [make(seed=0), make(seed=1, exact={"auroc": {"value": 70.0}})]
+    stat = gather(records)[0].stat("auroc", exact=True)
+    assert stat is not None
+    assert stat.n == 2
+    assert stat.low is None
+
+
+def test_one_seed_has_no_deviation_and_an_unknown_metric_no_value(make):
+    (row,) = gather([make()])
+    assert row.stat("auroc") == Stat(mean=77.0, std=None, n=1, low=None, high=None)
+    assert row.stat("tnr95") is None
+
+
+def test_a_metric_counts_only_the_seeds_that_have_it(make):
+    (row,) = gather([make(seed=0), make(seed=1, metrics={"fpr80": {"value": 1.0}})])
+    assert [row.stat(name).n for name in ("auroc", "fpr80")] == [1, 2]
+
+
+def test_variants_and_other_images_are_rows_of_their_own(make):
+    records = [make(), make(variant="train mode"), make(ood_variant="JPEG copy"), make(id_variant="JPEG copy")]
+    rows = gather(reversed(records))
+    assert [(row.label, row.id_title, row.ood_title) for row in rows] == [
+        ("msp", "fashionmnist", "mnist"),
+        ("msp", "fashionmnist", "mnist (JPEG copy)"),
+        ("msp", "fashionmnist (JPEG copy)", "mnist"),
+        ("msp (train mode)", "fashionmnist", "mnist"),
+    ]
+
+
+def test_trained_on_other_images_than_tested_is_said(make):
+    data = make().model_dump()["data"]
+    data["id_train"]["variant"] = "JPEG copy"
+    (row,) = gather([make(data=data)])
+    assert row.id_title == "fashionmnist, trained on fashionmnist (JPEG copy)"
+
+
+def test_one_seed_twice_is_refused(make):
+    with pytest.raises(RecordError, match=r"msp on mnist: two results for seed 0, .*seed0-0+\.json and seed0-a+\.json"):
+        gather([make(), make(cell_key="a" * 16)])
+
+
+def test_seeds_of_different_conventions_are_refused(make):
+    with pytest.raises(RecordError, match="different conventions"):
+        gather([make(seed=0), make(seed=1, evaluation={"positive": "ood"})])
+
+
+def test_rows_are_arranged_like_the_paper_with_gaps_filled(make, conf):
+    (block,) = load_blocks(conf)
+    rows = arrange(gather([make("fssd"), make("mc_dropout", variant="train mode"), make("msp")]), block)
+    assert [(row.label, bool(row.records)) for row in rows] == [
+        ("msp", True),
+        ("odin", False),
+        ("mc_dropout", False),
+        ("mc_dropout (train mode)", True),
+        ("fssd", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "printed", "expected"),
+    [
+        (88.5, 0.1, "87.9", True),
+        (88.1, 0.1, "87.9", False),  # exactly two deviations
+        (88.5, None, "87.9", False),  # one seed
+        (0.04, 0.0, "0.0", False),  # rounds to what is printed
+        (0.06, 0.0, "0.0", True),
+        (99.996, 0.001, "99.99", True),
+        (50.0, 0.1, None, False),
+    ],
+)
+def test_far_needs_two_deviations_and_more_than_rounding(mean, std, printed, expected):
+    stat = Stat(mean=mean, std=std, n=3, low=None, high=None)
+    assert far(stat, printed) is expected
+    assert far(dataclasses.replace(stat, std=50.0), printed) is False
+    assert far(None, printed) is False

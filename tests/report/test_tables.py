@@ -1,0 +1,198 @@
+import csv
+import io
+
+import pytest
+
+from ood_bench.errors import ConfigError
+from ood_bench.report import tables
+from ood_bench.results import RecordStore
+
+MAIN_TABLE = """\
+| Method                  | AUROC paper |             ours |   diff. | FPR80 paper |             ours | diff. |
+| :---------------------- | ----------: | ---------------: | ------: | ----------: | ---------------: | ----: |
+| msp [1, 3]              |        77.3 | 77.43 ± 0.45 (3) | +0.13   |        42.5 | 41.00 ± 1.00 (3) | -1.50 |
+| odin [1, 2]             |        87.9 | 88.50 ± 0.10 (3) | +0.60 † |        20.0 | 20.00 ± 0.00 (3) |  0.00 |
+| mc_dropout              |        76.5 |          not run |     –   |        42.3 |          not run |     – |
+| mc_dropout (train mode) |        76.5 |        76.50 (1) |  0.00   |        42.3 |        42.00 (1) | -0.30 |
+| fssd                    |        99.6 |          not run |     –   |         0.0 |          not run |     – |"""
+PAGE, SHEET = "fssd_fashionmnist.md", "fssd_fashionmnist.csv"
+
+
+def seeds(make, method, aurocs, fprs, **changes):
+    pairs = enumerate(zip(aurocs, fprs, strict=True))
+    return [make(method, seed, auroc, fpr, **changes) for seed, (auroc, fpr) in pairs]
+
+
+@pytest.fixture
+def filled(make, fill, results):
+    """Three seeds of MSP near the paper, three of ODIN far from it, one of MC dropout in train mode, no FSSD."""
+    shuffled = "Training is shuffled on every device."
+    fill(
+        *seeds(make, "msp", (77.0, 77.4, 77.9), (40.0, 41.0, 42.0), deviations=[shuffled], notes=["Ties are many."]),
+        *seeds(make, "odin", (88.4, 88.5, 88.6), (20.0, 20.0, 20.0), deviations=[shuffled, "T is one of four."]),
+        *seeds(make, "mc_dropout", (76.5,), (42.0,), variant="train mode", evaluation={"tuned_on": "nothing"}),
+    )
+    return results
+
+
+def test_the_main_table_by_hand(filled, conf):
+    page = tables.render(filled, conf).files[PAGE]
+    assert page.split("\n\n")[2] == MAIN_TABLE
+
+
+def test_what_stands_under_the_table(filled, conf):
+    page = tables.render(filled, conf).files[PAGE]
+    for line in (
+        "# FSSD, LeNet on FashionMNIST",
+        "Published: arXiv 2011.14654. Numbers from `readme_results` in `ood_bench/papers/fssd.csv` (source: README).",
+        "Classifier lenet, ID set fashionmnist, OOD set mnist, protocol fssd; all numbers in percent.",
+        "- The paper gives no standard deviations.",
+        "- **Scored rows:** 9,000 of 10,000 test rows a side, those left over by tuning.",
+        "- **Row counts:** 9,000 ID and 9,000 OOD.",
+        "  - nothing *(mc_dropout (train mode))*",
+        "1. Training is shuffled on every device. *(msp, odin)*",
+        "2. T is one of four. *(odin)*",
+        "3. Ties are many. *(msp)*",
+        "| lenet      | fssd_lenet |     14 |        1 |        92.00 | mc_dropout (train mode) |",
+        "| lenet      | fssd_lenet |     14 |        3 | 93.00 ± 1.00 | msp, odin               |",
+        "| odin                    | 88.50 ± 0.10 (3) | [88.00, 88.75] |",
+        "- all methods: T = 10, epsilon = 0.002, rate = null.",
+    ):
+        assert line in page.split("\n")
+    assert "`fssd`, ID is the positive class." in page
+
+
+def test_the_sheet_holds_the_same_numbers(filled, conf):
+    rows = list(csv.DictReader(io.StringIO(tables.render(filled, conf).files[SHEET])))
+    by_cell = {(row["kind"], row["method"], row["variant"], row["metric"]): row for row in rows}
+    msp = by_cell["convention", "msp", "", "auroc"]
+    assert (msp["paper"], msp["ours"], msp["std"], msp["n"], msp["difference"], msp["far"]) == (
+        "77.3", "77.4333", "0.4509", "3", "0.1333", "",
+    )  # fmt: skip
+    assert by_cell["convention", "odin", "", "auroc"]["far"] == "yes"
+    assert by_cell["convention", "mc_dropout", "train mode", "fpr80"]["std"] == ""
+    missing = by_cell["convention", "fssd", "", "fpr80"]
+    assert (missing["paper"], missing["ours"], missing["n"]) == ("0.0", "", "0")
+    assert by_cell["exact", "odin", "", "auroc"]["low"] == "88.0000"
+
+
+def test_equal_records_give_equal_bytes(filled, conf, make, tmp_path):
+    first = tables.render(filled, conf)
+    elsewhere = RecordStore(tmp_path / "elsewhere")
+    for record in reversed(RecordStore(filled).load()):
+        elsewhere.write(record.model_copy(update={"created": "2031-01-01T00:00:00+00:00", "seconds": 1.0}))
+    assert tables.render(elsewhere.root, conf) == first
+
+
+def test_cells_that_the_paper_lacks_come_below(filled, conf, make, fill):
+    fill(make("msp", ood="kmnist", auroc=60.0, deviations=["Another set."]), make("energy", auroc=70.0))
+    rendered = tables.render(filled, conf)
+    page = rendered.files[PAGE]
+    main, beyond = page.split("## Beyond the paper")
+    assert "kmnist" not in main
+    assert "| msp [3]" in beyond
+    assert "| energy" in beyond
+    assert "60.00 (1)" in beyond
+    assert "Another set. *(msp on kmnist)*" in beyond.replace("\n   ", " ")
+    assert "other.md" not in rendered.files
+    assert "beyond,convention,msp,,lenet,fashionmnist,fashionmnist,kmnist" in rendered.files[SHEET]
+
+
+def test_records_of_no_block_have_a_page_of_their_own(filled, conf, make, fill):
+    fill(make("msp", model="vgg", auroc=61.0), make("msp", protocol="plain", auroc=62.0))
+    files = tables.render(filled, conf).files
+    assert "61.00" not in files[PAGE]
+    other = files["other.md"]
+    assert other.index("## fashionmnist, lenet, protocol plain") < other.index("## fashionmnist, vgg, protocol fssd")
+    assert "\n### Exact metrics\n" in other
+    assert files["other.csv"].count("\n") == 1 + 2 * 3
+
+
+def test_without_paper_configs_everything_is_other(filled, tmp_path):
+    assert sorted(tables.render(filled, tmp_path / "none").files) == ["other.csv", "other.md"]
+
+
+def test_images_that_are_not_official_are_named_in_heading_and_row(conf, make, fill, results):
+    fill(make("msp", ood_variant="JPEG copy"), make("odin", id_variant="JPEG copy"))
+    rendered = tables.render(results, conf)
+    for text in (rendered.files[PAGE], rendered.inserts["fssd_fashionmnist"]):
+        assert "**Not the official images: fashionmnist (JPEG copy), mnist (JPEG copy).**" in text
+        assert "ID set fashionmnist, fashionmnist (JPEG copy), OOD set mnist (JPEG copy), mnist," in text
+        lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.split("\n")]
+        assert ["msp", "fashionmnist", "mnist (JPEG copy)"] in lines
+        assert ["odin", "fashionmnist (JPEG copy)", "mnist"] in lines
+
+
+def test_seeds_on_other_images_of_the_same_name_are_told_apart(conf, make, fill, results):
+    data = make().model_dump()["data"]
+    data["ood"]["fingerprint"] = "f" * 64
+    fill(make("msp"), make("odin", data=data))
+    page = tables.render(results, conf).files[PAGE]
+    assert "fingerprint `6d6e69737400` *(msp)*" in page
+    assert "fingerprint `ffffffffffff` *(odin)*" in page
+
+
+def test_many_metrics_are_spread_over_several_tables(conf, make, fill, results):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("[auroc, fpr80]", "[auroc, auprc, fpr80, tnr95]"))
+    fill(make())
+    page = tables.render(results, conf).files[PAGE]
+    assert "| TNR95 paper |         ours | diff. |" in page
+    assert "| not measured |     – |" in page
+
+
+def test_hyperparameters_that_differ_between_seeds_are_listed_by_seed(conf, make, fill, results):
+    fill(*(make(seed=seed, hyperparameters={"T": 10**seed, "taps": ["a"]}) for seed in range(2)))
+    assert "- all methods: T = 1 (seed 0); T = 10 (seed 1)." in tables.render(results, conf).files[PAGE]
+    fill(make("odin", hyperparameters={}))
+    assert "- msp: T = 1 (seed 0); T = 10 (seed 1)." in tables.render(results, conf).files[PAGE]
+
+
+def test_write_then_check_then_change(filled, conf, make, fill, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Hi\n\n<!-- table:fssd_fashionmnist -->\n<!-- /table -->\n")
+    assert len(tables.check(filled, readme, conf)) == 3
+    assert tables.write(filled, readme, conf) == [readme, filled / "tables" / SHEET, filled / "tables" / PAGE]
+    assert tables.check(filled, readme, conf) == []
+    assert tables.write(filled, readme, conf) == []
+    assert "(results/tables/fssd_fashionmnist.md)" in readme.read_text()
+
+    fill(make("fssd"))
+    assert tables.check(filled, readme, conf) == [
+        f"{filled / 'tables' / SHEET}: differs from what the records give",
+        f"{filled / 'tables' / PAGE}: differs from what the records give",
+        f"{readme}: differs from what the records give",
+    ]
+    (filled / "tables" / PAGE).unlink()
+    assert f"{filled / 'tables' / PAGE}: is missing, though there are records for it" in tables.check(
+        filled, None, conf
+    )
+
+
+def test_tables_without_records_go_away(filled, conf):
+    (filled / "tables").mkdir()
+    for name in ("other.md", "mine.md"):
+        (filled / "tables" / name).write_text("old")
+    assert f"{filled / 'tables' / 'other.md'}: there are no records for it" in tables.check(filled, None, conf)
+    tables.write(filled, None, conf)
+    assert not (filled / "tables" / "other.md").exists()
+    assert tables.check(filled, None, conf) == [f"{filled / 'tables' / 'mine.md'}: there are no records for it"]
+
+
+def test_a_torn_record_is_a_difference(filled, conf, make):
+    tables.write(filled, None, conf)
+    path = RecordStore(filled).path(make("fssd"))
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    (line,) = tables.check(filled, None, conf)
+    assert line.startswith(f"{path}: not a valid record")
+
+
+def test_a_readme_block_without_records_says_so(results, conf, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table:fssd_fashionmnist -->\n<!-- /table -->\n")
+    tables.write(results, readme, conf)
+    assert "No results yet: run `python -m ood_bench paper=fssd_fashionmnist`." in readme.read_text()
+    readme.write_text("<!-- table:nothing -->\n<!-- /table -->\n")
+    with pytest.raises(ConfigError, match="no block 'nothing'"):
+        tables.write(results, readme, conf)

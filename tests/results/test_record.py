@@ -1,0 +1,126 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ood_bench.errors import RecordError
+from ood_bench.results.parts import Metric
+from ood_bench.results.record import Record, utc_now
+
+_KEYS = {
+    "schema", "method", "variant", "model", "id", "ood", "seed", "protocol", "evaluation", "metrics", "exact", "n_id",
+    "n_ood", "hyperparameters", "tuning", "checkpoint", "data", "deviations", "notes", "environment", "seconds",
+    "created", "cell_key",
+}  # fmt: skip
+
+
+def refusal(content: dict[str, Any]) -> str:
+    with pytest.raises(RecordError) as caught:
+        Record.from_json(json.dumps(content), "some/file.json")
+    return str(caught.value)
+
+
+def test_json_holds_the_documented_keys_and_comes_back_equal(sample_text, fields):
+    record = Record.from_json(sample_text, "sample")
+    assert set(json.loads(record.to_json())) == _KEYS
+    assert json.loads(record.to_json()) == fields
+    assert Record.from_json(record.to_json(), "again") == record
+
+
+def test_json_is_the_same_text_for_any_order_of_keys(sample_text, fields):
+    backwards = json.dumps(dict(reversed(fields.items())))
+    text = Record.from_json(backwards, "backwards").to_json()
+    assert text == Record.from_json(sample_text, "sample").to_json()
+    assert text.endswith("}\n")
+    assert text.startswith('{\n  "cell_key"')
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    value=st.floats(0, 100),
+    chosen=st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.floats(allow_nan=False)),
+)
+def test_values_survive_the_round_trip_exactly(value, chosen, sample_text):
+    finite = {key: one for key, one in chosen.items() if one not in (float("inf"), float("-inf"))}
+    content = json.loads(sample_text) | {"hyperparameters": finite, "metrics": {"auroc": {"value": value}}}
+    record = Record.from_json(json.dumps(content), "drawn")
+    again = Record.from_json(record.to_json(), "again")
+    assert again.metrics["auroc"].value == value
+    assert again.hyperparameters == finite
+
+
+def test_of_takes_parts_and_numpy_floats(make):
+    record = make(metrics={"auroc": Metric(value=np.float64(1) / 3, low=0, high=1)})
+    assert record.metrics["auroc"].high == 1.0
+    assert Record.from_json(record.to_json(), "again") == record
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_not_finite_are_refused(sample_text, number):
+    with pytest.raises(RecordError, match=r"metrics\.auroc\.value: must be a finite number, is (nan|-?inf)"):
+        Record.from_json(sample_text.replace("87.5,", f"{number},", 1), "some/file.json")
+
+
+def test_nan_deep_in_the_hyperparameters_is_refused(fields):
+    fields["hyperparameters"] = {"grid": [{"m": [1.0, float("nan")]}]}
+    assert "hyperparameters: holds NaN or an infinity" in refusal(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": "red"}, "colour: is not a key of the schema"),
+        ({"seed": "0"}, "seed: must be a whole number, is '0'"),
+        ({"seed": 1.5}, "seed: "),
+        ({"seconds": "fast"}, "seconds: must be a number, is 'fast'"),
+        ({"metrics": {"auroc": {"value": 187.5}}}, "metrics.auroc.value: "),
+        ({"metrics": {"auroc": {"value": 50.0, "low": 60.0, "high": 40.0}}}, "low 60.0 is above high 40.0"),
+        ({"metrics": {"auroc": {"value": 50.0, "low": 60.0}}}, "low and high must both be numbers or both be null"),
+        ({"created": "yesterday"}, "created: must be an ISO 8601 time"),
+        ({"created": "2025-01-31T12:00:00+02:00"}, "created: must be a time in UTC"),
+        ({"method": "../odin"}, "method: "),
+        ({"cell_key": "xyz"}, "cell_key: "),
+        ({"deviations": [" "]}, "deviations.0: must not be empty"),
+        ({"schema": 2}, "schema: must be 1; a record of another schema needs the version of ood-bench that wrote it"),
+        ({"evaluation": 3}, "evaluation: must be an object with keys, is 3"),
+    ],
+)
+def test_wrong_content_is_refused_with_a_short_message(fields, change, message):
+    text = refusal(fields | change)
+    assert text.startswith("some/file.json: not a valid record: ")
+    assert message in text
+    assert "pydantic" not in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("key", sorted(_KEYS))
+def test_every_key_is_required(fields, key):
+    del fields[key]
+    assert f"{key}: is missing" in refusal(fields)
+
+
+def test_many_errors_are_cut_short(fields):
+    wrong = dict.fromkeys(("seed", "n_id", "n_ood", "seconds", "metrics", "notes"), "?")
+    assert refusal(fields | wrong).endswith("and 2 more")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1, ', "<<<<<<< HEAD\n{}"])
+def test_text_that_is_not_json_is_refused(text):
+    with pytest.raises(RecordError, match=r"^torn\.json: not a valid record: not whole JSON \("):
+        Record.from_json(text, "torn.json")
+
+
+def test_identity_is_of_the_cell_and_not_of_its_result(make):
+    assert make().identity == make(seconds=99.0, metrics={}, notes=["A note."]).identity
+    assert len({make().identity, make(seed=1).identity, make(cell_key="f" * 16).identity}) == 3
+
+
+def test_substance_leaves_out_times_and_machine(make, fields):
+    fields["checkpoint"]["networks"][0]["trained_seconds"] = 1.0
+    environment = fields["environment"] | {"device": "another"}
+    other = make(seconds=1.0, created=utc_now(), environment=environment, checkpoint=fields["checkpoint"])
+    assert other != make()
+    assert other.substance() == make().substance()
