@@ -25,6 +25,7 @@ class Cell:
 
     Attributes:
         method: method name.
+        model: the run's model; a method may score with a variant of it.
         detector: the method's detector.
         specs: the networks that it needs.
         ood_name: config name of the OOD set.
@@ -36,6 +37,7 @@ class Cell:
     """
 
     method: str
+    model: str
     detector: Detector
     specs: Sequence[TrainingSpec]
     ood_name: str
@@ -55,6 +57,7 @@ class Cell:
             {
                 "cell": CELL_VERSION,
                 "method": self.method,
+                "model": self.model,
                 "hyperparameters": self.detector.hyperparameters(),
                 "networks": [spec.key for spec in self.specs],
                 "test": self.test.fingerprint,
@@ -80,13 +83,12 @@ class Cell:
         """
         convention = convention_named(self.protocol.convention)
         own, exact = self._measures(outcome)
-        base = self.specs[0]
         return Record.of(
             {
                 "cell_key": self.key,
                 "method": self.method,
                 "variant": self.detector.variant,
-                "model": _model_name(base),
+                "model": self.model,
                 "id": self.test.name,
                 "ood": self.ood.name,
                 "seed": self.seed,
@@ -143,10 +145,6 @@ class Cell:
                 kind = spec.recipe.autocast.value
                 sentences.append(f"Trained under {kind} autocast with float32 weights; scored in float32.")
         return list(dict.fromkeys(sentences))
-
-
-def _model_name(spec: TrainingSpec) -> str:
-    return str(spec.model.get("table_name", spec.model["name"]))
 
 
 def _set_used(images: ImageSet) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,7 +110,8 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
         plain = OmegaConf.to_container(config, throw_on_missing=True, enum_to_str=True)
         assert isinstance(plain, dict)  # noqa: S101 - the root of a Hydra config is a mapping
         content = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
-        _lay_protocol_under(content, overrides)
+        _lay_under(content, {"method": content["protocol"].get("methods") or {}}, overrides)
+        _lay_under(content, content.pop("adapt"), overrides)
         return RunSettings.model_validate(content)
     except OmegaConfBaseException as error:
         where = f" (key: {error.full_key})" if error.full_key else ""
@@ -129,13 +129,14 @@ def faults(error: ValidationError) -> str:
     return "; ".join(found)
 
 
-def _lay_protocol_under(content: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Gives every method the hyperparameters that the protocol fixes, except those set on the command line."""
-    said = {match[1] for item in overrides if (match := re.match(r"\+*(method\.[\w.]+)=", item))}
-    for name, fixed in (content["protocol"].get("methods") or {}).items():
-        for key, value in fixed.items():
-            if name in content["method"] and not any(_covers(word, f"method.{name}.{key}") for word in said):
-                content["method"][name][key] = value
+def _lay_under(content: dict[str, Any], changes: Mapping[str, Mapping[str, Any]], overrides: Sequence[str]) -> None:
+    """Replaces keys of the methods and OOD sets that are selected, except those set on the command line."""
+    said = [item.lstrip("+").split("=", 1)[0] for item in overrides]
+    for group, nodes in changes.items():
+        for name, fixed in nodes.items():
+            for key, value in fixed.items():
+                if name in content[group] and not any(_covers(word, f"{group}.{name}.{key}") for word in said):
+                    content[group][name][key] = value
 
 
 def _covers(said: str, key: str) -> bool:

@@ -89,9 +89,20 @@ class _Runner:
                 if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
                     _log.warning("%s was trained on %s: it is not scored on it", method, name)
                     continue
-                resamples = self._settings.scoring.resamples
-                test, protocol = self._sets.test, self._protocol
-                cells.append(Cell(method, detector, specs, name, ood, test, seed, protocol, resamples))
+                cells.append(
+                    Cell(
+                        method=method,
+                        model=self._settings.model["name"],
+                        detector=detector,
+                        specs=specs,
+                        ood_name=name,
+                        ood=ood,
+                        test=self._sets.test,
+                        seed=seed,
+                        protocol=self._protocol,
+                        resamples=self._settings.scoring.resamples,
+                    )
+                )
         if not cells:
             raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
         return cells

@@ -56,6 +56,8 @@ def build_source(
     known = [item.name for item in fields(cls) if item.init]
     settings.setdefault("name", name)
     settings.setdefault("variant", variant)
+    if not settings["name"]:
+        raise ConfigError(f"data config with a source of kind {kind}: no name")
     if shape is not None and "shape" in known:
         settings.setdefault("shape", tuple(shape))
     for key in settings:

@@ -54,6 +54,8 @@ def test_an_ood_config_is_complete(path):
     node = OmegaConf.to_container(whole, resolve=True)["ood"][path.stem]
     assert set(node) - {"note"} == {"name", "variant", "licence", "source"}
     assert isinstance(source_of(node), Source)
+    if node["source"]["kind"] in ("folder", "archive"):  # so that the command line can change them
+        assert {"resize", "size"} <= set(node["source"])
 
 
 def test_messages_name_configs_that_exist():
@@ -71,7 +73,7 @@ def test_several_sets_are_selected_at_once(compose):
 
 
 def test_a_crop_set_can_be_resized_and_says_so(compose):
-    found = compose("+ood=lsun_crop", "+ood.lsun_crop.source.resize=squash", "+ood.lsun_crop.source.size=32")
+    found = compose("+ood=lsun_crop", "ood.lsun_crop.source.resize=squash", "ood.lsun_crop.source.size=32")
     assert source_of(found["ood"]["lsun_crop"]).full_variant == "squashed to 32×32, PIL bilinear"
     assert source_of(compose("+ood=lsun_crop")["ood"]["lsun_crop"]).full_variant == ""
 

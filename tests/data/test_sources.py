@@ -60,6 +60,11 @@ def test_wrong_configs_are_refused_with_the_mend(config, message):
         build_source(config, name="x")
 
 
+def test_a_set_needs_a_name():
+    with pytest.raises(ConfigError, match="no name"):
+        build_source({"kind": "digits"})
+
+
 def test_parts_of_a_node():
     node = {"name": "d", "variant": None, "train": {"kind": "digits", "split": "train"}, "test": "digits"}
     assert source_of(node, "train").name == "d"
