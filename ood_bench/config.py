@@ -132,6 +132,7 @@ def faults(error: ValidationError) -> str:
 def _lay_under(content: dict[str, Any], changes: Mapping[str, Mapping[str, Any]], overrides: Sequence[str]) -> None:
     """Replaces keys of the methods and OOD sets that are selected, except those set on the command line."""
     said = [item.lstrip("+").split("=", 1)[0] for item in overrides]
+    said = [key for key in said if "." in key]  # method=odin selects, method.odin.magnitudes=… sets
     for group, nodes in changes.items():
         for name, fixed in nodes.items():
             for key, value in fixed.items():

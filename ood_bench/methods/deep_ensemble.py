@@ -13,8 +13,6 @@ from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.spec import TrainingSpec
 
-_SEED_STRIDE = 1000
-
 
 def softmax(logits: Array) -> Array:
     """Softmax over the last axis, float64."""
@@ -26,8 +24,8 @@ def softmax(logits: Array) -> Array:
 class DeepEnsemble(Detector):
     """Confidence of several classifiers that share recipe and data and differ by their seed.
 
-    Member 0 is the run's own classifier; member i has the seed ``1000 i + seed``, so that the ensembles of different
-    seeds share no member. No adversarial training.
+    Member i of a run with seed s is the plain classifier of seed ``s + i``, so that members are shared with plain runs;
+    ensembles whose seeds are ``members`` or more apart are independent. No adversarial training.
 
     Source: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty Estimation using Deep
     Ensembles", arXiv 1612.01474, which averages probabilities and takes 5 members.
@@ -42,17 +40,19 @@ class DeepEnsemble(Detector):
     combine: Literal["max_of_mean", "mean_of_max"] = "max_of_mean"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.members <= _SEED_STRIDE:
-            raise ConfigError(f"method deep_ensemble: members is {self.members}, it must be from 1 to {_SEED_STRIDE}")
+        if self.members < 1:
+            raise ConfigError(f"method deep_ensemble: members is {self.members}, it must be at least 1")
+
+    def deviations(self) -> list[str]:
+        """That ensembles of neighbouring seeds overlap."""
+        return [
+            f"Member i of seed s is the classifier of seed s + i: ensembles less than {self.members} seeds apart share "
+            "members, so that their spread is smaller than that of independent ensembles."
+        ]
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The members."""
-        base = networks.base
-        if base.seed >= _SEED_STRIDE:
-            raise ConfigError(
-                f"method deep_ensemble: seed {base.seed} is taken by members; use one below {_SEED_STRIDE}"
-            )
-        return [replace(base, seed=_SEED_STRIDE * number + base.seed) for number in range(self.members)]
+        return [replace(networks.base, seed=networks.base.seed + number) for number in range(self.members)]
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The logits, of every member."""

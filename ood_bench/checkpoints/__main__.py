@@ -1,0 +1,143 @@
+"""Command line over checkpoints: ``python -m ood_bench.checkpoints import FILE --model NAME --id NAME``."""
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from ood_bench.checkpoints.importer import Claim, import_checkpoint
+from ood_bench.data.imageset import ImageSet
+from ood_bench.data.registry import conf_dir, load_node
+from ood_bench.data.sources import source_of
+from ood_bench.data.store import ImageStore
+from ood_bench.environment import device_named
+from ood_bench.errors import ConfigError, OodBenchError
+
+Moments = Mapping[str, Sequence[float]]
+
+NORMALISATIONS: Mapping[str, Moments] = {
+    "odin": {"mean": (0.4913725, 0.4823529, 0.4466667), "std": (0.2470588, 0.2435294, 0.2615686)},
+    "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "mahalanobis": {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)},
+    "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
+    "none": {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)},
+}
+"""Constants of published code: ODIN, torchvision, Mahalanobis and FSSD, FeatureNorm's last state, FeatureNorm."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog="python -m ood_bench.checkpoints", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    text = "read a published checkpoint, without running anything in it, into the store of classifiers"
+    command = commands.add_parser("import", help=text, description=text)
+    add = command.add_argument
+    add("file", type=Path, metavar="FILE", help="state dict, whole module or safetensors; also inside gz, tar, zip")
+    add("--model", required=True, help="name in conf/model, or a YAML file of that form")
+    add("--id", required=True, help="name in conf/id, or a YAML file of that form")
+    add("--name", help="name in records and tables (default: the model's)")
+    add("--classes", type=int, help="number of outputs (default: the ID set's)")
+    add("--normalisation", choices=sorted(NORMALISATIONS), help="named constants (default: the ID set's)")
+    add("--mean", type=float, nargs="+", help="mean of each channel on the [0, 1] scale")
+    add("--std", type=float, nargs="+", help="standard deviation of each channel, same scale")
+    add("--stated-accuracy", type=float, help="accuracy that its source states, in percent")
+    add("--licence", default="", help="its licence, for the classifier's card")
+    add("--source", default="", help="where it comes from, for the classifier's card")
+    add("--skip-accuracy", action="store_true", help="do not measure the accuracy (the ID set is not needed then)")
+    add("--data-root", type=Path, default=Path(os.environ.get("OOD_BENCH_DATA", "data")), help="data root")
+    add("--store", type=Path, help="artifact store (default: <data root>/store)")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    return parser
+
+
+def node_named(group: str, name: str) -> dict[str, Any]:
+    """Content of ``conf/<group>/<name>.yaml``, or of the file itself if ``name`` ends in ``.yaml``.
+
+    Raises:
+        ConfigError: if there is no such file.
+    """
+    folder = conf_dir() / group
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"--{group} {name}: unknown{hint}; known: {', '.join(known)}")
+    return load_node(path)
+
+
+def normalisation_of(options: argparse.Namespace, channels: int) -> Moments | None:
+    """The normalisation that the command line asks for, or none.
+
+    Raises:
+        ConfigError: if it is given twice, by halves, or for another number of channels.
+    """
+    if (options.mean is None) != (options.std is None):
+        raise ConfigError("--mean and --std belong together: give both, or neither")
+    if options.mean is not None and options.normalisation is not None:
+        raise ConfigError("--normalisation and --mean/--std exclude each other")
+    moments: Moments | None = NORMALISATIONS.get(options.normalisation)
+    if options.mean is not None:
+        moments = {"mean": options.mean, "std": options.std}
+    if moments is not None and {len(values) for values in moments.values()} != {channels}:
+        raise ConfigError(f"the normalisation has not one mean and one std for each of the {channels} channels")
+    if moments is not None and min(moments["std"]) <= 0:
+        raise ConfigError("--std must be above 0 for every channel")
+    return moments
+
+
+def run_import(options: argparse.Namespace) -> Path:
+    """Runs the command ``import`` and returns the classifier's folder.
+
+    Raises:
+        OodBenchError: if something is wrong with the file, the configs or the data.
+    """
+    model, id_node = node_named("model", options.model), node_named("id", options.id)
+    if options.name:
+        model["name"] = options.name
+    store = options.store or options.data_root / "store"
+    test: ImageSet | None = None
+    if not options.skip_accuracy:
+        test = ImageStore(store).open(source_of(id_node, "test"), options.data_root)
+    return import_checkpoint(
+        options.file,
+        model=model,
+        id_node=id_node,
+        store=store,
+        test=test,
+        classes=options.classes,
+        normalisation=normalisation_of(options, int(id_node["shape"][0])),
+        claim=Claim(options.stated_accuracy, options.licence, options.source),
+        device=device_named(options.device),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command line without the program's name; that of the process if none.
+
+    Returns:
+        Exit status: 0 if all went well, 1 if not, 2 for a wrong command line.
+    """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        folder = run_import(options)
+    except OodBenchError as error:
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/]", highlight=False)
+        return 1
+    Console(highlight=False, soft_wrap=True).print(escape(str(folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Every shipped network and recipe."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from ood_bench.models.classifier import build_network
+from ood_bench.training.augment import augmentations
+from ood_bench.training.recipe import recipe_from
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+NETWORKS = [path.stem for path in sorted((CONF / "model").glob("*.yaml")) if path.stem not in ("timm", "lenet")]
+RECIPES = [path.stem for path in sorted((CONF / "train").glob("*.yaml"))]
+
+
+def content(group, name):
+    return OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=True)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request):
+    torch.manual_seed(0)
+    return build_network(content("model", request.param), (3, 32, 32), 10).eval()
+
+
+def read_taps(network, images):
+    """Logits, each tap's value as it was when the hook fired, and the live tensors of the same."""
+    copies, live = {}, {}
+
+    def keep(name):
+        def hook(_module, _inputs, value):
+            assert name not in live, f"{name} fired twice"
+            live[name], copies[name] = value, value.clone()
+
+        return hook
+
+    handles = [network.get_submodule(path).register_forward_hook(keep(tap)) for tap, path in network.taps.items()]
+    with torch.no_grad():
+        logits = network(images)
+    for handle in handles:
+        handle.remove()
+    return logits, copies, live
+
+
+def test_every_tap_fires_once_in_order_and_is_left_alone(network):
+    logits, copies, live = read_taps(network, torch.randn(2, 3, 32, 32))
+    assert logits.shape == (2, 10)
+    assert list(live) == list(network.taps)
+    for name, value in live.items():
+        assert len(value) == 2
+        torch.testing.assert_close(value, copies[name], rtol=0, atol=0)
+    assert set(network.stage_taps) <= set(network.taps)
+
+
+def test_the_penultimate_tap_feeds_the_last_linear_layer(network):
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    logits, copies, _ = read_taps(network, torch.randn(2, 3, 32, 32))
+    penultimate = copies[network.penultimate]
+    assert penultimate.shape == (2, last.in_features)
+    torch.testing.assert_close(last(penultimate), logits)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe(name):
+    recipe = recipe_from(content("train", name))
+    assert recipe.name == name
+    augmentations(recipe.augment)
+    assert all(0 < milestone < recipe.epochs for milestone in recipe.schedule.milestones)
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "batch", "decay", "nesterov", "milestones"),
+    [
+        ("odin_densenet", 300, 64, 1e-4, True, [150, 225]),
+        ("odin_wrn", 200, 128, 5e-4, True, [100, 150]),
+        ("fssd_resnet34", 350, 128, 5e-4, False, [150, 250]),
+        ("featurenorm_resnet18", 100, 128, 5e-4, False, [50, 75, 90]),
+        ("featurenorm_wrn", 200, 128, 5e-4, False, [100, 150]),
+        ("featurenorm_vgg11", 100, 128, 5e-4, False, [50, 75, 90]),
+    ],
+)
+def test_papers_constants(name, epochs, batch, decay, nesterov, milestones):
+    recipe = recipe_from(content("train", name))
+    assert (recipe.epochs, recipe.batch_size, recipe.schedule.milestones) == (epochs, batch, milestones)
+    assert recipe.schedule.gamma == 0.1
+    optimizer = recipe.optimizer
+    assert (optimizer.momentum, optimizer.weight_decay, optimizer.nesterov) == (0.9, decay, nesterov)
+    assert optimizer.lr == (0.05 if name == "featurenorm_vgg11" else 0.1)
