@@ -58,15 +58,15 @@ def read_zip(content: bytes, limit: int) -> Any:
         limit: most bytes that the archive may unpack to.
 
     Raises:
-        ArtifactError: as :func:`read_legacy`, or if the archive is TorchScript.
+        ArtifactError: as :func:`read_legacy`, or if it unpacks to more than the limit.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
             pickles = [name for name in sizes if name.split("/")[1:] == ["data.pkl"]]
-            root = pickles[0].removesuffix("data.pkl") if len(pickles) == 1 else ""
-            if not root or f"{root}constants.pkl" in sizes:
-                raise ArtifactError("a TorchScript archive: save the network's state_dict() from it instead")
+            if len(pickles) != 1:
+                raise ArtifactError(f"damaged ({len(pickles)} entries data.pkl): {_AGAIN}")
+            root = pickles[0].removesuffix("data.pkl")
             if sum(sizes.values()) > limit:
                 raise ArtifactError(f"unpacks to more than {limit >> 30} GiB: no checkpoint is that large")
             if f"{root}byteorder" in sizes and archive.read(f"{root}byteorder") != b"little":

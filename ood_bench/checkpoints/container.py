@@ -121,6 +121,8 @@ def _only_member_of_zip(content: bytes) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+            if any(name.split("/")[1:] == ["constants.pkl"] for name in entries):
+                raise ArtifactError("a TorchScript archive: save the network's state_dict() from it instead")
             if any(name.split("/")[1:] == ["data.pkl"] for name in entries):
                 return None
             entry = entries[_only_one([name for name in entries if not _hidden(name)])]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ood_bench.checkpoints.naming import fit
 from ood_bench.checkpoints.reader import read_state_dict
@@ -73,16 +74,7 @@ def import_checkpoint(
         ArtifactError: if the file cannot be read, or its tensors do not fit the model.
         ConfigError: if the model cannot be built.
     """
-    with clear_io_errors("read the checkpoint", file):
-        digest = sha256_file(file)
-    moments = normalisation or id_node["normalisation"]
-    spec = {
-        "model": {key: value for key, value in model.items() if key != "variants"},
-        "shape": [int(extent) for extent in id_node["shape"]],
-        "classes": int(id_node["classes"] if classes is None else classes),
-        "normalisation": {part: [float(value) for value in moments[part]] for part in ("mean", "std")},
-        "imported_sha256": digest,
-    }
+    spec = _spec(file, model, id_node, classes, normalisation)
     key = content_key(spec)
     final = store / "classifiers" / f"imported-{model['name']}-{id_node['name']}-{key[:8]}"
     if spec["classes"] != id_node["classes"] and test is not None:
@@ -93,14 +85,38 @@ def import_checkpoint(
     claim = claim or Claim()
     classifier = _classifier(file, spec, device or torch.device("cpu"))
     measured = _measure(classifier, test, claim)
-    card = {"key": key, "spec": {**spec, "seed": 0}, **_provenance(file, digest, claim), **measured}
+    card = {"key": key, "spec": {**spec, "seed": 0}, **_provenance(file, spec["imported_sha256"], claim), **measured}
+    _write(final, classifier.network, card)
+    return final
+
+
+def _spec(
+    file: Path,
+    model: Mapping[str, Any],
+    id_node: Mapping[str, Any],
+    classes: int | None,
+    normalisation: Mapping[str, Sequence[float]] | None,
+) -> dict[str, Any]:
+    """All that determines the classifier's scores; its folder's key is the hash."""
+    with clear_io_errors("read the checkpoint", file):
+        digest = sha256_file(file)
+    moments = normalisation or id_node["normalisation"]
+    return {
+        "model": {key: value for key, value in model.items() if key != "variants"},
+        "shape": [int(extent) for extent in id_node["shape"]],
+        "classes": int(id_node["classes"] if classes is None else classes),
+        "normalisation": {part: [float(value) for value in moments[part]] for part in ("mean", "std")},
+        "imported_sha256": digest,
+    }
+
+
+def _write(final: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
     with locked(final):
         if final.exists():  # the weights are the same bytes; what is known of them has changed
-            save_classifier(final, classifier.network, card)
+            save_classifier(final, network, card)
         else:
             with staged_folder(final) as folder:
-                save_classifier(folder, classifier.network, card)
-    return final
+                save_classifier(folder, network, card)
 
 
 def _is_done(final: Path, test: ImageSet | None, claim: Claim | None) -> bool:

@@ -1,6 +1,7 @@
 """From a checkpoint file of any age to a dictionary of tensors."""
 
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ def _tree(content: bytes, layout: Layout) -> Any:
         except (SafetensorError, ValueError, KeyError) as error:
             raise ArtifactError(f"a truncated or damaged safetensors file ({error}): download it again") from error
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about protocols; what is wrong with a file is said by an error
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch raises a dozen kinds; whatever the reason, the reader below knows it better
         return read_legacy(content) if layout is Layout.legacy else read_zip(content, UNPACKED_LIMIT)
 

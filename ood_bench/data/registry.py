@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
-import ood_bench
+from ood_bench.config import conf_dir
 from ood_bench.data.base import Source
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
@@ -42,19 +42,6 @@ class Entry:
     def label(self) -> str:
         """Group and key, with the part if there are several: ``"id=mnist train"``."""
         return f"{self.group}={self.key}" + (f" {self.part}" if self.group == "id" else "")
-
-
-def conf_dir() -> Path:
-    """Folder of the shipped configs: inside the package once installed, beside it in a checkout.
-
-    Raises:
-        ConfigError: if neither is there.
-    """
-    package = Path(ood_bench.__file__).parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if folder.is_dir():
-            return folder
-    raise ConfigError(f"no conf folder in {package} or beside it: the installation is incomplete")
 
 
 def load_node(path: Path) -> dict[str, Any]:

@@ -113,9 +113,8 @@ class Mahalanobis(Detector):
         """Confidence of one tap at each magnitude, ``[magnitudes, n]``."""
         gaussians, mean = self._fitted[tap], Mean()
         if not any(magnitudes):
-            rows = torch.from_numpy(
-                np.ascontiguousarray(scorer.bank(view, (Quantity(tap, mean),))[Quantity(tap, mean)])
-            )
+            quantity = Quantity(tap, mean)
+            rows = torch.from_numpy(np.array(scorer.bank(view, (quantity,))[quantity]))
             return np.stack([gaussians.confidences(rows).amax(dim=1).numpy()] * len(magnitudes))
         step = Perturbation(
             tap=tap,

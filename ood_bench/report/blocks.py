@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ood_bench import papers
+from ood_bench.config import conf_dir
 from ood_bench.errors import ConfigError
 from ood_bench.results import Record
 
@@ -82,13 +83,6 @@ class Block(BaseModel):
     def holds(self, record: Record) -> bool:
         """Whether the record is of one of this block's cells."""
         return self.concerns(record) and record.method in self.methods and record.ood in self.ood
-
-
-def conf_dir() -> Path:
-    """The folder of the shipped configs: inside the package after an install, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def load_blocks(conf: Path | None = None) -> list[Block]:

@@ -13,7 +13,7 @@ from torch import Tensor
 OUTPUT = "output"
 """Name of the pseudo-tap that is the network's output."""
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 19
 
 
 class Reduction(ABC):

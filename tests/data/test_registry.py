@@ -2,23 +2,10 @@ from pathlib import Path
 
 import pytest
 
-import ood_bench
+from ood_bench.config import conf_dir
 from ood_bench.data import registry
-from ood_bench.data.registry import conf_dir, entries, load_node, select
+from ood_bench.data.registry import entries, load_node, select
 from ood_bench.errors import ConfigError
-
-
-def test_configs_lie_in_the_package_or_beside_it(tmp_path, monkeypatch):
-    assert (conf_dir() / "ood").is_dir()
-    package = tmp_path / "site/ood_bench"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(ood_bench, "__file__", str(package / "__init__.py"))
-    with pytest.raises(ConfigError, match="no conf folder"):
-        conf_dir()
-    (tmp_path / "site/conf").mkdir()
-    assert conf_dir() == tmp_path / "site/conf"
-    (package / "conf").mkdir()
-    assert conf_dir() == package / "conf"
 
 
 def test_every_config_is_listed():

@@ -72,20 +72,19 @@ def test_recipe(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "epochs", "batch", "decay", "nesterov", "milestones"),
+    ("name", "constants"),
     [
-        ("odin_densenet", 300, 64, 1e-4, True, [150, 225]),
-        ("odin_wrn", 200, 128, 5e-4, True, [100, 150]),
-        ("fssd_resnet34", 350, 128, 5e-4, False, [150, 250]),
-        ("featurenorm_resnet18", 100, 128, 5e-4, False, [50, 75, 90]),
-        ("featurenorm_wrn", 200, 128, 5e-4, False, [100, 150]),
-        ("featurenorm_vgg11", 100, 128, 5e-4, False, [50, 75, 90]),
+        ("odin_densenet", (300, 64, 0.1, 1e-4, True, [150, 225])),
+        ("odin_wrn", (200, 128, 0.1, 5e-4, True, [100, 150])),
+        ("fssd_resnet34", (350, 128, 0.1, 5e-4, False, [150, 250])),
+        ("featurenorm_resnet18", (100, 128, 0.1, 5e-4, False, [50, 75, 90])),
+        ("featurenorm_wrn", (200, 128, 0.1, 5e-4, False, [100, 150])),
+        ("featurenorm_vgg11", (100, 128, 0.05, 5e-4, False, [50, 75, 90])),
     ],
 )
-def test_papers_constants(name, epochs, batch, decay, nesterov, milestones):
+def test_papers_constants(name, constants):
     recipe = recipe_from(content("train", name))
-    assert (recipe.epochs, recipe.batch_size, recipe.schedule.milestones) == (epochs, batch, milestones)
-    assert recipe.schedule.gamma == 0.1
-    optimizer = recipe.optimizer
-    assert (optimizer.momentum, optimizer.weight_decay, optimizer.nesterov) == (0.9, decay, nesterov)
-    assert optimizer.lr == (0.05 if name == "featurenorm_vgg11" else 0.1)
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    found = (recipe.epochs, recipe.batch_size, optimizer.lr, optimizer.weight_decay, optimizer.nesterov)
+    assert (*found, schedule.milestones) == constants
+    assert (optimizer.momentum, schedule.gamma) == (0.9, 0.1)

@@ -1,0 +1,172 @@
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from ood_bench.checkpoints import import_checkpoint
+from ood_bench.checkpoints.__main__ import NORMALISATIONS
+from ood_bench.checkpoints.importer import Claim
+from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.files import sha256_file
+from ood_bench.models.classifier import load_classifier
+from ood_bench.training.artifact import accuracy
+
+CPU = torch.device("cpu")
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.fixture
+def run(tmp_path, network, tiny_model, id_node):
+    """Imports the small network, or what is given instead."""
+
+    def run_import(content=None, **options):
+        file = tmp_path / "published.pth"
+        if content is None:
+            torch.save({"state_dict": network.state_dict()}, file)
+        else:
+            file.write_bytes(content)
+        settings = {"model": tiny_model, "id_node": id_node, "store": tmp_path / "store", **options}
+        return import_checkpoint(file, **settings)
+
+    return run_import
+
+
+def card_of(folder):
+    return json.loads((folder / "classifier.json").read_text())
+
+
+def test_the_stored_classifier_is_the_published_network(run, network, toy_images, tmp_path):
+    folder = run(test=toy_images)
+    assert folder.parent == tmp_path / "store/classifiers"
+    assert folder.name.startswith("imported-tiny-toy-")
+    classifier = load_classifier(folder, CPU)
+    images = torch.from_numpy(toy_images.images)
+    expected = network.eval()((images.float() / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(classifier.network(classifier.normalise(images)), expected)
+    assert classifier.card["id_accuracy"] == pytest.approx(accuracy(classifier, toy_images))
+
+
+def test_the_card_tells_where_it_comes_from(run, toy_images, tmp_path):
+    claim = Claim(accuracy=30.0, licence="MIT", source="https://example.org")
+    card = card_of(run(test=toy_images, claim=claim))
+    assert card["checkpoint"] == {
+        "file": "published.pth",
+        "sha256": sha256_file(tmp_path / "published.pth"),
+        "accuracy": 30.0,
+        "licence": "MIT",
+        "source": "https://example.org",
+    }
+    assert card["measured"]["n"] == 40
+    assert card["measured"]["variant"] == "random pixels"
+    assert card["recipe"] == "imported"
+    assert "variants" not in card["spec"]["model"]
+    assert {"key", "weights_sha256", "created", "torch", "history", "trained_seconds"} <= set(card)
+
+
+def test_whole_modules_of_2017(run, whole_module, network, toy_images):
+    classifier = load_classifier(run(whole_module(parallel=True), test=toy_images), CPU)
+    for name, value in classifier.network.state_dict().items():
+        expected = torch.tensor(0) if name.endswith("num_batches_tracked") else network.state_dict()[name]
+        torch.testing.assert_close(value, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("shift", "warned"), [(0.4, False), (-0.4, False), (0.6, True), (-0.6, True)])
+def test_accuracy_is_held_to_the_stated_one(run, toy_images, caplog, shift, warned):
+    measured = card_of(run(test=toy_images))["id_accuracy"]
+    with caplog.at_level(logging.WARNING):
+        card = card_of(run(test=toy_images, claim=Claim(measured + shift)))
+    assert bool(caplog.records) == warned
+    assert bool(card["deviations"]) == warned
+    if warned:
+        assert "stated are" in caplog.text
+        assert "toy (random pixels) (40 images" in caplog.text
+
+
+def test_importing_again_does_nothing(run, toy_images, monkeypatch):
+    first = run(test=toy_images)
+    before = (first / "classifier.json").read_bytes()
+    monkeypatch.setattr("ood_bench.checkpoints.importer.read_state_dict", lambda _: pytest.fail("read again"))
+    assert run(test=toy_images) == run() == first
+    assert (first / "classifier.json").read_bytes() == before
+
+
+def test_a_later_measurement_or_claim_is_added(run, toy_images):
+    folder = run()
+    assert card_of(folder)["id_accuracy"] is None
+    assert card_of(folder)["deviations"] == ["Imported weights whose accuracy was not measured."]
+    assert run(test=toy_images) == folder
+    assert card_of(folder)["id_accuracy"] is not None
+    assert run(test=toy_images, claim=Claim(licence="MIT")) == folder
+    assert card_of(folder)["checkpoint"]["licence"] == "MIT"
+    load_classifier(folder, CPU)
+
+
+def test_what_changes_the_scores_changes_the_folder(run, tiny_model, network):
+    folders = {
+        run(),
+        run(normalisation=NORMALISATIONS["none"]),
+        run(model={**tiny_model, "name": "other"}),
+        run(model={**tiny_model, "stem_padding": 2}),
+    }
+    network.linear.bias.data[0] += 1
+    assert len(folders | {run()}) == 5
+
+
+def test_another_number_of_classes_cannot_be_measured(run, network, toy_images, caplog):
+    network.linear = torch.nn.Linear(8, 2)
+    folder = run(test=toy_images, classes=2)
+    assert "the accuracy cannot be measured" in caplog.text
+    assert card_of(folder)["id_accuracy"] is None
+    assert load_classifier(folder, CPU).network.linear.out_features == 2
+
+
+def test_what_does_not_fit_leaves_nothing_behind(run, tiny_model, tmp_path):
+    with pytest.raises(ArtifactError, match=r"published\.pth as tiny: its tensors do not fit the model"):
+        run(model={**tiny_model, "widths": [4, 4]})
+    with pytest.raises(ConfigError, match="tiny"):
+        run(model={**tiny_model, "wrong": 1})
+    assert not (tmp_path / "store/classifiers").exists()
+
+
+def test_the_random_generator_is_left_alone(run):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    run()
+    assert torch.equal(torch.rand(1), expected)
+
+
+# Right answers among the first 200 exact test images, as measured when the reader was written.
+@pytest.mark.parametrize(
+    ("file", "model", "normalisation", "right"),
+    [
+        ("resnet20_cifar10_akamaster.th", "resnet20", "imagenet", 182),
+        ("densenet_bc_100_12_cifar10_dice.pth.tar", "densenet_bc_100_12", "odin", 188),
+        ("densenet_bc_100_12_cifar100_dice.pth.tar", "densenet_bc_100_12", "odin", 149),
+    ],
+)
+def test_published_checkpoints(import_real, file, model, normalisation, right):
+    card = import_real(file, model, NORMALISATIONS[normalisation], 200)
+    assert card["measured"]["accuracy"] == pytest.approx(right / 2, abs=0.6)  # one image is 0.5
+
+
+@pytest.fixture
+def import_real(tmp_path, real, exact_images):
+    """Imports a published checkpoint, measures it on the first exact test images, and returns its card."""
+
+    def run_import(file, model, normalisation, count):
+        images = "cifar100" if "cifar100" in file else "cifar10"
+        folder = import_checkpoint(
+            real(f"checkpoints/{file}"),
+            model=OmegaConf.to_container(OmegaConf.load(CONF / "model" / f"{model}.yaml")),
+            id_node={"name": images, "classes": int(images.removeprefix("cifar")), "shape": [3, 32, 32]},
+            store=tmp_path,
+            test=exact_images(images, count),
+            normalisation=normalisation,
+        )
+        return card_of(folder)
+
+    return run_import

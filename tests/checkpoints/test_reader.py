@@ -1,0 +1,197 @@
+import gzip
+import io
+import sys
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from ood_bench.checkpoints import archives, read_state_dict
+from ood_bench.errors import ArtifactError
+
+
+def saved(value, zipped=True):
+    buffer = io.BytesIO()
+    torch.save(value, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+def read(tmp_path, content):
+    path = tmp_path / "net.pth.tar"
+    path.write_bytes(content)
+    return read_state_dict(path)
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("nest", [None, "state_dict", "net", "model", "backbone", "params"])
+def test_state_dicts(tmp_path, network, zipped, nest):
+    state = network.state_dict()
+    content = saved(state if nest is None else {"epoch": 3, "best_prec1": 91.5, nest: state}, zipped)
+    assert_same(read(tmp_path, content), state)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_own_reader_agrees_with_torchs(network, zipped):
+    state = {**network.state_dict(), "half": torch.rand(3, 4).half(), "part": torch.arange(24).view(4, 6).t()[1:3, ::2]}
+    content = saved({"state_dict": state}, zipped)
+    tree = archives.read_zip(content, 1 << 30) if zipped else archives.read_legacy(content)
+    assert_same({name: value.read() for name, value in tree["state_dict"].items()}, state)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_values_that_torchs_own_safe_reader_refuses_do_no_harm(tmp_path, network, zipped):
+    content = saved({"metric": np.float64(0.9), "args": np.dtype("f4"), "state_dict": network.state_dict()}, zipped)
+    assert_same(read(tmp_path, content), network.state_dict())
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_whole_modules_of_2017(tmp_path, network, whole_module, parallel):
+    expected = {name: value for name, value in network.state_dict().items() if "num_batches" not in name}
+    content = whole_module(parallel)
+    assert "oldnets" not in sys.modules
+    assert b"oldnets.resnet" in content
+    found = read(tmp_path, content)
+    assert_same({name.removeprefix("module."): value for name, value in found.items()}, expected)
+    assert all(name.startswith("module.") for name in found) == parallel
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whole_modules_of_today(tmp_path, network, zipped):
+    assert_same(read(tmp_path, saved(network, zipped)), network.state_dict())
+
+
+def test_safetensors(tmp_path, network):
+    assert_same(read(tmp_path, safetensors.torch.save(network.state_dict())), network.state_dict())
+
+
+def tarred(members, mode="w"):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def zipped_up(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        gzip.compress,
+        lambda content: tarred({"../../densenet10.pth": content}, "w:gz"),
+        lambda content: tarred({"net.pth": content, "._net.pth": b"Mac"}),
+        lambda content: zipped_up({"s0/best.ckpt": content}),
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_wrappers_come_off_and_nothing_is_unpacked_to_the_disk(tmp_path, network, wrap, zipped):
+    assert_same(read(tmp_path, wrap(saved(network.state_dict(), zipped))), network.state_dict())
+    assert [path.name for path in tmp_path.iterdir()] == ["net.pth.tar"]
+    assert not (tmp_path.parent.parent / "densenet10.pth").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"\n<!DOCTYPE html><html><head><title>Dropbox</title>", r"a web page .* \?dl=1"),
+        (gzip.compress(b"<html>quota exceeded</html>"), "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "git lfs pull"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a checkpoint that this reader knows"),
+        (b"\x80\x02}q\x00.", "not a checkpoint that this reader knows"),
+        (gzip.compress(b"x" * 4096)[:-9], "truncated or damaged gzip"),
+        (tarred({"a.pth": b"1", "b.pth": b"2"}), r"an archive of 2 files \(a\.pth, b\.pth\): unpack it"),
+        (zipped_up({"s0/a.ckpt": b"1", "s1/a.ckpt": b"2"}), "an archive of 2 files"),
+        (tarred(dict.fromkeys(("sys_info", "pickle", "tensors", "storages"), b"")), r"before 0\.1\.10"),
+        (gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"x")))), "wrapped in archives"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named_for_what_it_is(tmp_path, content, reason):
+    with pytest.raises(ArtifactError, match=rf"(?s)net\.pth\.tar: .*{reason}"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (torch.zeros(3), "holds a Tensor"),
+        ([1, 2], "holds a list"),
+        ({"epoch": 3, "optimizer": {}}, "no tensors under any of .* its keys: epoch, optimizer"),
+    ],
+)
+def test_checkpoints_without_a_network(tmp_path, value, reason):
+    with pytest.raises(ArtifactError, match=reason):
+        read(tmp_path, saved(value))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ArtifactError, match=r"cannot read the checkpoint at .*nowhere\.pth"):
+        read_state_dict(tmp_path / "nowhere.pth")
+
+
+def layouts(network, whole_module):
+    state = network.state_dict()
+    yield from (saved(state), saved(state, zipped=False), whole_module(False), safetensors.torch.save(state))
+    yield tarred({"net.pth": saved(state, zipped=False)}, "w:gz")
+
+
+def test_truncated_files_are_refused_at_any_length(tmp_path, network, whole_module):
+    for content in layouts(network, whole_module):
+        for length in {1, 9, 60, 200, *range(300, len(content) - 1, len(content) // 23), len(content) - 1}:
+            with pytest.raises(ArtifactError):
+                read(tmp_path, content[:length])
+
+
+def test_damaged_pickles_raise_nothing_but_the_one_error(network, whole_module):
+    random = np.random.default_rng(0)
+    for content in (saved(network.state_dict(), zipped=False), whole_module(False)):
+        refused = 0
+        for _ in range(300):
+            damaged = bytearray(content)
+            for place in random.integers(0, 6000, 3):
+                damaged[place] = random.integers(256)
+            try:
+                archives.read_legacy(bytes(damaged))
+            except ArtifactError:
+                refused += 1
+        assert refused > 100
+
+
+def test_a_module_that_holds_itself(tmp_path, legacy):
+    # a = net.Net.__new__(net.Net); a.state = {"_modules": {"a": a}}
+    main = b"\x80\x02cnet\nNet\n)\x81q\x00}(X\x08\x00\x00\x00_modules}(X\x01\x00\x00\x00ah\x00uub."
+    with pytest.raises(ArtifactError, match="one that holds itself"):
+        read(tmp_path, legacy(main))
+
+
+def test_a_tensor_larger_than_its_storage(legacy):
+    # {"a": _rebuild_tensor(storage of 4 values, 0, size (2**40,), stride (0,))}
+    storage = b"((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04NtQ"
+    size = b"(\x8a\x06" + (2**40).to_bytes(6, "little") + b"t"
+    main = b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor\n" + storage + b"K\x00" + size + b"(K\x00ttRs."
+    tree = archives.read_legacy(legacy(main, {"0": torch.zeros(4)}))
+    with pytest.raises(ArtifactError, match="a tensor of"):
+        tree["a"].read()
+
+
+def test_torchscript_is_named(tmp_path):
+    content = zipped_up({"net/data.pkl": b"\x80\x02}.", "net/constants.pkl": b"\x80\x02).", "net/version": b"3"})
+    with pytest.raises(ArtifactError, match="TorchScript"):
+        read(tmp_path, content)
