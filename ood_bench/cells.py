@@ -105,7 +105,11 @@ class Cell:
                 "exact": {name: value._asdict() for name, value in exact.items()},
                 "n_id": len(outcome.id_scores),
                 "n_ood": len(outcome.ood_scores),
-                "hyperparameters": {**self.detector.hyperparameters(), **outcome.setting},
+                "hyperparameters": {
+                    **self.detector.hyperparameters(),
+                    **self.detector.findings(),
+                    **outcome.setting,
+                },
                 "tuning": None if outcome.tuning is None else dict(outcome.tuning),
                 "checkpoint": _checkpoint(classifiers),
                 "data": self._data(),

@@ -1,18 +1,23 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ood_bench.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
+_SHOWN = 60
 
 
 def conf_dir() -> Path:
@@ -58,6 +63,13 @@ class TuneSettings(_Part):
     name: str
 
 
+class Changes(_Part):
+    """Keys of methods and OOD sets that a protocol, a paper or an experiment changes, by config name."""
+
+    method: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    ood: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 class RunSettings(_Part):
     """One run: every top-level key of ``conf/config.yaml``.
 
@@ -82,7 +94,7 @@ class RunSettings(_Part):
     tune: TuneSettings
     protocol: dict[str, Any]
     paper: dict[str, Any] | None = None
-    seed: list[int] = Field(min_length=1)
+    seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     data: DataSettings
     store: FolderSettings
@@ -93,6 +105,17 @@ class RunSettings(_Part):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _names_are_folders(self) -> Self:
+        """Names are parts of paths in the store and among the records."""
+        nodes = {"model": self.model, "id": self.id, "train": self.train, "protocol": self.protocol}
+        nodes |= {f"ood.{key}": node for key, node in self.ood.items()}
+        for place, node in nodes.items():
+            name = node.get("name")
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise ValueError(f"{place}.name is {name!r}: it needs letters, digits and _.+@=- only")
+        return self
 
 
 def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSettings:
@@ -110,34 +133,71 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
         plain = OmegaConf.to_container(config, throw_on_missing=True, enum_to_str=True)
         assert isinstance(plain, dict)  # noqa: S101 - the root of a Hydra config is a mapping
         content = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
-        _lay_under(content, {"method": content["protocol"].get("methods") or {}}, overrides)
-        _lay_under(content, content.pop("adapt"), overrides)
+        _refuse_gaps(content)
+        _lay_under(content, _changes("protocol.methods", {"method": content["protocol"].get("methods")}), overrides)
+        _lay_under(content, _changes("adapt", content.pop("adapt")), overrides)
         return RunSettings.model_validate(content)
     except OmegaConfBaseException as error:
         where = f" (key: {error.full_key})" if error.full_key else ""
         raise ConfigError(f"configuration: {str(error).splitlines()[0]}{where}") from error
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, is {one['input']!r}" for one in error.errors()
-        ]
-        raise ConfigError("configuration: " + "; ".join(faults)) from error
+        raise ConfigError(f"configuration: {faults(error)}") from error
 
 
 def faults(error: ValidationError) -> str:
     """All that pydantic found, in one line: ``key: what is wrong, is value``."""
-    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, is {one['input']!r}" for one in error.errors()]
-    return "; ".join(found)
+    return "; ".join(_fault(one) for one in error.errors(include_url=False))
 
 
-def _lay_under(content: dict[str, Any], changes: Mapping[str, Mapping[str, Any]], overrides: Sequence[str]) -> None:
+def _fault(one: Any) -> str:
+    place, message = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+    text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
+    if one["type"] in ("missing", "value_error"):
+        return text
+    value = repr(one["input"])
+    return f"{text}, is {value if len(value) <= _SHOWN else value[: _SHOWN - 3] + '...'}"
+
+
+def _refuse_gaps(content: Mapping[str, Any]) -> None:
+    """Refuses a selection that is empty, and numbers that no computation can use."""
+    for group, example in (("ood", "ood=mnist or ood=[mnist,kmnist]"), ("method", "method=msp or method=[msp,odin]")):
+        if not content.get(group):
+            raise ConfigError(f"configuration: no {group} is selected: choose one or more, as in {example}")
+    for group in ("ood", "method", "protocol", "adapt"):
+        if not isinstance(content.get(group), dict):
+            raise ConfigError(f"configuration: {group} is {content.get(group)!r}, which is no mapping with its keys")
+    for place, value in _leaves(content, ""):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"configuration: {place} is {value}: it must be a finite number")
+
+
+def _leaves(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every value in nested mappings and lists, with its dotted place."""
+    if not isinstance(node, dict | list):
+        yield place, node
+        return
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        yield from _leaves(value, f"{place}.{key}" if place else str(key))
+
+
+def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
+    try:
+        return Changes.model_validate({group: nodes for group, nodes in groups.items() if nodes is not None})
+    except ValidationError as error:
+        raise ConfigError(f"configuration: {place}: {faults(error)}") from error
+
+
+def _lay_under(content: dict[str, Any], changes: Changes, overrides: Sequence[str]) -> None:
     """Replaces keys of the methods and OOD sets that are selected, except those set on the command line."""
     said = [item.lstrip("+").split("=", 1)[0] for item in overrides]
     said = [key for key in said if "." in key]  # method=odin selects, method.odin.magnitudes=… sets
-    for group, nodes in changes.items():
+    for group, nodes in (("method", changes.method), ("ood", changes.ood)):
         for name, fixed in nodes.items():
+            if not isinstance(selected := content[group].get(name), dict):
+                continue
             for key, value in fixed.items():
-                if name in content[group] and not any(_covers(word, f"{group}.{name}.{key}") for word in said):
-                    content[group][name][key] = value
+                if not any(_covers(word, f"{group}.{name}.{key}") for word in said):
+                    selected[key] = value
 
 
 def _covers(said: str, key: str) -> bool:
@@ -158,7 +218,7 @@ def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -
     try:
         with initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3", job_name="ood_bench"):
             config = compose("config", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: model=null and its like
         raise ConfigError(f"configuration: {error}") from error
     return settings_of(config, overrides)
 

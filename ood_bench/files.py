@@ -54,16 +54,23 @@ def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            mend = "the disk is full: free some space, or set store.root to a folder on another disk"
+            mend = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             mend = "no permission: set store.root (or results.root) to a folder that you may write to"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            mend = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
         else:
             mend = error.strerror or str(error)
         raise ArtifactError(f"cannot {doing} at {path}: {mend}") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Writes ``content`` so that a reader sees the old file or the whole new one, never a part.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: whether to wait until the disk has it, so that it outlives a power cut; not worth it for caches.
 
     Raises:
         ArtifactError: if the disk is full or the folder may not be written; nothing is left behind.
@@ -76,7 +83,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             staged.chmod(0o644)
             staged.replace(path)
         except BaseException:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ood_bench.cells import Cell
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
@@ -53,13 +56,15 @@ def execute(settings: RunSettings) -> Finished:
     detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
     for name, detector in detectors.items():
         protocol.check(name, detector)
+    convention_named(protocol.convention)
     recipe_from(settings.train)
+    device = device_named(settings.device)
     sets = open_sets(settings)
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
     for ood in sets.ood.values():
         protocol.check_sets(sets.test, ood)
-    runner = _Runner(settings, protocol, sets)
+    runner = _Runner(settings, protocol, sets, device)
     plan = [(seed, runner.cells(seed)) for seed in settings.seed]
     _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
     return runner.finish([runner.run(seed, cells) for seed, cells in plan])
@@ -72,10 +77,9 @@ def _plain_model(settings: RunSettings) -> dict[str, Any]:
 class _Runner:
     """Holds the stores of one run and computes its cells, seed by seed."""
 
-    def __init__(self, settings: RunSettings, protocol: Protocol, sets: RunSets) -> None:
+    def __init__(self, settings: RunSettings, protocol: Protocol, sets: RunSets, device: torch.device) -> None:
         self._settings, self._protocol, self._sets = settings, protocol, sets
-        self._device = device_named(settings.device)
-        self._classifiers = ClassifierStore(settings.store.root / "classifiers", self._device)
+        self._classifiers = ClassifierStore(settings.store.root / "classifiers", device)
         self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
         self._records = RecordStore(settings.results.root)
 

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ood_bench.config import RunSettings
+from ood_bench.config import RunSettings, faults
 from ood_bench.data.base import Source
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import source_of
@@ -19,6 +20,18 @@ from ood_bench.models.classifier import build_network, freeze
 _log = logging.getLogger(__name__)
 
 QUICKSTART = "python -m ood_bench experiment=quickstart"
+
+
+class _Moments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    mean: list[Annotated[float, Field(strict=True)]]
+    std: list[Annotated[float, Field(strict=True, gt=0)]]
+
+
+class _IdNode(BaseModel):
+    classes: Annotated[int, Field(strict=True, ge=2)]
+    shape: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    normalisation: _Moments
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,10 @@ def open_sets(settings: RunSettings) -> RunSets:
         ConfigError: if a set's config is wrong.
         ArtifactError: if the store of decoded sets cannot be written.
     """
-    shape = tuple(settings.id.get("shape", ()))
+    try:
+        shape = _IdNode.model_validate(settings.id).shape
+    except ValidationError as error:
+        raise ConfigError(f"id: {faults(error)} (conf/id/fashionmnist.yaml shows what an ID set needs)") from error
     sources = {
         "train": source_of(settings.id, "train"),
         "test": source_of(settings.id, "test"),
@@ -91,23 +107,26 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> None:
         ConfigError: if the model cannot be built for the ID images.
     """
     channels = sets.train.shape[0]
-    others = {**sets.ood, **sets.outliers}
-    for name, images in others.items():
+    others = {f"ood.{name}": images for name, images in sets.ood.items()}
+    others |= {f"method.{name}.outliers": images for name, images in sets.outliers.items()}
+    for place, images in others.items():
         if images.shape[0] != channels:
             raise DataError(
-                f"{name}: its images have {images.shape[0]} channels, those of the ID set {sets.train.name} have "
-                f"{channels}: choose a set with as many channels"
+                f"{place}: images of {images.name} have {images.shape[0]} channels, those of the ID set "
+                f"{sets.train.name} have {channels}: choose a set with as many channels"
             )
-    network = freeze(build_network(model, sets.train.shape, classes))
-    for name, images in {sets.test.name: sets.test, **others}.items():
+    with torch.random.fork_rng(devices=[]):
+        network = freeze(build_network(model, sets.train.shape, classes))
+    for place, images in {"id.test": sets.test, **others}.items():
         try:
             with torch.inference_mode():
                 network(torch.zeros(1, *images.shape))
         except RuntimeError as error:
             theirs, ours = ("x".join(map(str, one.shape)) for one in (images, sets.train))
+            mend = "choose another model" if place == "id.test" else f"set {place}.source.resize and size"
             raise DataError(
-                f"{name}: model {model['name']}, made for {ours} images, cannot take its {theirs} ones: "
-                f"set ood.{name}.source.resize and size, or choose another set"
+                f"{place}: model {model['name']}, made for {ours} images, cannot take the {theirs} ones of "
+                f"{images.name}: {mend}, or choose another set"
             ) from error
 
 
@@ -118,13 +137,10 @@ def check_id(settings: RunSettings, sets: RunSets) -> None:
         ConfigError: if shape, classes or normalisation do not fit the images.
     """
     node = settings.id
-    for key in ("name", "classes", "shape", "normalisation"):
-        if key not in node:
-            raise ConfigError(f"id: no key {key!r}; conf/id/fashionmnist.yaml shows what an ID set needs")
     if tuple(node["shape"]) != sets.train.shape or sets.test.shape != sets.train.shape:
         raise ConfigError(f"id.shape is {node['shape']}, the images are {sets.train.shape} and {sets.test.shape}")
     for key in ("mean", "std"):
-        if len(node["normalisation"].get(key, ())) != sets.train.shape[0]:
+        if len(node["normalisation"][key]) != sets.train.shape[0]:
             raise ConfigError(f"id.normalisation.{key} needs {sets.train.shape[0]} numbers, one a channel")
     if sets.test.labels is None:
         raise ConfigError(f"id.test: {sets.test.title} has no labels, so that its accuracy cannot be reported")

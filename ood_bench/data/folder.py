@@ -69,7 +69,7 @@ class FolderSource(Source):
     mode: Mode = "RGB"
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
-    crop_seed: Annotated[int, Field(ge=0)] = 0
+    crop_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     count: int | None = aside(None)
     by_hand: str = aside("see the config's comments")
 

@@ -53,7 +53,7 @@ class Noise(Source):
     recipe: Recipe
     shape: tuple[int, int, int]
     count: Annotated[int, Field(gt=0)] = 10_000
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     def read(self, root: Path) -> ImageSet:
         """See :meth:`Source.read`; ``root`` is not used."""

@@ -69,6 +69,8 @@ class Detector(ABC):
     :meth:`fit` learns is kept in attributes that are not fields.
     """
 
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
+
     passes_alone: ClassVar[bool] = False
     """Whether the method scores images itself instead of reading quantities of the shared pass."""
 
@@ -76,6 +78,11 @@ class Detector(ABC):
     def variant(self) -> str:
         """Words that tell this flavour of the method from its plain one in tables; empty for the plain one."""
         return ""
+
+    @property
+    def block(self) -> int:
+        """Number of consecutive rows of a view that are scored jointly; 1 where each image is scored for itself."""
+        return 1
 
     def deviations(self) -> list[str]:
         """Known differences from the paper that follow from the hyperparameters, a sentence each."""
@@ -97,6 +104,10 @@ class Detector(ABC):
             scorer: classifiers and engine.
             random: the protocol's generator, for what the method draws.
         """
+
+    def findings(self) -> dict[str, Any]:
+        """What :meth:`fit` chose, JSON-able, for the record; laid over the hyperparameters there."""
+        return {}
 
     def calibrate(self, scorer: Scorer, setting: Setting) -> None:
         """Learns, from ID training images only, how to combine several statistics; comes before :meth:`score`.

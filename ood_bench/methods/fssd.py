@@ -41,8 +41,15 @@ class Fssd(Detector):
     def __post_init__(self) -> None:
         if not self.magnitudes or min(self.magnitudes) < 0 or self.noise_images < 1 or self.gradient_batch < 1:
             raise ConfigError("method fssd: magnitudes must be at least 0; noise_images and gradient_batch at least 1")
+        if not self.taps:
+            raise ConfigError("method fssd: taps must name one tap or more, or be [all]")
         self._centres: dict[str, Distance] = {}
         self._scales: tuple[Array, Array] | None = None
+
+    @property
+    def block(self) -> int:
+        """The gradient batch, if any step is taken."""
+        return self.gradient_batch if any(self.magnitudes) else 1
 
     def _names(self, classifier: Classifier) -> list[str]:
         return list(classifier.taps) if self.taps == ["all"] else list(self.taps)

@@ -30,13 +30,14 @@ class Gaussians:
     def fit(cls, features: Array, labels: np.ndarray, classes: int) -> "Gaussians":
         """Estimates means and tied covariance (divided by N) from features ``[N, D]`` and labels ``[N]``.
 
-        The inverse is a pseudo-inverse: directions whose variance is below D times float32's rounding unit of the
-        largest one are left out, because the features themselves are no more precise than that.
+        The inverse is a pseudo-inverse: directions whose variance is below 1e6 times float64's rounding unit of the
+        largest one are left out, as in the release of SciPy that the papers' code ran on. Channels that never vary
+        fall out; channels that seldom do stay in.
         """
         means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
         centred = features - means[labels]
         variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
-        kept = variances > variances[-1] * len(variances) * np.finfo(np.float32).eps
+        kept = variances > variances[-1] * 1e6 * np.finfo(np.float64).eps
         whitening = axes[:, kept] / np.sqrt(variances[kept])
         return cls(torch.from_numpy(whitening), torch.from_numpy(means @ whitening))
 

@@ -33,7 +33,7 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
     options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants")}
     try:
         network = get_class(model["_target_"])(shape=tuple(shape), classes=classes, **options)
-    except (ImportError, KeyError, TypeError, ValueError) as error:
+    except (ImportError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"model {model.get('name')!r}: cannot build {model.get('_target_')}: {error}") from error
     if not isinstance(network, nn.Module) or not isinstance(getattr(network, "taps", None), Mapping):
         raise ConfigError(
@@ -128,16 +128,18 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
         try:
             card = json.loads((folder / CARD).read_text())
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
-        except (ValueError, KeyError, FileNotFoundError) as error:
+            spec = card["spec"]
+            model, shape, classes = spec["model"], spec["shape"], spec["classes"]
+            mean, std = (tuple(spec["normalisation"][moment]) for moment in ("mean", "std"))
+        except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error}): {mend}") from error
     if not intact:
         raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written: {mend}")
-    spec = card["spec"]
-    network = build_network(spec["model"], spec["shape"], spec["classes"])
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
+        network = build_network(model, shape, classes)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} do not fit {spec['model']['name']} ({error}): {mend}") from error
-    normalisation = spec["normalisation"]
+        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error}): {mend}") from error
     network = to_layout(freeze(network).to(device), torch.channels_last)
-    return Classifier(network, tuple(normalisation["mean"]), tuple(normalisation["std"]), card)
+    return Classifier(network, mean, std, card)

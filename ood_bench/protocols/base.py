@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
@@ -50,6 +50,8 @@ class Protocol(ABC):
         deviations: known differences from the paper that the protocol itself brings, a sentence each.
         method_deviations: the same for single methods.
     """
+
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
     name: str
     convention: str = "exact"

@@ -42,14 +42,19 @@ class FssdProtocol(Protocol):
     uncut: list[str] = field(default_factory=list)
 
     def check(self, method: str, detector: Detector) -> None:
-        """Refuses several candidates under ``tune=none``."""
-        if self.tune == "none" and (count := len(detector.grid())) != 1:
+        """Refuses several candidates under ``tune=none`` or without rows to choose by."""
+        count = len(detector.grid())
+        if self.tune == "none" and count != 1:
             raise ConfigError(f"method {method} has {count} candidate settings: with tune=none give it one of each")
+        if self.select_rows < 1 and count != 1:
+            raise ConfigError(f"method {method} has {count} candidate settings: set protocol.select_rows to 1 or more")
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
         """Refuses sets without test rows, and folds without rows."""
         if self.fit_rows < FOLDS:
             raise ConfigError(f"protocol {self.name}: fit_rows is {self.fit_rows}, {FOLDS}-fold validation needs more")
+        if self.select_rows < 0:
+            raise ConfigError(f"protocol {self.name}: select_rows is {self.select_rows}, it must be at least 0")
         for images in (id_test, ood):
             if len(images) <= self.fit_rows + self.select_rows:
                 raise ConfigError(
@@ -64,13 +69,17 @@ class FssdProtocol(Protocol):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Splits, selects a setting, fits the regression anew and scores the test rows."""
         id_split = self._split(method, id_test, None)
-        ood_split = self._split(method, ood, None if method in self.uncut else len(id_split.test))
+        most = None if method in self.uncut else len(id_split.test)
+        # The code scores all OOD rows and cuts the scores, so that the last row kept still had a whole batch around it.
+        whole = None if most is None else -(-most // detector.block) * detector.block
+        ood_split = self._split(method, ood, whole)
         setting, curve = self._select(detector, scorer, id_split, ood_split)
         combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [setting])[0]
         id_features, ood_features = (
             detector.features(detector.statistics(scorer, view, [setting])[0])
             for view in (id_split.test, ood_split.test)
         )
+        ood_features = ood_features[:most]
         return Outcome(
             id_scores=combination.decision(id_features),
             ood_scores=combination.decision(ood_features),

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ Rows32 = npt.NDArray[np.float32]
 Bank = Mapping[Quantity, Rows32]
 
 _log = logging.getLogger(__name__)
+_PIECE_BYTES = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Engine:
 
     Args:
         root: the folder ``banks`` of the artifact store, or none to keep banks in memory only.
-        batch_size: images a pass takes at once; 0 chooses 100 on CPU (small batches stay in cache) and 1,000 on a GPU.
+        batch_size: images a pass takes at once; 0 chooses 64 on CPU (small batches stay in cache) and 1,000 on a GPU.
     """
 
     def __init__(self, root: Path | None, batch_size: int = 0) -> None:
@@ -74,7 +75,7 @@ class Engine:
 
     def batch_size(self, classifier: Classifier) -> int:
         """Images a pass takes at once on the classifier's device."""
-        return self._batch_size or (1000 if classifier.device.type == "cuda" else 100)
+        return self._batch_size or (1000 if classifier.device.type == "cuda" else 64)
 
     def collect(self, classifier: Classifier, images: ImageSet, quantities: Iterable[Quantity]) -> Bank:
         """Rows ``[N, D]`` of each quantity over a whole image set; only what no bank holds is computed, in one pass.
@@ -112,12 +113,12 @@ class Engine:
         if name not in self._derived and path is not None and path.exists():
             try:
                 self._derived[name] = np.load(path)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, EOFError) as error:
                 _log.warning("%s is damaged (%s) and is made again", path, error)
         if name not in self._derived:
             self._derived[name] = compute()
             if path is not None:
-                write_atomically(path, _npy(self._derived[name]))
+                write_atomically(path, _npy(self._derived[name]), durable=False)
         return self._derived[name]
 
     @staticmethod
@@ -132,7 +133,7 @@ class Engine:
             return None
         try:
             rows: Rows32 = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             _log.warning("bank %s is damaged (%s) and is made again", path, error)
             return None
         if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
@@ -144,16 +145,17 @@ class Engine:
     def _keep(self, place: str, quantity: Quantity, rows: Rows32) -> None:
         self._memory[place, quantity.key] = rows
         if self._root is not None:
-            write_atomically(self._root / place / f"{quantity.key}.npy", _npy(rows))
+            write_atomically(self._root / place / f"{quantity.key}.npy", _npy(rows), durable=False)
 
     def _run(self, classifier: Classifier, images: ImageSet, quantities: list[Quantity]) -> dict[Quantity, Rows32]:
         """One pass over the set that leaves ``quantities`` behind."""
         parts: dict[Quantity, list[Tensor]] = {quantity: [] for quantity in quantities}
 
         def reader(tap: str, value: Tensor) -> None:
-            for quantity, kept in parts.items():
-                if quantity.tap == tap:
-                    kept.append(quantity.reduction(value).float().cpu())
+            mine = [(quantity.reduction, kept) for quantity, kept in parts.items() if quantity.tap == tap]
+            for piece in _pieces(value):
+                for reduction, kept in mine:
+                    kept.append(reduction(piece).float().cpu())
 
         taps = {quantity.tap for quantity in quantities} - {OUTPUT}
         readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in taps}
@@ -167,6 +169,14 @@ class Engine:
                 reader(OUTPUT, classifier.network(classifier.normalise(batch)))
                 ticker.advance(len(batch))
         return {quantity: torch.cat(kept).numpy() for quantity, kept in parts.items()}
+
+
+def _pieces(value: Tensor) -> Sequence[Tensor]:
+    """A tap in pieces that stay in a processor's cache while all reductions read them; on a GPU in one piece."""
+    if value.is_cuda:
+        return (value,)
+    per_image = value.element_size() * value[0].numel()
+    return torch.split(value, max(1, _PIECE_BYTES // per_image))
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

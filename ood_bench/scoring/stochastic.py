@@ -34,7 +34,7 @@ def sample_passes(
 
     Returns:
         float64 ``[n, K + 1]``: the mean softmax over passes, then the variance over passes of the logit of the class
-        with the largest mean softmax.
+        with the largest mean logit.
     """
     network = copy.deepcopy(classifier.network)
     network.train(train_mode)
@@ -58,5 +58,5 @@ def sample_passes(
 def _summary(logits: Tensor) -> Array:
     """Rows ``[B, K + 1]`` from logits ``[passes, B, K]``; see :func:`sample_passes`."""
     mean = logits.softmax(dim=2).mean(dim=0)
-    variance = logits.var(dim=0, unbiased=False).gather(1, mean.argmax(dim=1, keepdim=True))
+    variance = logits.var(dim=0, unbiased=False).gather(1, logits.mean(dim=0).argmax(dim=1, keepdim=True))
     return torch.cat([mean, variance], dim=1).cpu().numpy()

@@ -10,6 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
+from ood_bench.training.augment import augmentations
+
+_MOST = 1e30
 
 
 class OptimizerName(StrEnum):
@@ -131,11 +134,30 @@ def recipe_from(config: Mapping[str, Any]) -> Recipe:
     assert isinstance(recipe, Recipe)  # noqa: S101 - what a structured config of Recipe becomes
     if recipe.epochs < 1 or recipe.batch_size < 1:
         raise ConfigError(f"train: epochs ({recipe.epochs}) and batch_size ({recipe.batch_size}) must be at least 1")
-    if recipe.optimizer.lr <= 0:
-        raise ConfigError(f"train.optimizer.lr is {recipe.optimizer.lr}: it must be above 0")
+    _refuse_impossible(recipe.optimizer, recipe.schedule)
+    augmentations(recipe.augment)
     if recipe.loss.name is LossName.outlier_exposure and recipe.outlier_batch_size < 1:
         raise ConfigError("train.loss.name=outlier_exposure needs train.outlier_batch_size of at least 1")
     return recipe
+
+
+def _refuse_impossible(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
+    """Refuses constants that torch's optimizers would refuse later, or take and then do harm with."""
+    if not 0 < optimizer.lr < _MOST:
+        raise ConfigError(f"train.optimizer.lr is {optimizer.lr}: it must be above 0 and below {_MOST:g}")
+    bounds = {
+        "optimizer.momentum": (optimizer.momentum, 1.0),
+        "optimizer.rho": (optimizer.rho, 1.0),
+        "optimizer.weight_decay": (optimizer.weight_decay, _MOST),
+        "optimizer.eps": (optimizer.eps, _MOST),
+        "schedule.gamma": (schedule.gamma, _MOST),
+        "schedule.final_lr": (schedule.final_lr, _MOST),
+    }
+    for key, (value, most) in bounds.items():
+        if not 0 <= value <= most:
+            raise ConfigError(f"train.{key} is {value}: it must be from 0 to {most:g}")
+    if optimizer.nesterov and optimizer.momentum == 0:
+        raise ConfigError("train.optimizer.nesterov=true needs train.optimizer.momentum above 0")
 
 
 def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch: int, progress: float) -> float:

@@ -182,7 +182,9 @@ class Trainer:
             if step % _CHECK_EVERY == 0:
                 self._refuse_infinite(loss_sum, rate)
             ticker.advance(len(index), f"epoch {state.epoch + 1}/{recipe.epochs}")
-        self._refuse_infinite(loss_sum, rate)
+        # The last step's weights have had no loss yet.
+        weights = torch.stack([value.detach().isfinite().all() for value in state.network.parameters()]).all()
+        self._refuse_infinite(torch.where(weights, loss_sum, torch.inf), rate)
         return {"loss": loss_sum.item() / count, "train_accuracy": 100.0 * correct.item() / count}
 
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,6 +214,6 @@ class Trainer:
     def _refuse_infinite(self, loss_sum: Tensor, rate: float) -> None:
         if not torch.isfinite(loss_sum):
             raise TrainingError(
-                f"the loss of {self.spec.title} is not finite in epoch {self.state.epoch + 1}, at a learning rate of "
-                f"{rate:g}: lower train.optimizer.lr, or set train.autocast=none; the last whole epoch is kept"
+                f"loss or weights of {self.spec.title} are not finite in epoch {self.state.epoch + 1}, at a learning "
+                f"rate of {rate:g}: lower train.optimizer.lr, or set train.autocast=none; the last whole epoch is kept"
             )

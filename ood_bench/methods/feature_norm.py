@@ -1,0 +1,89 @@
+"""FeatureNorm: the norm of one block's map, and NormRatio, which chooses the block without OOD images."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ood_bench.data.jigsaw import jigsaw
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.quantities import RectifiedNorm
+
+_log = logging.getLogger(__name__)
+_AUTO = "norm_ratio"
+
+
+def candidate_taps(classifier: Classifier) -> list[str]:
+    """The taps among which NormRatio chooses: the network's ``block_taps``, or all of its taps."""
+    return list(getattr(classifier.network, "block_taps", None) or classifier.taps)
+
+
+@dataclass
+class FeatureNorm(Detector):
+    """Mean over channels of the norm of the rectified map of one block; large for ID.
+
+    Source: Yu et al., "Block Selection Method for Using Feature Norm in Out-of-Distribution Detection", CVPR 2023,
+    arXiv 2212.02295, and its released code.
+
+    Attributes:
+        tap: name of a tap, or ``norm_ratio`` to take the one with the largest NormRatio: the mean over the ID training
+            images of the image's norm over its jigsaw's norm. Pairs whose jigsaw has norm 0 are left out and reported.
+        jigsaw_seed: seeds the jigsaws; the released code uses no seed.
+    """
+
+    tap: str = _AUTO
+    jigsaw_seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._chosen = self.tap
+        self._ratios: dict[str, float] = {}
+
+    @property
+    def variant(self) -> str:
+        """The block, where it is not chosen by NormRatio."""
+        return "" if self.tap == _AUTO else f"block {self.tap}"
+
+    def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """The norms of all candidates, if one is to be chosen."""
+        if self.tap != _AUTO:
+            return ()
+        return [Quantity(tap, RectifiedNorm()) for tap in candidate_taps(classifier)]
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Chooses the block by NormRatio on the ID training images."""
+        del random
+        if self.tap != _AUTO:
+            return
+        quantities = self.fit_quantities(scorer.classifier)
+        shuffled = View(jigsaw(scorer.train, self.jigsaw_seed))
+        whole, pieces = scorer.bank(View(scorer.train), quantities), scorer.bank(shuffled, quantities)
+        self._ratios = {one.tap: _norm_ratio(one.tap, whole[one][:, 0], pieces[one][:, 0]) for one in quantities}
+        self._chosen = max(self._ratios, key=lambda tap: self._ratios[tap])
+
+    def findings(self) -> dict[str, Any]:
+        """The chosen block, and the NormRatio of every candidate."""
+        return {"tap": self._chosen, **({"norm_ratio": self._ratios} if self._ratios else {})}
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """The norm of the block."""
+        del classifier
+        return (Quantity(self._chosen, RectifiedNorm()),)
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The norm, ``[len(settings), n, 1]``."""
+        (quantity,) = self.quantities(scorer.classifier)
+        return np.stack([scorer.bank(view, (quantity,))[quantity].astype(np.float64)] * len(settings))
+
+
+def _norm_ratio(tap: str, whole: np.ndarray, pieces: np.ndarray) -> float:
+    """Mean of the ratios of norms ``[N]``, over the pairs whose denominator is not 0."""
+    usable = pieces > 0
+    if not usable.any():
+        raise ConfigError(f"method feature_norm: tap {tap} is 0 on every jigsaw: choose a tap by name")
+    if (skipped := int(np.count_nonzero(~usable))) > 0:
+        _log.warning("NormRatio of %s: %d pairs whose jigsaw has norm 0 are left out", tap, skipped)
+    return float(np.mean(whole[usable].astype(np.float64) / pieces[usable].astype(np.float64)))

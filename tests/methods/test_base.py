@@ -1,0 +1,78 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Detector, build_detector
+from ood_bench.scoring.engine import View
+from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
+
+METHODS = "ood_bench.methods"
+
+
+@dataclass
+class Pair(Detector):
+    """Two statistics and no rule to combine them."""
+
+    steps: list[float] = field(default_factory=lambda: [1.0])
+
+    def statistics(self, scorer, view, settings):
+        return np.zeros((len(settings), len(view), 2))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "cannot find the class None"),
+        ({"_target_": f"{METHODS}.msp.Nothing"}, r"cannot find the class ood_bench\.methods\.msp\.Nothing"),
+        ({"_target_": f"{METHODS}.nowhere.Msp"}, "cannot find the class"),
+        ({"_target_": f"{METHODS}.msp.log_max_softmax"}, "cannot find the class"),
+        ({"_target_": "builtins.dict"}, r"builtins\.dict is not a subclass of"),
+    ],
+)
+def test_classes_that_are_no_detectors(config, message):
+    with pytest.raises(ConfigError, match=f"method new: {message}"):
+        build_detector("new", config)
+
+
+def test_all_faults_are_named_at_once():
+    config = {"_target_": f"{METHODS}.odin.Odin", "magnitudes": 0.1, "temperatures": ["hot"]}
+    with pytest.raises(ConfigError) as caught:
+        build_detector("odin", config)
+    for word in ("magnitudes:", "temperatures.0:", "'hot'", "known keys: magnitudes, temperatures"):
+        assert word in str(caught.value)
+
+
+def test_integers_stand_for_floats_and_outliers_are_not_a_hyperparameter():
+    found = build_detector(
+        "odin", {"_target_": f"{METHODS}.odin.Odin", "temperatures": [10], "outliers": {"name": "x"}}
+    )
+    assert found.hyperparameters() == {"magnitudes": [0.0014], "temperatures": [10.0]}
+
+
+def test_defaults_of_a_detector(toys):
+    pair = Pair()
+    assert pair.grid() == [{}]
+    assert (pair.variant, pair.deviations(), pair.block) == ("", [], 1)
+    assert pair.hyperparameters() == {"steps": [1.0]}
+    networks = toys.networks(seed=3)
+    assert pair.networks(networks) == [networks.base]
+    assert pair.quantities(toys.classifier()) == pair.fit_quantities(toys.classifier()) == ()
+
+
+def test_several_statistics_need_a_rule():
+    with pytest.raises(ValueError, match="Pair must say how it combines 2 statistics"):
+        Pair().score(np.zeros((3, 2)))
+
+
+def test_a_bank_holds_the_views_rows_in_the_views_order(toys):
+    images, scorer = toys.image_set("id", 12), toys.scorer_with(toys.classifier(), toys.classifier(seed=1))
+    rows = np.array([7, 0, 7, 11])
+    wanted = (LOGITS, Quantity("fc1", Mean()))
+    whole = scorer.engine.collect(scorer.classifiers[1], images, wanted)
+    some = scorer.bank(View(images, rows), wanted, network=1)
+    for quantity in wanted:
+        np.testing.assert_array_equal(some[quantity], whole[quantity][[7, 0, 7, 11]])
+    assert not np.allclose(scorer.bank(View(images, rows), wanted)[LOGITS], some[LOGITS])
+    assert scorer.classifier is toys.classifier()

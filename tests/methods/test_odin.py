@@ -1,0 +1,150 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from pytorch_ood.detector import ODIN
+from torch import nn
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.scoring.engine import View
+
+MAGNITUDES, TEMPERATURES = [0.1, 0.02, 0.0], [1.0, 10.0, 1000.0]
+
+
+def slow(network, x, magnitude, temperature, std, *, tempered=True):
+    """ODIN's score of one normalised image ``[3, H, W]``, step by step."""
+    leaf = x[None].clone().requires_grad_()
+    logits = network(leaf)[0]
+    scaled = logits / temperature if tempered else logits
+    predicted = max(range(len(logits)), key=lambda label: logits[label].item())
+    (-F.log_softmax(scaled, dim=0)[predicted]).backward()
+    stepped = x.clone()
+    for channel in range(len(x)):
+        signs = torch.tensor([[1.0 if value >= 0 else -1.0 for value in row] for row in leaf.grad[0, channel].tolist()])
+        stepped[channel] = x[channel] - magnitude * signs / std[channel]
+    with torch.no_grad():
+        moved = (network(stepped[None])[0] / temperature).tolist()
+    return max(math.exp(value) for value in moved) / sum(math.exp(value) for value in moved)
+
+
+@pytest.fixture(scope="module")
+def expected(toys):
+    """Slow scores ``[magnitude, temperature, image]``."""
+    network, x = toys.double(toys.classifier()), toys.inputs(toys.image_set("near", 12))
+    return np.array([[[slow(network, one, m, t, toys.STD) for one in x] for t in TEMPERATURES] for m in MAGNITUDES])
+
+
+def test_the_whole_grid_against_the_slow_score(toys, expected):
+    found = toys.detector("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    assert found.grid() == [{"epsilon": m, "temperature": t} for m in MAGNITUDES for t in TEMPERATURES]
+    values = toys.statistics("odin", View(toys.image_set("near", 12)), magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    assert values.shape == (9, 12, 1)
+    # float32 network against a float64 one
+    np.testing.assert_allclose(found.features(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
+
+
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_settings_in_one_call_are_those_of_single_calls(magnitude, temperature, toys):
+    view, setting = View(toys.image_set("near", 12)), {"epsilon": magnitude, "temperature": temperature}
+    found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    together = found.statistics(using, view, found.grid())[found.grid().index(setting)]
+    found, using = toys.fitted("odin", magnitudes=[magnitude], temperatures=[temperature])
+    (alone,) = found.statistics(using, view, [setting])
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_settings_come_back_in_the_order_asked_for(toys):
+    view = View(toys.image_set("near", 12))
+    found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    grid = found.grid()
+    whole = found.statistics(using, view, grid)
+    picked = [7, 2, 5, 2]
+    np.testing.assert_array_equal(found.statistics(using, view, [grid[number] for number in picked]), whole[picked])
+
+
+def test_the_gradient_is_that_of_the_tempered_loss(toys, expected):
+    """At T = 1000 the tempered and the plain gradient disagree in sign at some pixels, and it shows."""
+    network, x = toys.double(toys.classifier()), toys.inputs(toys.image_set("near", 12))
+    plain = np.array([slow(network, one, 0.1, 1000.0, toys.STD, tempered=False) for one in x])
+    tempered = expected[0, 2]
+    assert np.abs(plain / tempered - 1).max() > 1e-4
+    ours = toys.scores("odin", View(toys.image_set("near", 12)), magnitudes=[0.1], temperatures=[1000.0])
+    np.testing.assert_allclose(np.exp(ours), tempered, rtol=1e-6)
+
+
+def test_without_a_step_at_temperature_one_it_is_msp(toys):
+    view = View(toys.image_set("near", 30))
+    ours = toys.statistics("odin", view, magnitudes=[0.0], temperatures=[1.0])
+    np.testing.assert_allclose(ours, toys.statistics("msp", view), rtol=1e-5, atol=1e-9)
+
+
+class Kink(nn.Module):
+    """Two logits that depend on the first pixel ``p`` alone: ``100 * relu(0.5 - p)`` and 1."""
+
+    taps = {"logits": "scale"}  # noqa: RUF012 - read only
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(100.0))
+
+    def forward(self, x):
+        pixel = x[:, 0, 0, 0]
+        return torch.stack([self.scale * F.relu(0.5 - pixel), torch.ones_like(pixel)], dim=1)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 5.0])
+def test_zero_gradient_counts_as_positive_and_the_maximum_is_taken_anew(temperature, toys):
+    """Worked by hand: pixel 153 becomes (0.6 - 0.4) / 0.25 = 0.8, where the gradient is exactly zero.
+
+    With sign(0) = +1 and a step of 0.1 / 0.25 it moves to 0.4, where the first logit is 10 and wins; with sign(0) = 0
+    or without the division by the deviation, or pinned to the predicted class, the score would be another one.
+    """
+    images = ImageSet.of("pixel", np.full((2, 1, 1, 1), 153, dtype=np.uint8))
+    using = toys.scorer_with(toys.classifier_of(Kink(), mean=(0.4,), std=(0.25,)))
+    ours = toys.scores("odin", View(images), using=using, magnitudes=[0.1], temperatures=[temperature])
+    expected = 1 / (1 + math.exp((1 - 10) / temperature))
+    np.testing.assert_allclose(np.exp(ours), [expected, expected], rtol=1e-5)
+
+
+def test_a_step_raises_the_confidence(toys):
+    view = View(toys.image_set("near", 30))
+    values = toys.statistics("odin", view, magnitudes=[0.0, 1e-4, 1e-3], temperatures=[10.0])[:, :, 0]
+    assert (np.diff(values, axis=0) > 0).all()
+
+
+@pytest.mark.parametrize(("magnitude", "temperature"), [(0.05, 1.0), (0.05, 1000.0), (0.0014, 10.0)])
+def test_pytorch_ood_agrees(magnitude, temperature, toys):
+    """Its zero gradients stay zero, which dead inputs alone would show; LeNet on these images has none."""
+    images = toys.image_set("near", 30)
+    theirs = ODIN(
+        toys.double(toys.classifier()),
+        criterion=lambda logits, labels: F.cross_entropy(logits, labels),
+        eps=magnitude,
+        temperature=temperature,
+        norm_std=list(toys.STD),
+    ).predict(toys.inputs(images))
+    ours = toys.scores("odin", View(images), magnitudes=[magnitude], temperatures=[temperature])
+    np.testing.assert_allclose(np.exp(ours), -theirs.numpy(), rtol=2e-6)
+
+
+def test_the_grid_shares_passes(toys):
+    images, found = toys.image_set("near", 20), toys.detector("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    using = toys.scorer(found, batch_size=8)
+    with toys.counting(using.classifier) as counts:
+        found.statistics(using, View(images), found.grid())
+    assert counts[""] == 20 * (1 + 3 * 2)  # clean images once, then each T at each of two magnitudes above 0
+    assert counts["backward"] == 20 * 3  # one gradient for each T
+    with toys.counting(using.classifier) as counts:
+        found.statistics(using, View(images), found.grid())
+    assert counts == {}
+
+
+def test_clean_images_need_no_gradient(toys):
+    found = toys.detector("odin", magnitudes=[0.0], temperatures=TEMPERATURES)
+    using = toys.scorer(found)
+    with toys.counting(using.classifier) as counts:
+        found.statistics(using, View(toys.image_set("near", 20)), found.grid())
+    assert (counts[""], counts["backward"]) == (20, 0)

@@ -1,0 +1,209 @@
+"""What holds for every shipped detector, whatever it computes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ood_bench.errors import ConfigError
+from ood_bench.scoring.engine import View
+
+SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))]
+
+# Flavours that run through other code than the shipped defaults do.
+FLAVOURS = {
+    "odin-grid": ("odin", {"magnitudes": [0.05, 0.01, 0.0], "temperatures": [1.0, 1000.0]}),
+    "odin-clean": ("odin", {"magnitudes": [0.0]}),
+    "mahalanobis-steps": ("mahalanobis", {"magnitudes": [0.05, 0.0], "taps": ["all"]}),
+    "fssd-steps": ("fssd", {"magnitudes": [0.05, 0.0], "gradient_batch": 16}),
+    "deep_ensemble-mean_of_max": ("deep_ensemble", {"combine": "mean_of_max"}),
+    "mc_dropout-logit_variance": ("mc_dropout", {"statistic": "logit_variance", "passes": 6}),
+    "outlier_exposure-scratch": (
+        "outlier_exposure",
+        {"train": {"start": "scratch", "loss": {"name": "outlier_exposure"}, "outlier_batch_size": 4}},
+    ),
+}
+CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
+BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
+RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
+
+# For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
+CHANGES = {
+    "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
+    "fssd": {
+        "magnitudes": ({}, [0.0], [0.02]),
+        "taps": ({}, ["all"], ["conv2", "fc1"]),
+        "noise_images": ({}, 100, 99),
+        "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
+    },
+    "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
+    "mc_dropout": {
+        "passes": ({}, 3, 4),
+        "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
+        "mode": ({"passes": 3}, "dropout_only", "train_mode"),
+        "seed": ({"passes": 3}, 0, 1),
+        "batch_size": ({"passes": 3, "mode": "train_mode"}, 100, 10),
+    },
+    "msp": {},
+    "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, toys):
+    """Name of a case, and a function that gives its statistics ``[settings, n, K]`` on a view."""
+    method, changes = CASES[request.param]
+
+    def statistics(view, batch_size=50):
+        found = toys.detector(method, **changes)
+        return toys.statistics(method, view, using=toys.scorer(found, batch_size), **changes)
+
+    return request.param, statistics
+
+
+def test_every_shipped_method_is_in_these_tests():
+    assert set(CHANGES) == set(SHIPPED)
+    assert {method for method, _ in FLAVOURS.values()} <= set(SHIPPED)
+
+
+def test_statistics_are_finite_float64_rows(case, toys):
+    name, statistics = case
+    method, changes = CASES[name]
+    found = toys.detector(method, **changes)
+    values = statistics(View(toys.image_set("id", 23)))
+    taps = 4 if method == "fssd" or changes.get("taps") == ["all"] else 1
+    assert values.shape == (len(found.grid()), 23, taps)
+    assert values.dtype == np.float64
+    assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("kind", ["blend", "static"])
+@pytest.mark.parametrize("method", SHIPPED)
+def test_scores_are_higher_for_in_distribution_images(method, kind, toys):
+    inside, outside = (toys.scores(method, View(toys.image_set(name, 40))) for name in ("id", kind))
+    assert (inside[:, None] > outside[None]).mean() > 0.95
+
+
+@pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name not in RANDOM])
+def test_every_statistic_is_higher_for_in_distribution_images(flavour, toys):
+    method, changes = FLAVOURS[flavour]
+    inside, outside = (toys.statistics(method, View(toys.image_set(name, 40)), **changes) for name in ("id", "blend"))
+    share = (inside[:, :, None] > outside[:, None]).mean(axis=(1, 2))
+    assert share.max() > 0.9
+    assert share.shape == (inside.shape[0], inside.shape[2])
+
+
+def test_the_engines_batch_size_does_not_matter(case, toys):
+    _, statistics = case
+    view = View(toys.image_set("id", 40))
+    np.testing.assert_allclose(statistics(view, 7), statistics(view, 50), rtol=2e-4, atol=1e-6)
+
+
+def test_the_order_of_rows_matters_to_no_score_that_is_computed_image_by_image(case, toys):
+    name, statistics = case
+    images = toys.image_set("id", 40)
+    rows = np.random.default_rng(3).permutation(40)
+    straight, permuted = statistics(View(images)), statistics(View(images, rows))
+    same = np.isclose(straight[:, rows], permuted, rtol=2e-4, atol=1e-6).reshape(-1, 40 * straight.shape[2]).mean()
+    if name in BY_BATCH:
+        assert np.isclose(straight[1][rows], permuted[1], rtol=2e-4, atol=1e-6).all()  # magnitude 0: image by image
+        assert not np.isclose(straight[0][rows], permuted[0], rtol=2e-4).all()
+    elif name in RANDOM:
+        assert same < 0.5
+    else:
+        assert same == 1
+
+
+def test_a_score_depends_on_the_views_rows_only(case, toys):
+    name, statistics = case
+    images = toys.image_set("id", 40)
+    rows = np.arange(16, 32)  # a whole batch of the case that scores batches of 16
+    whole = statistics(View(images))[:, rows]
+    if name not in RANDOM:
+        np.testing.assert_allclose(statistics(View(images, rows)), whole, rtol=2e-4, atol=1e-6)
+    else:
+        assert statistics(View(images, rows)).shape == whole.shape
+
+
+def test_scoring_twice_gives_the_same(case, toys):
+    _, statistics = case
+    view = View(toys.image_set("id", 23))
+    np.testing.assert_array_equal(statistics(view), statistics(view))
+
+
+def test_features_rank_like_statistics(case, toys):
+    name, statistics = case
+    method, changes = CASES[name]
+    found = toys.detector(method, **changes)
+    for values in statistics(View(toys.image_set("near", 40))):
+        features = found.features(values)
+        assert features.shape == values.shape
+        for feature, statistic in zip(features.T, values.T, strict=True):
+            assert len(np.unique(statistic)) == len(np.unique(feature)) == 40
+            np.testing.assert_array_equal(np.argsort(feature), np.argsort(statistic))
+
+
+@pytest.mark.parametrize(("method", "key"), [(method, key) for method, keys in CHANGES.items() for key in keys])
+def test_every_hyperparameter_changes_the_score(method, key, toys):
+    others, before, after = CHANGES[method][key]
+    using = toys.scorer_with(toys.norm_classifier()) if method == "mc_dropout" else None
+    view = View(toys.image_set("blend", 40))
+    first, second = (toys.scores(method, view, using=using, **others, **{key: value}) for value in (before, after))
+    assert not np.allclose(first, second, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("method", SHIPPED)
+def test_all_hyperparameters_are_covered_and_shipped(method, toys):
+    known = toys.detector(method).hyperparameters()
+    assert json.loads(json.dumps(known)) == known
+    assert set(known) == set(CHANGES[method]) | ({"train"} if method == "outlier_exposure" else set())
+    assert set(known) == set(toys.content("method", method)) - {"_target_"}
+
+
+@pytest.mark.parametrize("method", SHIPPED)
+def test_unknown_keys_are_refused(method, toys):
+    with pytest.raises(ConfigError, match=rf"method {method}: temprature: .*known keys: "):
+        toys.detector(method, temprature=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [*((method, key) for method, keys in CHANGES.items() for key in keys), ("outlier_exposure", "train")],
+)
+def test_ill_typed_values_are_refused(method, key, toys):
+    value = "nonsense" if key == "train" else {"nonsense": 1}
+    with pytest.raises(ConfigError, match=rf"method {method}: {key}\b"):
+        toys.detector(method, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("deep_ensemble", {"members": 0}),
+        ("deep_ensemble", {"members": 2.5}),
+        ("deep_ensemble", {"combine": "median"}),
+        ("fssd", {"magnitudes": []}),
+        ("fssd", {"magnitudes": [-0.1]}),
+        ("fssd", {"taps": []}),
+        ("fssd", {"noise_images": 0}),
+        ("fssd", {"gradient_batch": 0}),
+        ("mahalanobis", {"magnitudes": []}),
+        ("mahalanobis", {"magnitudes": [0.1, -0.1]}),
+        ("mahalanobis", {"magnitudes": [float("nan")]}),
+        ("mc_dropout", {"passes": 0}),
+        ("mc_dropout", {"batch_size": 0}),
+        ("mc_dropout", {"statistic": "entropy"}),
+        ("mc_dropout", {"mode": "eval"}),
+        ("odin", {"magnitudes": []}),
+        ("odin", {"magnitudes": [-0.001]}),
+        ("odin", {"magnitudes": [float("nan")]}),
+        ("odin", {"temperatures": []}),
+        ("odin", {"temperatures": [0]}),
+        ("odin", {"temperatures": [float("inf")]}),
+    ],
+)
+def test_values_that_cannot_work_are_refused(method, changes, toys):
+    with pytest.raises(ConfigError, match=rf"method {method}: "):
+        toys.detector(method, **changes)
