@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ood_bench.data.imageset import ImageSet
@@ -50,9 +50,6 @@ class Cell:
     @property
     def key(self) -> str:
         """Key of everything that determines the cell's numbers, 16 hex digits."""
-        options = asdict(self.protocol)
-        for wordy in ("methods", "deviations", "method_deviations"):
-            del options[wordy]
         return content_key(
             {
                 "cell": CELL_VERSION,
@@ -62,7 +59,7 @@ class Cell:
                 "networks": [spec.key for spec in self.specs],
                 "test": self.test.fingerprint,
                 "ood": self.ood.fingerprint,
-                "protocol": options,
+                "protocol": self.protocol.identity(),
                 "seed": self.seed,
                 "resamples": self.resamples,
             }
@@ -123,9 +120,10 @@ class Cell:
 
     def _measures(self, outcome: Outcome) -> tuple[dict[str, Measure], dict[str, Measure]]:
         name, scores = self.protocol.convention, (outcome.id_scores, outcome.ood_scores)
-        own, exact = measure(name, *scores, resamples=self.resamples)
-        if outcome.convention_scores is not None:
-            own, _ = measure(name, *outcome.convention_scores, resamples=self.resamples)
+        ranked, options = outcome.convention_scores or scores, outcome.convention_options
+        own, exact = measure(name, *ranked, resamples=self.resamples, **options)
+        if ranked is not scores:
+            _, exact = measure("exact", *scores, resamples=self.resamples)
         return own, exact
 
     def _data(self) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def execute(settings: RunSettings) -> Finished:
     sets = open_sets(settings)
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
+    protocol.attach(sets.ood)
     for ood in sets.ood.values():
         protocol.check_sets(sets.test, ood)
     runner = _Runner(settings, protocol, sets, device)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ class Outcome:
         tuned_on: what the choice of settings or weights saw, in words; ``"nothing"`` if nothing.
         convention_scores: ID and OOD scores for the paper's metric convention, where its code ranks other numbers
             than ``id_scores`` and ``ood_scores``.
+        convention_options: options of the metric convention.
         tuning: what the record says of the tuning, or none.
     """
 
@@ -36,6 +37,7 @@ class Outcome:
     rows: str
     tuned_on: str = "nothing"
     convention_scores: tuple[Array, Array] | None = None
+    convention_options: Mapping[str, Any] = field(default_factory=dict)
     tuning: Mapping[str, Any] | None = None
 
 
@@ -58,6 +60,20 @@ class Protocol(ABC):
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     deviations: list[str] = field(default_factory=list)
     method_deviations: dict[str, list[str]] = field(default_factory=dict)
+
+    def attach(self, sets: Mapping[str, ImageSet]) -> None:
+        """Takes note of the run's OOD sets, by config name, before anything is trained.
+
+        Raises:
+            ConfigError: if a set that the protocol needs is not among them.
+        """
+
+    def identity(self) -> dict[str, Any]:
+        """Everything of the protocol that determines a cell's numbers, JSON-able: all options but the words."""
+        options = asdict(self)
+        for wordy in ("methods", "deviations", "method_deviations"):
+            del options[wordy]
+        return options
 
     @abstractmethod
     def check(self, method: str, detector: Detector) -> None:

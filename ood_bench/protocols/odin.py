@@ -1,0 +1,165 @@
+"""The protocol of ODIN's released code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
+from ood_bench.metrics import Curve, exact
+from ood_bench.protocols.base import Outcome, Protocol
+
+_SKIP, _STOP = 1000, 10_000
+_OFFICIAL_ROWS = ("msp", "odin")
+
+
+@dataclass
+class OdinProtocol(Protocol):
+    """Rows 1,000 to 9,999 of both sets in their order; the first 1,000 are left to tuning.
+
+    Source: arXiv 1706.02690 and its released code. What the skipped rows are for is not said there; the Mahalanobis
+    code, which derives from it, tunes on them.
+
+    Attributes:
+        tune: ``published`` takes ``epsilons`` (or the detector's only setting); ``per_set`` searches the detector's
+            grid on the skipped rows of the ID set and of the very set that is graded, as the README's numbers do;
+            ``validation_ood`` searches on those of ``validation`` instead, as the paper's last version does; ``none``
+            takes the detector's only setting.
+        skip: first row that is scored.
+        stop: row before which scoring stops.
+        cut_id: OOD sets whose length also ends the ID stream (iSUN, which has 8,925 images).
+        epsilons: published magnitude by OOD set.
+        temperature: temperature that goes with ``epsilons``.
+        classes: number of classes, which chooses the official grid of thresholds.
+        validation: config name of the OOD set to tune on; it must be one of the run's.
+        seed: seeds what detectors draw when they are fitted.
+    """
+
+    tune: Literal["published", "per_set", "validation_ood", "none"] = "published"
+    skip: int = _SKIP
+    stop: int = _STOP
+    cut_id: list[str] = field(default_factory=list)
+    epsilons: dict[str, float] = field(default_factory=dict)
+    temperature: float = 1000.0
+    classes: int = 10
+    validation: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.skip < self.stop:
+            raise ConfigError(
+                f"protocol {self.name}: skip ({self.skip}) must be below stop ({self.stop}), and not below 0"
+            )
+        if (self.skip, self.stop) != (_SKIP, _STOP):
+            rows = f"Rows {self.skip} to {self.stop - 1} are scored, not {_SKIP} to {_STOP - 1} as in the paper."
+            self.deviations = [*self.deviations, rows]
+        self._sets: Mapping[str, ImageSet] = {}
+
+    def attach(self, sets: Mapping[str, ImageSet]) -> None:
+        """Takes note of the run's OOD sets, one of which may be the validation set."""
+        self._sets = sets
+        if self.tune == "validation_ood" and self.validation not in sets:
+            raise ConfigError(
+                f"tune=validation_ood: protocol.validation is {self.validation!r}, which is none of this run's OOD "
+                f"sets ({', '.join(sets)}): add it to ood=[…] or name another"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """The options, with the pixels of the validation set where one is used."""
+        used = self._sets.get(self.validation) if self.tune == "validation_ood" else None
+        return {**super().identity(), "validation_set": None if used is None else used.fingerprint}
+
+    def check(self, method: str, detector: Detector) -> None:
+        """Refuses several candidates where nothing chooses among them."""
+        count = len(detector.grid())
+        if count != 1 and self.tune in ("none", "published") and not (method == "odin" and self.epsilons):
+            raise ConfigError(
+                f"method {method} has {count} candidate settings: use tune=per_set or tune=validation_ood, "
+                f"or give it one"
+            )
+
+    def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
+        """Refuses sets that end before the first scored row."""
+        for images in (id_test, ood):
+            if len(images) <= self.skip:
+                raise ConfigError(
+                    f"protocol {self.name} skips the first {self.skip} rows of {images.title}, which has only "
+                    f"{len(images)}: set protocol.skip lower"
+                )
+        if self.tune in ("per_set", "validation_ood") and self.skip == 0:
+            raise ConfigError(f"protocol {self.name}: protocol.skip=0 leaves no rows to tune on")
+
+    def generator(self, ood: ImageSet) -> np.random.RandomState:
+        """A fresh generator with the protocol's seed, whatever the OOD set."""
+        del ood
+        return np.random.RandomState(self.seed)
+
+    def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
+        """Chooses a setting, then scores the rows that are not skipped."""
+        setting, tuned_on, tuning = self._setting(method, detector, scorer, id_test, ood)
+        detector.calibrate(scorer, setting)
+        stop = min(self.stop, len(ood))
+        id_view = _rows(id_test, self.skip, stop if ood.name in self.cut_id else self.stop)
+        statistics = [
+            detector.statistics(scorer, view, [setting])[0] for view in (id_view, _rows(ood, self.skip, stop))
+        ]
+        id_scores, ood_scores = (detector.score(rows) for rows in statistics)
+        official = method in _OFFICIAL_ROWS and setting.get("temperature", self.temperature) == self.temperature
+        options = {"row": "msp" if method == "msp" else "odin", "classes": self.classes}
+        first, last = self.skip, self.skip + len(id_view) - 1
+        return Outcome(
+            id_scores,
+            ood_scores,
+            setting,
+            rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
+            tuned_on=tuned_on,
+            convention_scores=_columns(detector, statistics) if official else None,
+            convention_options={**options, "grid": "official" if official else "data"},
+            tuning=tuning,
+        )
+
+    def _setting(
+        self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet
+    ) -> tuple[Setting, str, Mapping[str, Any] | None]:
+        """The setting to score with, what it was chosen on, and what the record says of the choice."""
+        if self.tune == "published" and method == "odin" and ood.name in self.epsilons:
+            setting = {"epsilon": self.epsilons[ood.name], "temperature": self.temperature}
+            return setting, f"images of {ood.name}: the magnitude published for this set", None
+        if len(settings := detector.grid()) == 1:
+            return settings[0], "nothing", None
+        validation = ood if self.tune == "per_set" else self._sets[self.validation]
+        curve = self._search(detector, scorer, id_test, validation, settings)
+        tuning = {
+            "seen": {id_test.name: self.skip, validation.name: min(self.skip, len(validation))},
+            "candidates": settings,
+            "objective": "FPR at 95 % TPR (percent) on the skipped rows, lowest; the first of equals",
+            "curve": [[value] for value in curve],
+        }
+        words = f"the first {self.skip} rows each of the ID test set and of {validation.name}"
+        return settings[int(np.argmin(curve))], words, tuning
+
+    def _search(
+        self, detector: Detector, scorer: Scorer, id_test: ImageSet, validation: ImageSet, settings: Sequence[Setting]
+    ) -> list[float]:
+        """FPR at 95 % TPR of every setting, in percent."""
+        views = [_rows(images, 0, self.skip) for images in (id_test, validation)]
+        inside, outside = (detector.statistics(scorer, view, settings) for view in views)
+        curve = []
+        for setting, a, b in zip(settings, inside, outside, strict=True):
+            detector.calibrate(scorer, setting)
+            curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.score(a), detector.score(b)), 0.95))
+        return curve
+
+
+def _rows(images: ImageSet, start: int, stop: int) -> View:
+    """Rows ``start`` to ``stop``, or as many of them as there are."""
+    return View(images, np.arange(start, min(stop, len(images)), dtype=np.int64))
+
+
+def _columns(detector: Detector, statistics: Sequence[Array]) -> tuple[Array, Array]:
+    """The numbers that the official code ranks: the softmax probabilities themselves."""
+    inside, outside = (detector.features(rows)[:, 0] for rows in statistics)
+    return inside, outside
