@@ -110,7 +110,7 @@ class Cell:
                 "tuning": None if outcome.tuning is None else dict(outcome.tuning),
                 "checkpoint": _checkpoint(classifiers),
                 "data": self._data(),
-                "deviations": self._deviations(),
+                "deviations": self._deviations(classifiers),
                 "notes": [],
                 "environment": environment(classifiers[0].device),
                 "seconds": seconds,
@@ -135,13 +135,16 @@ class Cell:
             "outliers": None if outliers is None else _set_used(outliers),
         }
 
-    def _deviations(self) -> list[str]:
+    def _deviations(self, classifiers: Sequence[Classifier]) -> list[str]:
         sentences = [
             *self.protocol.deviations,
             *self.protocol.method_deviations.get(self.method, ()),
             *self.detector.deviations(),
         ]
-        for spec in self.specs:
+        for spec, classifier in zip(self.specs, classifiers, strict=True):
+            if spec.checkpoint is not None:
+                sentences += classifier.card["deviations"]
+                continue
             sentences += spec.recipe.deviations
             if spec.recipe.autocast is not Autocast.none:
                 kind = spec.recipe.autocast.value

@@ -79,6 +79,7 @@ class RunSettings(_Part):
         ood: content of every OOD set's file, by config name.
         method: content of every method's file, by config name.
         train: content of the recipe's file.
+        checkpoint: a published checkpoint to score instead of training, or none.
         tune: the tuning rule.
         protocol: content of the protocol's file.
         paper: what a paper's file says of its block, or none.
@@ -91,6 +92,7 @@ class RunSettings(_Part):
     ood: dict[str, dict[str, Any]] = Field(min_length=1)
     method: dict[str, dict[str, Any]] = Field(min_length=1)
     train: dict[str, Any]
+    checkpoint: Path | None = None
     tune: TuneSettings
     protocol: dict[str, Any]
     paper: dict[str, Any] | None = None

@@ -121,6 +121,7 @@ class _Runner:
             classes=self._settings.id["classes"],
             normalisation=self._settings.id["normalisation"],
             seed=seed,
+            checkpoint=self._settings.checkpoint,
         )
         return Networks(base, self._settings.model.get("variants") or {}, self._sets.outliers.get(method))
 

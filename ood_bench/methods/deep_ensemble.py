@@ -52,6 +52,8 @@ class DeepEnsemble(Detector):
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The members."""
+        if networks.base.checkpoint is not None and self.members > 1:
+            raise ConfigError("method deep_ensemble: checkpoint= gives one network; leave it out to train the members")
         return [replace(networks.base, seed=networks.base.seed + number) for number in range(self.members)]
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:

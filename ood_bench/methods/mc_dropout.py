@@ -52,7 +52,7 @@ class McDropout(Detector):
         if "mc_dropout" not in networks.variants:
             name = networks.base.model["name"]
             raise ConfigError(f"method mc_dropout: model {name} has no variants.mc_dropout in conf/model/{name}.yaml")
-        return [replace(networks.base, model=networks.variants["mc_dropout"])]
+        return [replace(networks.base, model=networks.variants["mc_dropout"], checkpoint=None)]
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The chosen statistic, ``[len(settings), n, 1]``."""

@@ -34,7 +34,7 @@ class OutlierExposure(Msp):
         plain = networks.base.recipe
         recipe = recipe_from(_merged({**plain.identity(), "name": plain.name}, self.train))
         initial = networks.base if recipe.start is Start.classifier else None
-        return [replace(networks.base, recipe=recipe, outliers=networks.outliers, initial=initial)]
+        return [replace(networks.base, recipe=recipe, outliers=networks.outliers, initial=initial, checkpoint=None)]
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

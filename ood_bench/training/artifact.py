@@ -56,6 +56,8 @@ class ClassifierStore:
             TrainingError: if training fails.
             ArtifactError: if the store cannot be used or an artifact in it is damaged.
         """
+        if spec.checkpoint is not None:
+            return load_classifier(self._imported(spec, spec.checkpoint), self._device)
         final = self.path(spec)
         if not final.exists():
             initial = None if spec.initial is None else self.obtain(spec.initial)
@@ -63,6 +65,20 @@ class ClassifierStore:
                 if not final.exists():
                     self._train(spec, final, initial)
         return load_classifier(final, self._device)
+
+    def _imported(self, spec: TrainingSpec, file: Path) -> Path:
+        """Folder of the classifier that a published checkpoint becomes, measured on the run's ID test images."""
+        from ood_bench.checkpoints.importer import import_checkpoint  # noqa: PLC0415 - it needs this module's accuracy
+
+        id_node = {
+            "name": spec.data.name,
+            "shape": spec.data.shape,
+            "classes": spec.classes,
+            "normalisation": spec.normalisation,
+        }
+        model = {key: value for key, value in spec.model.items() if key != "variants"}
+        store = self._root.parent
+        return import_checkpoint(file, model=model, id_node=id_node, store=store, test=spec.test, device=self._device)
 
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
         workdir = final.with_name(f"{final.name}.training")

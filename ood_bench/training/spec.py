@@ -1,12 +1,14 @@
 """Everything that determines a trained classifier, and the key that follows from it."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.files import content_key
+from ood_bench.files import content_key, sha256_file
 from ood_bench.training.recipe import LossName, Recipe, Start
 
 TRAINER_VERSION = 1
@@ -26,6 +28,7 @@ class TrainingSpec:
         seed: seeds the weights, the order of the images, dropout and augmentation.
         outliers: outlier images, for losses that need them.
         initial: the classifier to start from when the recipe fine-tunes.
+        checkpoint: a published checkpoint that takes the place of training, or none.
     """
 
     model: Mapping[str, Any]
@@ -37,13 +40,16 @@ class TrainingSpec:
     seed: int
     outliers: ImageSet | None = None
     initial: "TrainingSpec | None" = None
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         if self.data.labels is None:
             raise ConfigError(f"{self.data.name}: a classifier cannot be trained on images without labels")
-        if int(self.data.labels.max()) >= self.classes or int(self.data.labels.min()) < 0:
+        low, high = int(self.data.labels.min()), int(self.data.labels.max())
+        if low < 0 or high >= self.classes:
             raise ConfigError(
-                f"{self.data.name}: labels go up to {self.data.labels.max()}, id.classes is {self.classes}"
+                f"{self.data.name}: labels go from {low} to {high}, id.classes={self.classes} needs 0 to "
+                f"{self.classes - 1}"
             )
         if (self.recipe.loss.name is LossName.outlier_exposure) != (self.outliers is not None):
             raise ConfigError(f"recipe {self.recipe.name}: outliers are needed for outlier exposure, and only for it")
@@ -63,9 +69,10 @@ class TrainingSpec:
             "normalisation": {key: [float(v) for v in values] for key, values in self.normalisation.items()},
             "seed": self.seed,
             "initial": None if self.initial is None else self.initial.key,
+            **({} if self.checkpoint is None else {"checkpoint": sha256_file(self.checkpoint)}),
         }
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """16 hex digits that name the classifier's artifact."""
         return content_key(self.identity())
