@@ -131,8 +131,7 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
         ConfigError: on an unresolved interpolation, an unknown key or a wrong type.
     """
     try:
-        OmegaConf.resolve(config)
-        plain = OmegaConf.to_container(config, throw_on_missing=True, enum_to_str=True)
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
         assert isinstance(plain, dict)  # noqa: S101 - the root of a Hydra config is a mapping
         content = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
         _refuse_gaps(content)

@@ -13,7 +13,7 @@ from ood_bench.metrics import Curve, exact
 from ood_bench.protocols.base import Outcome, Protocol
 
 _SKIP, _STOP = 1000, 10_000
-_OFFICIAL_ROWS = ("msp", "odin")
+_OFFICIAL_ROWS, _OFFICIAL_T = ("msp", "odin"), 1000.0
 
 
 @dataclass
@@ -75,7 +75,8 @@ class OdinProtocol(Protocol):
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates where nothing chooses among them."""
         count = len(detector.grid())
-        if count != 1 and self.tune in ("none", "published") and not (method == "odin" and self.epsilons):
+        published = self.tune == "published" and method == "odin" and bool(self.epsilons)
+        if count != 1 and self.tune in ("none", "published") and not published:
             raise ConfigError(
                 f"method {method} has {count} candidate settings: use tune=per_set or tune=validation_ood, "
                 f"or give it one"
@@ -107,7 +108,7 @@ class OdinProtocol(Protocol):
             detector.statistics(scorer, view, [setting])[0] for view in (id_view, _rows(ood, self.skip, stop))
         ]
         id_scores, ood_scores = (detector.score(rows) for rows in statistics)
-        official = method in _OFFICIAL_ROWS and setting.get("temperature", self.temperature) == self.temperature
+        official = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         options = {"row": "msp" if method == "msp" else "odin", "classes": self.classes}
         first, last = self.skip, self.skip + len(id_view) - 1
         return Outcome(
@@ -130,6 +131,11 @@ class OdinProtocol(Protocol):
             return setting, f"images of {ood.name}: the magnitude published for this set", None
         if len(settings := detector.grid()) == 1:
             return settings[0], "nothing", None
+        if self.tune not in ("per_set", "validation_ood"):
+            raise ConfigError(
+                f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
+                f"{len(settings)} candidates: add one, or use tune=per_set or tune=validation_ood"
+            )
         validation = ood if self.tune == "per_set" else self._sets[self.validation]
         curve = self._search(detector, scorer, id_test, validation, settings)
         tuning = {

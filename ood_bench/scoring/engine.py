@@ -149,13 +149,13 @@ class Engine:
 
     def _run(self, classifier: Classifier, images: ImageSet, quantities: list[Quantity]) -> dict[Quantity, Rows32]:
         """One pass over the set that leaves ``quantities`` behind."""
-        parts: dict[Quantity, list[Tensor]] = {quantity: [] for quantity in quantities}
+        rows = {quantity: _RowWriter(len(images)) for quantity in quantities}
 
         def reader(tap: str, value: Tensor) -> None:
-            mine = [(quantity.reduction, kept) for quantity, kept in parts.items() if quantity.tap == tap]
+            mine = [(quantity.reduction, writer) for quantity, writer in rows.items() if quantity.tap == tap]
             for piece in _pieces(value):
-                for reduction, kept in mine:
-                    kept.append(reduction(piece).float().cpu())
+                for reduction, writer in mine:
+                    writer.add(reduction(piece))
 
         taps = {quantity.tap for quantity in quantities} - {OUTPUT}
         readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in taps}
@@ -168,7 +168,26 @@ class Engine:
             for batch in View(images).batches(self.batch_size(classifier)):
                 reader(OUTPUT, classifier.network(classifier.normalise(batch)))
                 ticker.advance(len(batch))
-        return {quantity: torch.cat(kept).numpy() for quantity, kept in parts.items()}
+        return {quantity: writer.rows for quantity, writer in rows.items()}
+
+
+class _RowWriter:
+    """Fills one array ``[N, D]`` from the top down.
+
+    Rows go into one array that is made beforehand: many small results that live as long as the pass, between the
+    network's large and short-lived maps, would fragment the heap to gigabytes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._done = count, 0
+        self.rows: Rows32 = np.empty((0, 0), dtype=np.float32)
+
+    def add(self, values: Tensor) -> None:
+        """Appends ``[n, D]`` rows."""
+        if self._done == 0:
+            self.rows = np.empty((self._count, values.shape[1]), dtype=np.float32)
+        self.rows[self._done : self._done + len(values)] = values.float().cpu().numpy()
+        self._done += len(values)
 
 
 def _pieces(value: Tensor) -> Sequence[Tensor]:

@@ -54,13 +54,15 @@ def perturbed_scores(
     Returns:
         float64 ``[losses, magnitudes, n]``.
     """
-    parts: list[Array] = []
+    scores = np.empty((len(step.losses), len(magnitudes), len(view)))
+    done = 0
     with ticking(what, len(view), "images") as ticker, full_precision(), torch.no_grad():
         for batch in view.batches(step.batch_size):
             x = classifier.normalise(batch)
-            parts.append(_batch_scores(classifier, x, step, magnitudes))
-            ticker.advance(len(batch))
-    return np.concatenate(parts, axis=2)
+            scores[:, :, done : done + len(x)] = _batch_scores(classifier, x, step, magnitudes)
+            done += len(x)
+            ticker.advance(len(x))
+    return scores
 
 
 def _batch_scores(classifier: Classifier, x: Tensor, step: Perturbation, magnitudes: Sequence[float]) -> Array:

@@ -40,7 +40,7 @@ def sample_passes(
     network.train(train_mode)
     for module in dropout_modules(network):
         module.train()
-    parts: list[Array] = []
+    done, rows = 0, np.empty((len(view), 0))
     with (
         ticking(f"{passes} random passes over {view.images.title}", len(view), "images") as ticker,
         torch.random.fork_rng(),
@@ -50,9 +50,13 @@ def sample_passes(
         torch.manual_seed(seed)
         for batch in view.batches(batch_size):
             x = classifier.normalise(batch)
-            parts.append(_summary(torch.stack([network(x) for _ in range(passes)]).double()))
+            summary = _summary(torch.stack([network(x) for _ in range(passes)]).double())
+            if done == 0:  # one array made beforehand: see _RowWriter in engine.py
+                rows = np.empty((len(view), summary.shape[1]))
+            rows[done : done + len(x)] = summary
+            done += len(x)
             ticker.advance(len(batch))
-    return np.concatenate(parts)
+    return rows
 
 
 def _summary(logits: Tensor) -> Array:

@@ -9,6 +9,7 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.scoring.engine import View
+from ood_bench.scoring.quantities import LOGITS
 
 MAGNITUDES, TEMPERATURES = [0.1, 0.02, 0.0], [1.0, 10.0, 1000.0]
 
@@ -81,6 +82,18 @@ def test_without_a_step_at_temperature_one_it_is_msp(toys):
     np.testing.assert_allclose(ours, toys.statistics("msp", view), rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 1000.0])
+def test_probabilities_are_float64_of_the_float32_logits(temperature, toys):
+    """At T = 1000 float32 would keep about four digits of the differences between scores."""
+    images, using = toys.image_set("id", 40), toys.scorer_with(toys.classifier())
+    logits = using.bank(View(images), (LOGITS,))[LOGITS].tolist()
+    expected = [-math.log(sum(math.exp((value - max(row)) / temperature) for value in row)) for row in logits]
+    ours = toys.scores("odin", View(images), using=using, magnitudes=[0.0], temperatures=[temperature])
+    # At T = 1 a few rows are so confident that the slow formula itself loses digits to the 1 in its sum.
+    np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-15)
+    assert len(np.unique(ours)) == 40
+
+
 class Kink(nn.Module):
     """Two logits that depend on the first pixel ``p`` alone: ``100 * relu(0.5 - p)`` and 1."""
 
@@ -121,7 +134,7 @@ def test_pytorch_ood_agrees(magnitude, temperature, toys):
     images = toys.image_set("near", 30)
     theirs = ODIN(
         toys.double(toys.classifier()),
-        criterion=lambda logits, labels: F.cross_entropy(logits, labels),
+        criterion=F.cross_entropy,
         eps=magnitude,
         temperature=temperature,
         norm_std=list(toys.STD),

@@ -103,7 +103,7 @@ def norm_classifier(rate=0.3, seed=0):
     return classifier_of(network)
 
 
-def _train(network, seed, steps=40):
+def _train(network, seed, steps):
     torch.manual_seed(seed)
     x = torch.from_numpy(TRAIN.images).float() / 255 - torch.tensor(MEAN).view(1, 3, 1, 1)
     x, labels = x / torch.tensor(STD).view(1, 3, 1, 1), torch.from_numpy(TRAIN.labels)
@@ -113,17 +113,18 @@ def _train(network, seed, steps=40):
         optimizer.zero_grad()
         F.cross_entropy(network.train()(x[rows]), labels[rows]).backward()
         optimizer.step()
+    optimizer.zero_grad()
 
 
-def classifier(model=None, seed=0):
-    """A barely trained classifier, made once for every model and seed."""
+def classifier(model=None, seed=0, steps=40):
+    """A barely trained classifier, made once for every model, seed and number of steps."""
     model = model or base_model()
-    key = json.dumps([model, seed], sort_keys=True)
+    key = json.dumps([model, seed, steps], sort_keys=True)
     if key not in _networks:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = build_network(model, SHAPE, CLASSES)
-            _train(network, seed)
+            _train(network, seed, steps)
         _networks[key] = classifier_of(network, name=model["name"])
     return _networks[key]
 

@@ -1,0 +1,68 @@
+"""What all tests share: one thread, so that equal computations give equal bits and workers do not fight for cores."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides for the cheapest run: embedded digits, one method, one OOD set; the working directory is empty."""
+    monkeypatch.chdir(tmp_path)
+    return [
+        "experiment=quickstart",
+        "method=msp",
+        "ood=uniform",
+        "ood.uniform.source.count=20",
+        "id.train.test_fraction=0.9",
+        "id.test.test_fraction=0.03",
+        "train.epochs=1",
+        "scoring.resamples=0",
+        "device=cpu",
+    ]
+
+
+class Said(NamedTuple):
+    """What a command left behind: exit status, and both streams with line breaks and indents as single spaces."""
+
+    status: int
+    out: str
+    err: str
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
+    """Runs ``python -m ood_bench`` with some words in this process; nothing but an exit status may come out of it."""
+    from hydra.core.global_hydra import GlobalHydra  # noqa: PLC0415 - few tests need it
+
+    from ood_bench.__main__ import main  # noqa: PLC0415
+
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+
+    def run(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["ood_bench", *words])
+        GlobalHydra.instance().clear()
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 1
+        out, err = capsys.readouterr()
+        return Said(status, plain(out), plain(err))
+
+    yield run
+    GlobalHydra.instance().clear()
+    root.handlers[:], root.level = before

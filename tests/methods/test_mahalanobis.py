@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import torch
+from pytorch_ood.detector import Mahalanobis as Theirs
+from sklearn.covariance import EmpiricalCovariance
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.methods.mahalanobis import Gaussians
+from ood_bench.scoring.engine import View
+
+TAPS = ["conv1", "conv2", "fc1", "logits"]
+
+
+def reduced(network, tap, x, toys):
+    """Spatial mean of a tap of one image, ``[C]``."""
+    value = toys.tap_value(network, tap, x[None])[0]
+    return value.reshape(len(value), -1).mean(dim=1)
+
+
+def estimate(features, labels, classes):
+    """Class means and precision as the papers' code has them: scikit-learn's estimate on what is left of the means."""
+    means = [
+        np.mean([f for f, label in zip(features, labels, strict=True) if label == k], axis=0) for k in range(classes)
+    ]
+    residuals = np.array([f - means[label] for f, label in zip(features, labels, strict=True)])
+    return np.array(means), EmpiricalCovariance(assume_centered=False).fit(residuals).precision_
+
+
+def confidences(feature, means, precision):
+    return [-0.5 * (feature - mean) @ precision @ (feature - mean) for mean in means]
+
+
+class Slow:
+    """The released code for one tap, one image at a time, in float64."""
+
+    def __init__(self, toys, tap):
+        self.toys, self.tap, self.network = toys, tap, toys.double(toys.classifier())
+        with torch.no_grad():
+            features = [reduced(self.network, tap, x, toys).numpy() for x in toys.inputs(toys.TRAIN)]
+        means, precision = estimate(features, toys.TRAIN.labels, toys.CLASSES)
+        self.means, self.precision = torch.from_numpy(means), torch.from_numpy(precision)
+
+    def score(self, x, magnitude):
+        leaf = x.clone().requires_grad_()
+        feature = reduced(self.network, self.tap, leaf, self.toys)
+        nearest = int(np.argmax([c.item() for c in confidences(feature, self.means, self.precision)]))
+        (-confidences(feature, self.means, self.precision)[nearest]).backward()
+        signs = torch.where(leaf.grad >= 0, 1.0, -1.0).double()
+        std = torch.tensor(self.toys.STD).double().view(3, 1, 1)
+        with torch.no_grad():
+            moved = reduced(self.network, self.tap, x - magnitude * signs / std, self.toys)
+            return max(c.item() for c in confidences(moved, self.means, self.precision))
+
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_every_tap_and_step_against_the_slow_score(tap, toys):
+    images, slow, magnitudes = toys.image_set("near", 10), Slow(toys, tap), [0.05, 0.005, 0.0]
+    expected = [[slow.score(x, magnitude) for x in toys.inputs(images)] for magnitude in magnitudes]
+    ours = toys.statistics("mahalanobis", View(images), taps=[tap], magnitudes=magnitudes)
+    # Whitening magnifies the difference between the float32 network and the float64 one.
+    np.testing.assert_allclose(ours[:, :, 0], expected, rtol=2e-4)
+
+
+def test_several_taps_stand_side_by_side_in_forward_order(toys):
+    view = View(toys.image_set("near", 10))
+    together = toys.statistics("mahalanobis", view, taps=["all"], magnitudes=[0.01, 0.0])
+    for column, tap in enumerate(TAPS):
+        alone = toys.statistics("mahalanobis", view, taps=[tap], magnitudes=[0.01, 0.0])
+        np.testing.assert_array_equal(together[:, :, column], alone[:, :, 0])
+
+
+def test_no_taps_means_the_penultimate_one(toys):
+    view = View(toys.image_set("near", 10))
+    np.testing.assert_array_equal(
+        toys.statistics("mahalanobis", view, taps=[]), toys.statistics("mahalanobis", view, taps=["fc1"])
+    )
+
+
+def test_score_is_the_sum_over_taps(toys):
+    found, using = toys.fitted("mahalanobis", taps=["conv2", "logits"])
+    values = found.statistics(using, View(toys.image_set("near", 10)), found.grid())[0]
+    np.testing.assert_allclose(found.score(values), values[:, 0] + values[:, 1], rtol=1e-12)
+
+
+def test_a_step_raises_the_confidence(toys):
+    view = View(toys.image_set("blend", 20))
+    values = toys.statistics("mahalanobis", view, taps=["logits"], magnitudes=[0.0, 1e-4, 1e-3])[:, :, 0]
+    assert (np.diff(values, axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_estimate_against_scikit_learn(dead):
+    """With ``dead``, one channel never varies, one repeats another, and one fires for a single row."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 200)
+    features = random.normal(0, 1, (200, 6)) * [1, 2, 5, 0.1, 3, 1] + 2.0 * labels[:, None]
+    if dead:
+        rare = np.where(np.arange(200) == 17, 3e-3, 0.0)
+        features = np.column_stack([features, np.full(200, 2.0), features[:, 1], rare])
+    means, precision = estimate(features, labels, 3)
+    rows = random.normal(0, 3, (30, features.shape[1])) * features.std(axis=0)
+    expected = [confidences(row, means, precision) for row in rows]
+    fitted = Gaussians.fit(features, labels, 3)
+    assert fitted.whitening.shape == (features.shape[1], 7 if dead else 6)
+    ours = fitted.confidences(torch.from_numpy(rows))
+    assert (ours.dtype, ours.shape) == (torch.float64, (30, 3))
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-7)
+
+
+def test_the_covariance_is_divided_by_n():
+    """Worked by hand: means 1 and 10, residuals -1, 1, -2, 2, covariance (1 + 1 + 4 + 4) / 4."""
+    fitted = Gaussians.fit(np.array([[0.0], [2.0], [8.0], [12.0]]), np.array([0, 0, 1, 1]), 2)
+    ours = fitted.confidences(torch.tensor([[3.0]]))
+    np.testing.assert_allclose(ours.numpy(), [[-0.5 * 4 / 2.5, -0.5 * 49 / 2.5]], rtol=1e-12)
+
+
+def test_pytorch_ood_agrees_up_to_the_number_of_rows(toys):
+    """It does not divide the scatter by N, adds 1e-6 to its diagonal, and works in float32: six random channels."""
+    random = np.random.default_rng(1)
+    labels = np.arange(400) % 4
+    features = (random.normal(0, 1, (400, 6)) + 3 * labels[:, None]).astype(np.float32)
+    rows = torch.from_numpy(random.normal(4, 4, (50, 6)).astype(np.float32))
+    theirs = Theirs(None).fit_features(torch.from_numpy(features), torch.from_numpy(labels)).predict_features(rows)
+    ours = Gaussians.fit(features.astype(np.float64), labels, 4).confidences(rows).amax(dim=1)
+    np.testing.assert_allclose(ours, -400 * theirs.numpy(), rtol=1e-3)
+
+
+def test_statistics_come_from_the_training_images_and_their_labels(toys):
+    view, labels = View(toys.image_set("near", 10)), toys.TRAIN.labels
+    expected = toys.statistics("mahalanobis", view)
+    for train in (
+        ImageSet.of("other", toys.TRAIN.images, np.roll(labels, 1) // 2),
+        ImageSet.of("other", toys.TRAIN.images[:100], labels[:100]),
+    ):
+        using = toys.scorer_with(toys.classifier(), train=train)
+        assert not np.allclose(toys.statistics("mahalanobis", view, using=using), expected, rtol=1e-3)
+
+
+def test_a_detector_that_is_fitted_anew_forgets_the_old_network(toys):
+    view = View(toys.image_set("near", 10))
+    found, _ = toys.fitted("mahalanobis")
+    other = toys.scorer_with(toys.classifier(seed=1))
+    found.fit(other, np.random.RandomState(0))
+    np.testing.assert_array_equal(
+        found.statistics(other, view, found.grid()), toys.statistics("mahalanobis", view, using=other)
+    )
+
+
+def test_training_images_without_labels_are_refused(toys):
+    with pytest.raises(ConfigError, match="method mahalanobis: toy_blend has no labels"):
+        toys.fitted("mahalanobis", using=toys.scorer_with(toys.classifier(), train=toys.image_set("blend")))
+
+
+def test_unknown_taps_are_refused(toys):
+    with pytest.raises(ConfigError, match="has no tap 'conv9'; it has conv1, conv2, fc1, logits"):
+        toys.fitted("mahalanobis", taps=["conv9"])
+
+
+def test_fitting_for_a_second_ood_set_runs_nothing(toys):
+    found, using = toys.fitted("mahalanobis")
+    with toys.counting(using.classifier) as counts:
+        found.fit(using, np.random.RandomState(1))
+    assert counts == {}
+
+
+def test_steps_share_the_clean_pass(toys):
+    found, using = toys.fitted("mahalanobis", taps=["conv2"], magnitudes=[0.1, 0.05, 0.0])
+    with toys.counting(using.classifier) as counts:
+        found.statistics(using, View(toys.image_set("near", 20)), found.grid())
+    assert (counts[""], counts["backward"], counts["fc1"]) == (20 * 3, 20, 0)

@@ -1,0 +1,280 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.files import sha256_file
+from ood_bench.models.classifier import Classifier, build_network, freeze, load_classifier, save_classifier, to_layout
+
+SHAPE, CLASSES = (3, 8, 8), 4
+MEAN, STD = (0.5, 0.25, 0.1), (0.2, 0.35, 0.6)
+MODEL = {"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet", "channel_dropout": 0.25, "dropout": 0.5}
+RESNET = {
+    "_target_": "ood_bench.models.resnet.ResNet",
+    "name": "small",
+    "blocks": [1, 1, 1, 1],
+    "widths": [4, 4, 8, 8],
+}
+CPU = torch.device("cpu")
+
+
+def card(model=MODEL, **changes):
+    normalisation = {"mean": list(MEAN), "std": list(STD)}
+    spec = {"model": model, "shape": list(SHAPE), "classes": CLASSES, "normalisation": normalisation}
+    return {"key": "0123", "spec": spec, "recipe": "toy", **changes}
+
+
+def network_of(model=MODEL, seed=0):
+    torch.manual_seed(seed)
+    return build_network(model, SHAPE, CLASSES)
+
+
+def classifier(mean=MEAN, std=STD, sha="a"):
+    return Classifier(freeze(network_of()), mean, std, {"weights_sha256": sha})
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_classifier(tmp_path / "toy", network_of(), card())
+    return tmp_path / "toy"
+
+
+# Building
+
+
+def test_name_and_variants_are_not_passed_to_the_network():
+    network = build_network({**MODEL, "variants": {"x": {}}, "dropout": 0.1}, SHAPE, CLASSES)
+    assert (network.dropout.p, network.fc2.out_features, network.conv1.in_channels) == (0.1, 4, 3)
+
+
+class Bare(nn.Module):
+    """A network without named taps."""
+
+    def __init__(self, shape, classes):
+        super().__init__()
+
+
+class Nothing:
+    """No network at all."""
+
+    taps = {}  # noqa: RUF012 - read only
+
+    def __init__(self, shape, classes):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"name": "x"}, "cannot build None"),
+        ({**MODEL, "_target_": "ood_bench.models.lenet.AlexNet"}, "cannot build ood_bench.models.lenet.AlexNet"),
+        ({**MODEL, "_target_": "nowhere.LeNet"}, "cannot build nowhere.LeNet"),
+        ({**MODEL, "droput": 0.5}, "droput"),
+        ({**MODEL, "dropout": 1.5}, "cannot build"),
+    ],
+)
+def test_models_that_cannot_be_built(model, message):
+    with pytest.raises(ConfigError, match=message):
+        build_network(model, SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize("kind", [Bare, Nothing])
+def test_networks_without_taps_are_refused(kind, monkeypatch):
+    monkeypatch.setattr("ood_bench.models.classifier.get_class", lambda _: kind)
+    with pytest.raises(ConfigError, match="is not a torch module with a mapping `taps`"):
+        build_network({"_target_": "x.Y", "name": "x"}, SHAPE, CLASSES)
+
+
+# Normalisation
+
+
+def test_normalisation_against_the_formula():
+    images = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
+    ours = classifier().normalise(images)
+    assert (ours.dtype, ours.shape) == (torch.float32, (1, 3, 16, 16))
+    for channel in range(3):
+        for value in (0, 1, 127, 128, 255):
+            expected = (value / 255 - MEAN[channel]) / STD[channel]
+            assert ours[0, channel].flatten()[value].item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_normalisation_leaves_the_images_alone():
+    images = torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)
+    classifier().normalise(images)
+    assert images.unique().tolist() == [200]
+
+
+def test_channel_std_turns_a_step_into_raw_pixels():
+    one = classifier()
+    assert one.channel_std().shape == (1, 3, 1, 1)
+    images = torch.full((1, 3, 8, 8), 100, dtype=torch.uint8)
+    brighter = torch.full((1, 3, 8, 8), 151, dtype=torch.uint8)  # by 0.2
+    torch.testing.assert_close(one.normalise(images) + 0.2 / one.channel_std(), one.normalise(brighter))
+
+
+def test_the_key_names_weights_and_normalisation():
+    variants = [
+        classifier(),
+        classifier(sha="b"),
+        classifier(mean=(0.5, 0.25, 0.11)),
+        classifier(std=(0.2, 0.35, 0.61)),
+    ]
+    variants.append(classifier(mean=STD, std=MEAN))
+    assert len({one.key for one in variants}) == 5
+    assert classifier().key == variants[0].key
+
+
+def test_freeze_stops_training():
+    network = freeze(network_of().train())
+    assert not any(module.training for module in network.modules())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_layout_changes_the_order_in_memory_only():
+    network = network_of()
+    before = network.conv2.weight.clone()
+    assert to_layout(network, torch.channels_last).conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network.conv2.weight, before, rtol=0, atol=0)
+
+
+# On disk
+
+
+@pytest.mark.parametrize("model", [MODEL, RESNET])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_round_trip(model, layout, tmp_path):
+    network = to_layout(network_of(model), layout)
+    network.train()(torch.randn(8, *SHAPE))  # running statistics, if there are any
+    save_classifier(tmp_path / "toy", network, card(model))
+    loaded = load_classifier(tmp_path / "toy", CPU)
+    state = network.state_dict()
+    assert list(loaded.network.state_dict()) == list(state)
+    for name, value in loaded.network.state_dict().items():
+        torch.testing.assert_close(value, state[name], rtol=0, atol=0)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8))
+    x = (images.float() / 255 - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.network(loaded.normalise(images)), network.eval()(x), rtol=1e-4, atol=1e-5)
+    assert not any(module.training for module in loaded.network.modules())
+    assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
+    assert (loaded.mean, loaded.std, loaded.device) == (MEAN, STD, CPU)
+    assert list(loaded.taps) == list(network.taps)
+    assert loaded.penultimate == network.penultimate
+
+
+def test_the_card_is_kept_with_the_hash_of_the_weights(saved):
+    loaded = load_classifier(saved, CPU)
+    assert dict(loaded.card) == {**card(), "weights_sha256": sha256_file(saved / "weights.safetensors")}
+    assert sorted(path.name for path in saved.iterdir()) == ["classifier.json", "weights.safetensors"]
+
+
+def test_equal_weights_have_equal_hashes_and_others_do_not(tmp_path):
+    keys = []
+    for number, (seed, layout) in enumerate(
+        [(0, torch.contiguous_format), (0, torch.channels_last), (1, torch.contiguous_format)]
+    ):
+        save_classifier(tmp_path / str(number), to_layout(network_of(seed=seed), layout), card())
+        keys.append(load_classifier(tmp_path / str(number), CPU).key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_loading_draws_nothing_from_the_global_generator(saved):
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    load_classifier(saved, CPU)
+    torch.testing.assert_close(torch.rand(2), expected, rtol=0, atol=0)
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+WEIGHTS = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "one bit": flip_a_bit,
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "web page": lambda path: path.write_bytes(b"<html>quota exceeded</html>"),
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_changed_weights_are_an_error_with_a_mend(kind, saved):
+    WEIGHTS[kind](saved / "weights.safetensors")
+    with pytest.raises(ArtifactError, match="is truncated or was changed since it was written: delete the folder"):
+        load_classifier(saved, CPU)
+
+
+def edited(change):
+    def edit(path):
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return edit
+
+
+CARDS = {
+    "missing": lambda path: path.unlink(),
+    "truncated": lambda path: path.write_text(path.read_text()[:40]),
+    "empty": lambda path: path.write_text(""),
+    "a list": lambda path: path.write_text("[]"),
+    "not text": lambda path: path.write_bytes(b"\xff\xfe\xfa"),
+    "no hash": edited(lambda content: content.pop("weights_sha256")),
+    "no spec": edited(lambda content: content.pop("spec")),
+    "no model": edited(lambda content: content["spec"].pop("model")),
+    "no normalisation": edited(lambda content: content["spec"].pop("normalisation")),
+    "no deviation": edited(lambda content: content["spec"]["normalisation"].pop("std")),
+}
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_damaged_cards_are_an_error_with_a_mend(kind, saved):
+    CARDS[kind](saved / "classifier.json")
+    with pytest.raises(ArtifactError, match=r"incomplete or damaged .*: delete the folder"):
+        load_classifier(saved, CPU)
+
+
+def test_missing_weights_are_an_error_with_a_mend(saved):
+    (saved / "weights.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"incomplete or damaged .*: delete the folder"):
+        load_classifier(saved, CPU)
+
+
+def without_a_layer(path):
+    state = load_file(path)
+    del state["fc1.bias"]
+    save_file(state, path)
+
+
+def for_another_size(path):
+    state = load_file(path)
+    state["fc2.weight"] = torch.zeros(5, 128)
+    save_file(state, path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [without_a_layer, for_another_size, lambda path: path.write_bytes(b"{}" * 40)],
+    ids=["layer", "size", "form"],
+)
+def test_weights_of_another_network_are_an_error_though_their_hash_fits(change, saved):
+    change(saved / "weights.safetensors")
+    edited(lambda content: content.update(weights_sha256=sha256_file(saved / "weights.safetensors")))(
+        saved / "classifier.json"
+    )
+    with pytest.raises(ArtifactError, match=r"(?s)do not fit lenet .*: delete the folder"):
+        load_classifier(saved, CPU)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArtifactError, match="cannot write"):
+        save_classifier(tmp_path / "file" / "toy", network_of(), card())

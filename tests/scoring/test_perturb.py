@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ood_bench.scoring.engine import View
+from ood_bench.scoring.perturb import Perturbation, input_gradients, perturbed_scores, sign, standardised
+from ood_bench.scoring.quantities import OUTPUT
+
+OBJECTIVES = {
+    OUTPUT: [
+        lambda z: F.cross_entropy(z, z.argmax(dim=1), reduction="none"),
+        lambda z: F.cross_entropy(z / 1000, z.argmax(dim=1), reduction="none"),
+        lambda z: z.logsumexp(dim=1),
+    ],
+    "conv1": [lambda value: -(value.flatten(1) - 0.3).norm(dim=1), lambda value: value.mean(dim=(1, 2, 3)).square()],
+    "fc1": [lambda value: value.sum(dim=1).square()],
+}
+
+
+@pytest.mark.parametrize("tap", OBJECTIVES)
+def test_gradients_against_finite_differences(tap, toys):
+    classifier = toys.classifier_of(toys.double(toys.classifier()))
+    x, objectives, width = toys.inputs(toys.image_set("blend", 2)), OBJECTIVES[tap], 3 * 8 * 8
+    value, gradients = input_gradients(classifier, x, tap, objectives)
+    with torch.no_grad():
+        torch.testing.assert_close(value, toys.tap_value(classifier.network, classifier_tap(tap), x))
+        for row in range(2):
+            steps = 1e-6 * torch.eye(width, dtype=torch.float64).view(width, *x.shape[1:])
+            ahead, behind = (
+                toys.tap_value(classifier.network, classifier_tap(tap), x[row] + way * steps) for way in (1, -1)
+            )
+            for objective, gradient in zip(objectives, gradients, strict=True):
+                expected = (objective(ahead) - objective(behind)) / 2e-6
+                largest = gradient[row].abs().max().item()
+                assert largest > 1e-5
+                # What the difference of two nearly equal numbers leaves of float64.
+                torch.testing.assert_close(gradient[row].flatten(), expected, rtol=1e-6, atol=1e-5 * largest)
+
+
+def classifier_tap(tap):
+    return "logits" if tap == OUTPUT else tap
+
+
+def test_only_the_inputs_gradient_is_computed(toys):
+    classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
+    with toys.counting(classifier) as counts, torch.no_grad():  # it switches gradients on itself
+        value, gradients = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT])
+    assert (counts[""], counts["backward"]) == (5, 15)
+    assert [tuple(gradient.shape) for gradient in gradients] == [tuple(x.shape)] * 3
+    assert all(parameter.grad is None for parameter in classifier.network.parameters())
+    assert not value.requires_grad
+    assert not x.requires_grad
+
+
+def test_gradients_are_those_of_each_image_alone(toys):
+    classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 4)).float()
+    _, (together,) = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT][:1])
+    for row in range(4):
+        _, (alone,) = input_gradients(classifier, x[row : row + 1], OUTPUT, OBJECTIVES[OUTPUT][:1])
+        torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=1e-7)
+
+
+def test_zero_counts_as_positive():
+    assert sign(torch.tensor([-2.0, -0.0, 0.0, 1e-30, -1e-30])).tolist() == [-1, 1, 1, 1, -1]
+
+
+def test_standardised_by_hand_over_the_whole_tensor():
+    gradient = torch.tensor([[0.0, 2.0], [4.0, 6.0]])
+    deviation = ((9 + 1 + 1 + 9) / 3) ** 0.5
+    expected = torch.tensor([[-3.0, -1.0], [1.0, 3.0]]) / deviation
+    torch.testing.assert_close(standardised(gradient), expected)
+    assert standardised(torch.randn(4, 3, 2, 2)).std().item() == pytest.approx(1)
+
+
+def step(**changes):
+    plain = {
+        "tap": OUTPUT,
+        "losses": OBJECTIVES[OUTPUT][:2],
+        "scores": [lambda z: z[:, 0], lambda z: z[:, 1]],
+        "rule": sign,
+        "direction": -1.0,
+        "batch_size": 4,
+    }
+    return Perturbation(**{**plain, **changes})
+
+
+@pytest.mark.parametrize("direction", [-1.0, 1.0])
+@pytest.mark.parametrize("rule", [sign, standardised])
+def test_a_step_of_e_is_e_over_std_along_the_processed_gradient(direction, rule, toys):
+    classifier, images = toys.classifier(), toys.image_set("near", 4)
+    x, std = toys.inputs(images).float(), torch.tensor(toys.STD).view(1, 3, 1, 1)
+    ours = perturbed_scores(classifier, View(images), step(direction=direction, rule=rule), [0.0, 0.03, 0.1], "toy")
+    assert (ours.shape, ours.dtype) == ((2, 3, 4), np.float64)
+    _, gradients = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT][:2])
+    with torch.no_grad():
+        for row, gradient in enumerate(gradients):
+            for column, magnitude in enumerate([0.0, 0.03, 0.1]):
+                expected = classifier.network(x + direction * magnitude * rule(gradient) / std)[:, row]
+                np.testing.assert_allclose(ours[row, column], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_are_those_of_the_step(toys):
+    classifier, sizes = toys.classifier(), []
+    handle = classifier.network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
+    perturbed_scores(classifier, View(toys.image_set("near", 10)), step(), [0.1], "toy")
+    handle.remove()
+    assert sizes == [4, 4, 4, 4, 4, 4, 2, 2, 2]  # clean, then two losses at one magnitude, for each batch
+
+
+@pytest.mark.parametrize(
+    ("magnitudes", "forward", "backward"), [([0.0], 1, 0), ([0.1], 3, 2), ([0.1, 0.0], 3, 2), ([0.3, 0.2, 0.1], 7, 2)]
+)
+def test_work(magnitudes, forward, backward, toys):
+    classifier, images = toys.classifier(), toys.image_set("near", 10)
+    with toys.counting(classifier) as counts:
+        perturbed_scores(classifier, View(images), step(), magnitudes, "toy")
+    assert (counts[""], counts["backward"]) == (10 * forward, 10 * backward)
+
+
+def test_passes_end_at_the_tap(toys):
+    classifier = toys.classifier()
+    plain = step(tap="conv1", losses=OBJECTIVES["conv1"], scores=[lambda value: value.sum(dim=(1, 2, 3))] * 2)
+    with toys.counting(classifier) as counts:
+        perturbed_scores(classifier, View(toys.image_set("near", 10)), plain, [0.1], "toy")
+    assert (counts["conv1"], counts["conv2"]) == (30, 0)

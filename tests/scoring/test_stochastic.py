@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ood_bench.scoring.engine import View
+from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+
+
+def state_of(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("train_mode", [False, True])
+def test_the_network_and_the_global_generator_are_left_alone(train_mode, toys):
+    classifier = toys.norm_classifier()
+    before, modes = state_of(classifier.network), [module.training for module in classifier.network.modules()]
+    torch.manual_seed(77)
+    expected = torch.rand(3)
+    torch.manual_seed(77)
+    sample_passes(classifier, View(toys.image_set("near", 9)), 4, 1, 5, train_mode=train_mode)
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+    assert [module.training for module in classifier.network.modules()] == modes
+    assert not any(modes)
+    for name, value in classifier.network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in classifier.network.parameters())
+
+
+def normed(network, x, mean, variance):
+    """Softmax of the toy network without dropout, batch normalisation by hand."""
+    value = network.conv(x)
+    shape = (1, -1, 1, 1)
+    value = (value - mean.view(shape)) / (variance.view(shape) + network.norm.eps).sqrt()
+    value = value * network.norm.weight.view(shape) + network.norm.bias.view(shape)
+    return network.last(value.relu().flatten(1)).softmax(dim=1)
+
+
+def test_batch_normalisation_in_both_modes(toys):
+    """Without dropout: running statistics by default, those of each scored batch in training mode."""
+    classifier, images = toys.norm_classifier(rate=0.0), toys.image_set("near", 10)
+    network, x = toys.double(classifier), toys.inputs(images)
+    with torch.no_grad():
+        running = normed(network, x, network.norm.running_mean, network.norm.running_var)
+        batches = []
+        for part in (x[:6], x[6:]):
+            value = network.conv(part)
+            mean, variance = value.mean(dim=(0, 2, 3)), value.var(dim=(0, 2, 3), unbiased=False)
+            batches.append(normed(network, part, mean, variance))
+    frozen, adapting = (
+        sample_passes(classifier, View(images), 2, 0, 6, train_mode=train_mode) for train_mode in (False, True)
+    )
+    np.testing.assert_allclose(frozen[:, :-1], running, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(adapting[:, :-1], torch.cat(batches), rtol=1e-5, atol=1e-8)
+    assert np.abs(frozen - adapting).max() > 0.01
+    assert frozen[:, -1].max() < 1e-12
+
+
+@pytest.mark.parametrize("train_mode", [False, True])
+def test_rows_are_probabilities_and_a_variance(train_mode, toys):
+    rows = sample_passes(toys.norm_classifier(), View(toys.image_set("near", 9)), 6, 1, 4, train_mode=train_mode)
+    assert (rows.shape, rows.dtype) == ((9, 5), np.float64)
+    np.testing.assert_allclose(rows[:, :-1].sum(axis=1), 1, rtol=1e-12)
+    assert rows[:, -1].min() > 0
+
+
+def test_the_seed_decides(toys):
+    view, classifier = View(toys.image_set("near", 9)), toys.norm_classifier()
+    first, again, other = (sample_passes(classifier, view, 3, seed, 9, train_mode=False) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_many_passes_come_close_to_the_expectation(toys):
+    """A linear network: the mean logit over passes is the clean logit, the variance that of the dropped inputs."""
+
+    class Linear(nn.Module):
+        taps = {"logits": "last"}  # noqa: RUF012 - read only
+
+        def __init__(self):
+            super().__init__()
+            self.dropout, self.last = nn.Dropout(0.4), nn.Linear(192, 2)
+
+        def forward(self, x):
+            return self.last(self.dropout(x.flatten(1)))
+
+    torch.manual_seed(0)
+    classifier, images = toys.classifier_of(Linear()), toys.image_set("near", 3)
+    variance = sample_passes(classifier, View(images), 3000, 0, 3, train_mode=False)[:, -1]
+    x, last = toys.inputs(images).flatten(1), classifier.network.last
+    with torch.no_grad():
+        winner = last(x.float()).argmax(dim=1)
+        expected = (x * last.weight[winner].double()).square().sum(dim=1) * 0.4 / 0.6
+    np.testing.assert_allclose(variance, expected, rtol=0.15)
+
+
+def test_all_kinds_of_dropout_are_found(toys):
+    kinds = [nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout]
+    network = nn.Sequential(nn.ReLU(), nn.Sequential(*(kind(0.5) for kind in kinds)), nn.Linear(1, 1))
+    assert [type(module) for module in dropout_modules(network)] == kinds
+    assert dropout_modules(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(2))) == []
+    assert len(dropout_modules(toys.classifier().network)) == 2
+
+
+def test_dropout_only_switches_nothing_else_to_training(toys):
+    classifier, seen = toys.norm_classifier(), set()
+    for module in classifier.network.modules():  # a copy of a module takes its hooks along
+        module.register_forward_pre_hook(lambda one, _inputs: seen.add((type(one).__name__, one.training)))
+    sample_passes(classifier, View(toys.image_set("near", 2)), 1, 0, 2, train_mode=False)
+    assert {name for name, training in seen if training} == {"Dropout"}
+    assert ("BatchNorm2d", False) in seen

@@ -1,0 +1,110 @@
+import contextlib
+
+import pytest
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.scoring.engine import View
+from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.taps import forward_to, full_precision, reading
+
+AFTER = {
+    "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},
+    "conv2": {"channel_dropout", "fc1", "relu3", "dropout", "fc2"},
+    "fc1": {"dropout", "fc2"},
+    "logits": set(),
+}
+
+
+@pytest.fixture
+def x(toys):
+    return toys.inputs(toys.image_set("near", 3)).float()
+
+
+@pytest.fixture
+def tf32_allowed():
+    """Switches TF32 on, as an impatient caller would."""
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, convolution.allow_tf32
+    matmul.allow_tf32 = convolution.allow_tf32 = True
+    yield lambda: (matmul.allow_tf32, convolution.allow_tf32)
+    matmul.allow_tf32, convolution.allow_tf32 = before
+
+
+@pytest.mark.parametrize("tap", AFTER)
+def test_a_pass_ends_at_the_tap(tap, x, toys):
+    classifier = toys.classifier()
+    with toys.counting(classifier) as counts, torch.no_grad():
+        value = forward_to(classifier, x, tap)
+    ran = set(counts) - {""}
+    assert ran.isdisjoint(AFTER[tap])
+    assert ran | AFTER[tap] == {name for name, _ in classifier.network.named_modules() if name}
+    with torch.no_grad():
+        torch.testing.assert_close(value, toys.tap_value(classifier.network, tap, x), rtol=0, atol=0)
+
+
+def test_the_output_needs_the_whole_pass(x, toys):
+    classifier = toys.classifier()
+    with torch.no_grad():
+        torch.testing.assert_close(forward_to(classifier, x, OUTPUT), classifier.network(x), rtol=0, atol=0)
+
+
+def test_all_readers_see_their_taps_in_every_pass(x, toys):
+    classifier, seen = toys.classifier(), []
+    readers = {tap: lambda value, tap=tap: seen.append((tap, tuple(value.shape))) for tap in ("fc1", "conv2")}
+    with reading(classifier, readers), torch.no_grad():
+        classifier.network(x)
+        classifier.network(x[:1])
+    classifier.network(x)
+    assert seen == [("conv2", (3, 64, 4, 4)), ("fc1", (3, 128)), ("conv2", (1, 64, 4, 4)), ("fc1", (1, 128))]
+
+
+def test_an_error_in_the_network_is_not_swallowed_and_leaves_no_hook(toys):
+    classifier = toys.classifier()
+    with pytest.raises(RuntimeError):
+        forward_to(classifier, torch.zeros(1, 2, 8, 8), "conv1")
+    assert not any(module._forward_hooks for module in classifier.network.modules())
+
+
+@pytest.mark.parametrize("tap", ["relu1", "", "layer4"])
+def test_names_that_are_no_taps(tap, x, toys):
+    with pytest.raises(ConfigError, match=r"lenet has no tap .*; it has conv1, conv2, fc1, logits"):
+        forward_to(toys.classifier(), x, tap)
+
+
+def test_taps_that_name_no_module(x, toys):
+    network = toys.NormNet()
+    network.taps = {"map": "nowhere.relu"}
+    with pytest.raises(ConfigError, match="toy has no tap 'map'"):
+        forward_to(toys.classifier_of(network), x, "map")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_full_precision_switches_tf32_off_and_back(fails, tf32_allowed):
+    torch.backends.cudnn.allow_tf32 = False  # one on, one off
+    with contextlib.suppress(KeyError), full_precision():
+        assert tf32_allowed() == (False, False)
+        if fails:
+            raise KeyError
+    assert tf32_allowed() == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("msp", {}),
+        ("odin", {"magnitudes": [0.1]}),
+        ("odin", {"magnitudes": [0.0]}),
+        ("fssd", {"magnitudes": [0.1]}),
+        ("mahalanobis", {"magnitudes": [0.1]}),
+        ("mc_dropout", {"passes": 2}),
+    ],
+)
+def test_every_pass_of_a_detector_is_in_full_precision(method, changes, tf32_allowed, toys):
+    classifier, seen = toys.norm_classifier(), []
+    handle = classifier.network.register_forward_pre_hook(lambda *_: seen.append(tf32_allowed()))
+    twin = toys.scorer_with(classifier)
+    toys.statistics(method, View(toys.image_set("near", 4)), using=twin, **changes)
+    handle.remove()
+    assert set(seen) == {(False, False)}
+    assert tf32_allowed() == (True, True)

@@ -1,0 +1,141 @@
+"""``python -m ood_bench`` as people type it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from ood_bench.config import compose_settings
+from ood_bench.errors import DataError
+
+RECORDS = Path("outputs/quickstart/results/records")
+
+
+def ood_bench(*words, python=(), cwd, **environment):
+    """A process of its own; gives its status and its two streams with line breaks and indents as single spaces."""
+    clean = {name: value for name, value in os.environ.items() if name != "OOD_BENCH_DATA"} | environment
+    command = [sys.executable, *python, "-m", "ood_bench", *words]
+    done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout, " ".join(done.stderr.split())
+
+
+def test_without_data_one_message_says_how_to_go_on(tmp_path):
+    status, out, err = ood_bench(cwd=tmp_path)
+    assert status == 2
+    assert out == ""
+    assert err.count("error:") == 1
+    assert "Traceback" not in err
+    for mend in (
+        "some image sets are not under data.root=data:",
+        "python -m ood_bench.data fetch cifar10 --root data",
+        "python -m ood_bench.data fetch lsun_crop --root data",
+        "Set data.root (or the environment variable OOD_BENCH_DATA)",
+        "data.download=true",
+        "Without any data: python -m ood_bench experiment=quickstart",
+    ):
+        assert mend in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def imported(err):
+    """Names of the modules in what ``-X importtime`` writes."""
+    return {part.split()[0] for part in err.split("|") if part.strip()}
+
+
+def test_help_works_anywhere_and_imports_no_torch(tmp_path):
+    status, out, err = ood_bench("--help", python=("-X", "importtime"), cwd=tmp_path)
+    assert status == 0
+    assert "experiment: quickstart" in out
+    assert "paper: fssd_fashionmnist" in out
+    assert "method: deep_ensemble" in out
+    names = imported(err)
+    assert "ood_bench.config" in names
+    assert not names & {"torch", "sklearn", "pandas"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cfg_job_works_anywhere_and_shows_what_would_run(tmp_path):
+    words = ["experiment=quickstart", "seed=7", "method=[msp,odin]"]
+    status, out, _ = ood_bench("--cfg", "job", *words, cwd=tmp_path)
+    assert status == 0
+    shown = OmegaConf.create(out)
+    assert shown.seed == 7
+    assert list(shown.method) == ["msp", "odin"]
+    assert shown.model == OmegaConf.create(compose_settings(words).model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_runs_every_value(quick, tmp_path):
+    words = [word for word in quick if not word.startswith("method=")]
+    status, out, err = ood_bench("-m", *words, "method=msp,odin", cwd=tmp_path)
+    assert status == 0, err
+    assert "Launching 2 jobs locally" in out
+    assert out.count("1 records (1 new)") == 2
+    methods = {path.relative_to(RECORDS).parts[3] for path in RECORDS.rglob("*.json")}
+    assert methods == {"msp", "odin"}
+    assert len(list(Path("outputs/quickstart/store/classifiers").glob("*/classifier.json"))) == 1
+
+
+def test_a_run_shows_its_table_and_its_files(quick, command_line):
+    said = command_line(*quick, "method=[msp,odin]", "method.odin.magnitudes=[0.0]")
+    assert said.status == 0
+    assert "digits (classes 0 to 7), lenet, protocol plain, seed 0, percent" in said.out
+    paths = sorted(RECORDS.rglob("*.json"))
+    values = {path.parts[-3]: json.loads(path.read_text()) for path in paths}
+    assert set(values) == {"msp", "odin"}
+    for method, record in values.items():
+        assert f"{method} {record['metrics']['auroc']['value']:.2f}" in said.out
+    assert values["odin"]["hyperparameters"]["magnitudes"] == [0.0]
+    assert "2 records (2 new) under outputs/quickstart/results/records" in said.out
+    assert "python -m ood_bench.report --results outputs/quickstart/results" in said.out
+    assert "2 cells, 2 of them to compute" in said.err
+    assert "msp on uniform, seed 0: AUROC" in said.err
+
+    again = command_line(*quick, "method=[msp,odin]", "method.odin.magnitudes=[0.0]")
+    assert again.status == 0
+    assert "2 records (0 new)" in again.out
+    assert "2 cells, 0 of them to compute" in again.err
+    assert sorted(RECORDS.rglob("*.json")) == paths
+
+
+def test_every_form_of_a_selection(quick, command_line):
+    few = [word for word in quick if "uniform" not in word]
+    for selection in ("ood=gaussian", "ood=[gaussian]"):
+        said = command_line(*few, selection, "ood.gaussian.source.count=10")
+        assert said.status == 0
+        assert "1 records" in said.out
+    assert len(list(RECORDS.rglob("*.json"))) == 1
+
+
+def fail_with(error):
+    def fail(_settings):
+        raise error
+
+    return fail
+
+
+def test_ctrl_c_says_how_to_go_on(quick, command_line, monkeypatch):
+    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(KeyboardInterrupt()))
+    said = command_line(*quick)
+    assert said.status == 130
+    assert "interrupted: the same command goes on from the last whole epoch" in said.err
+    assert "Traceback" not in said.err + said.out
+
+
+def test_an_error_is_one_message(quick, command_line, monkeypatch):
+    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(DataError("what is wrong: what to do")))
+    said = command_line(*quick)
+    assert said.status == 2
+    assert said.err.endswith("error: what is wrong: what to do")
+    assert "Traceback" not in said.err + said.out
+
+
+def test_a_bug_keeps_its_traceback(quick, command_line, monkeypatch):
+    """Only errors that the user can mend are made short."""
+    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(ZeroDivisionError("a bug")))
+    said = command_line(*quick)
+    assert said.status == 1
+    assert "ZeroDivisionError: a bug" in said.err

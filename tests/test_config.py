@@ -1,0 +1,270 @@
+import copy
+import math
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ValidationError
+
+from ood_bench.config import (
+    RunSettings,
+    compose_settings,
+    conf_dir,
+    default_data_root,
+    faults,
+    public,
+    settings_of,
+)
+from ood_bench.errors import ConfigError
+
+SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
+
+
+def test_the_default_is_the_headline_of_the_odin_paper():
+    settings = compose_settings([])
+    assert (settings.model["name"], settings.id["name"]) == ("densenet_bc_100_12", "cifar10")
+    assert list(settings.ood) == ["lsun_crop"]
+    assert settings.method["odin"]["temperatures"] == [1000]
+    assert settings.seed == [0]
+    assert (settings.paper, settings.checkpoint) == (None, None)
+    assert settings.store.root == settings.data.root / "store"
+
+
+def test_the_data_root_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("OOD_BENCH_DATA", "/somewhere/else")
+    assert compose_settings([]).data.root == Path("/somewhere/else")
+    assert compose_settings([]).store.root == Path("/somewhere/else/store")
+    assert compose_settings(["data.root=/x"]).store.root == Path("/x/store")
+    assert default_data_root() == "/somewhere/else"
+    monkeypatch.delenv("OOD_BENCH_DATA")
+    assert compose_settings([]).data.root == Path(default_data_root()) == Path("data")
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [("ood=mnist", ["mnist"]), ("ood=[mnist]", ["mnist"]), ("ood=[mnist,kmnist]", ["mnist", "kmnist"])],
+)
+def test_one_ood_set_or_several(override, names):
+    settings = compose_settings([override])
+    assert list(settings.ood) == names
+    assert [node["name"] for node in settings.ood.values()] == names
+
+
+@pytest.mark.parametrize(
+    ("override", "names"), [("method=msp", ["msp"]), ("method=[fssd,msp,odin]", ["fssd", "msp", "odin"])]
+)
+def test_one_method_or_several(override, names):
+    assert list(compose_settings([override]).method) == names
+
+
+@pytest.mark.parametrize(("override", "seeds"), [("seed=3", [3]), ("seed=[3]", [3]), ("seed=[0,1,4]", [0, 1, 4])])
+def test_one_seed_or_several(override, seeds):
+    assert compose_settings([override]).seed == seeds
+
+
+def test_settings_of_one_set_leave_the_others_alone():
+    settings = compose_settings(["ood=[uniform,gaussian]", "ood.uniform.source.count=7"])
+    assert settings.ood["uniform"]["source"]["count"] == 7
+    assert settings.ood["gaussian"]["source"]["count"] == 10_000
+    assert settings.ood["gaussian"]["source"]["shape"] == [3, 32, 32]
+
+
+def magnitudes(*overrides):
+    return compose_settings([*SMALL, *overrides]).method["odin"]["magnitudes"]
+
+
+FSSD = compose_settings([*SMALL, "protocol=fssd"]).protocol["methods"]["odin"]["magnitudes"]
+
+
+def test_the_protocol_beats_the_methods_own_file():
+    assert len(FSSD) == 22
+    assert magnitudes("method=odin") == [0.0014]
+    assert magnitudes("method=odin", "protocol=fssd") == FSSD
+    assert compose_settings([*SMALL, "method=fssd", "protocol=fssd"]).method["fssd"]["gradient_batch"] == 512
+
+
+@pytest.mark.parametrize("selection", ["method=odin", "method=[msp,odin,fssd]"])
+@pytest.mark.parametrize("base", ["protocol=fssd", "experiment=quickstart", "paper=fssd_fashionmnist"])
+def test_the_command_line_beats_protocol_paper_and_experiment(base, selection):
+    assert magnitudes(base, selection) == ([0.01] if base == "experiment=quickstart" else FSSD)
+    assert magnitudes(base, selection, "method.odin.magnitudes=[0.0]") == [0.0]
+    assert magnitudes("++method.odin.magnitudes=[0.5]", selection, base) == [0.5]
+
+
+def test_a_key_that_is_said_keeps_only_itself():
+    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", "method.odin.temperatures=[7]"])
+    assert settings.method["odin"]["temperatures"] == [7]
+    assert settings.method["odin"]["magnitudes"] == FSSD
+
+
+def test_a_whole_node_that_is_said_is_kept():
+    node = "{magnitudes:[0.3],temperatures:[2]}"
+    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", f"method.odin={node}"])
+    assert (settings.method["odin"]["magnitudes"], settings.method["odin"]["temperatures"]) == ([0.3], [2])
+
+
+def test_a_name_that_begins_alike_is_another():
+    """``method.odin.magnitude…`` as a mere prefix of a key must not count as said."""
+    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", "+method.odin.magnitudes_old=1"])
+    assert settings.method["odin"]["magnitudes"] == FSSD
+
+
+def test_the_protocols_own_values_can_be_changed():
+    assert magnitudes("method=odin", "protocol=fssd", "protocol.methods.odin.magnitudes=[0.25]") == [0.25]
+
+
+def test_an_experiments_changes_reach_selected_nodes_only():
+    settings = compose_settings(["experiment=quickstart", "ood=gaussian", "method=msp"])
+    assert settings.ood["gaussian"]["source"]["count"] == 1000
+    assert settings.ood["gaussian"]["source"]["shape"] == [1, 8, 8]
+    assert list(settings.ood) == ["gaussian"]
+    assert list(settings.method) == ["msp"]
+    assert "adapt" not in settings.model_dump()
+
+
+def test_an_experiment_beats_the_protocol():
+    assert magnitudes("experiment=quickstart", "protocol=fssd", "method=odin") == [0.01]
+
+
+REFUSED_OVERRIDES = [
+    ("foo=1", r"Could not override 'foo'"),
+    ("+foo=1", r"foo: extra inputs are not permitted"),
+    ("method=nope", r"Could not find 'method/nope'[\s\S]*msp"),
+    ("experiment=nope", r"Could not find 'experiment/nope'[\s\S]*quickstart"),
+    ("ood=[uniform,nope]", r"Could not load 'ood/nope'"),
+    ("method.msp.foo=1", r"Could not override 'method\.msp\.foo'"),
+    ("ood.mnist.source.kind=x", r"Could not override 'ood\.mnist"),
+    ("tune=null", r"Config group override must be a string or a list"),
+    ("~method", r"no method is selected: choose one or more, as in method=msp or method=\[msp,odin\]"),
+    ("method=[]", r"no method is selected"),
+    ("~ood", r"no ood is selected: choose one or more, as in ood=mnist"),
+    ("~model", r"model: field required$"),
+    ("seed=[0", r"no viable alternative at input '\[0'"),
+    ("train.optimizer.lr=nan", r"train\.optimizer\.lr is nan: it must be a finite number"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), REFUSED_OVERRIDES, ids=[one for one, _ in REFUSED_OVERRIDES])
+def test_overrides_that_are_refused(override, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        compose_settings([*SMALL, override])
+    assert str(caught.value).startswith("configuration: ")
+    assert len(str(caught.value)) < 700
+
+
+@pytest.fixture(scope="module")
+def composed():
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", overrides=SMALL)
+
+
+def changed(composed, key, value):
+    config = copy.deepcopy(composed)
+    OmegaConf.update(config, key, value, merge=False, force_add=True)
+    return settings_of(config)
+
+
+def test_the_unchanged_config_is_fine(composed):
+    assert changed(composed, "seed", 0) == compose_settings(SMALL)
+
+
+REFUSED = [
+    ("data.foo", 1, r"data\.foo: extra inputs are not permitted, is 1"),
+    ("scoring.foo", 1, r"scoring\.foo: extra inputs"),
+    ("seed", -1, r"seed\.0: .*greater than or equal to 0, is -1"),
+    ("seed", [0, -7], r"seed\.1: .*is -7"),
+    ("seed", 10**20, r"seed\.0: .*less than 4294967296"),
+    ("seed", 1.5, r"seed: .*is 1\.5"),
+    ("seed", ["a"], r"seed\.0: .*valid integer.*is 'a'"),
+    ("seed", True, r"seed\.0: .*valid integer, is True"),
+    ("seed", [], r"seed: .*at least 1 item"),
+    ("seed", None, r"seed: .*is None"),
+    ("device", "gpu", r"device: .*is 'gpu'"),
+    ("device", "cuda:x", r"device: .*is 'cuda:x'"),
+    ("device", None, r"device: .*is None"),
+    ("scoring.resamples", -1, r"scoring\.resamples: .*is -1"),
+    ("scoring.resamples", "many", r"scoring\.resamples: .*is 'many'"),
+    ("scoring.batch_size", 1.5, r"scoring\.batch_size: .*is 1\.5"),
+    ("scoring", None, r"scoring: .*is None"),
+    ("data.download", "perhaps", r"data\.download: .*is 'perhaps'"),
+    ("data.root", None, r"data\.root: .*is None"),
+    ("store.root", "${nope}", r"Interpolation key 'nope' not found \(key: store\.root\)"),
+    ("ood.uniform.source.shape", [1, "${a.b}"], r"'a\.b' not found \(key: ood\.uniform\.source\.shape\[1\]\)"),
+    ("results.root", "???", r"[Mm]issing mandatory value.*results\.root"),
+    ("results.root", "${oc.env:OOD_BENCH_NOT_SET}", r"OOD_BENCH_NOT_SET' not found.*key: results\.root"),
+    ("protocol", None, r"protocol is None, which is no mapping"),
+    ("method.msp", 3, r"method\.msp: .*is 3"),
+    ("ood.uniform", 3, r"ood\.uniform: .*is 3"),
+    ("adapt", None, r"adapt is None"),
+    ("adapt.ood", 3, r"adapt: ood: .*is 3"),
+    ("adapt.ood.uniform", 3, r"adapt: ood\.uniform: .*is 3"),
+    ("adapt.model.name", "x", r"adapt: model: extra inputs"),
+    ("protocol.methods", 3, r"protocol\.methods: method: .*is 3"),
+    ("protocol.methods.msp", 3, r"protocol\.methods: method\.msp: .*is 3"),
+    ("id.normalisation.std", [math.inf], r"id\.normalisation\.std\.0 is inf: it must be a finite number"),
+    ("method.msp.x", {"a": [1, -math.inf]}, r"method\.msp\.x\.a\.1 is -inf"),
+    ("model.name", "a/b", r"model\.name is 'a/b': it needs letters"),
+    ("id.name", "../up", r"id\.name is '\.\./up'"),
+    ("id.name", None, r"id\.name is None"),
+    ("ood.uniform.name", 7, r"ood\.uniform\.name is 7"),
+    ("ood.uniform.name", ".hidden", r"ood\.uniform\.name is '\.hidden'"),
+    ("train.name", "a b", r"train\.name is 'a b'"),
+    ("protocol.name", "", r"protocol\.name is ''"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), REFUSED, ids=[f"{key}={value}" for key, value, _ in REFUSED])
+def test_values_that_are_refused_by_their_place(composed, key, value, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        changed(composed, key, value)
+    assert str(caught.value).startswith("configuration: ")
+    assert len(str(caught.value)) < 300
+
+
+def test_several_faults_are_said_at_once():
+    with pytest.raises(ConfigError) as caught:
+        compose_settings([*SMALL, "device=gpu", "scoring.resamples=-1", "seed=-1"])
+    for place in ("device:", "scoring.resamples:", "seed.0:"):
+        assert place in str(caught.value)
+
+
+def test_long_values_are_cut():
+    class Short(BaseModel):
+        a: int
+        b: int
+
+    with pytest.raises(ValidationError) as caught:
+        Short.model_validate({"a": "x" * 500})
+    message = faults(caught.value)
+    assert message.startswith("a: input should be a valid integer")
+    assert message.endswith("xx...; b: field required")
+    assert len(message) < 200
+
+
+def test_settings_do_not_change():
+    settings = compose_settings(SMALL)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.seed = [1]
+    assert RunSettings.model_validate(settings.model_dump()) == settings
+
+
+def test_composing_does_not_mind_an_initialised_hydra():
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        assert compose_settings(SMALL).model["name"] == "lenet"
+    assert compose_settings(SMALL) == compose_settings(SMALL)
+
+
+def test_another_config_folder(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 5\n")
+    with pytest.raises(ConfigError, match="no ood is selected"):
+        compose_settings([], tmp_path)
+
+
+def test_settings_of_takes_a_bare_config():
+    with pytest.raises(ConfigError, match=r"Interpolation key 'b' not found \(key: a\)"):
+        settings_of(OmegaConf.create({"a": "${b}"}))
+
+
+def test_public_leaves_hydras_keys_out():
+    assert public({"_target_": "x", "_convert_": "all", "a": 1}) == {"a": 1}

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.training.augment import AUGMENTATIONS, augmentations, crop4, flip, reflect_crop4
+
+PAD = {crop4: "constant", reflect_crop4: "reflect"}
+
+
+def batch(count, channels=3, height=9, width=7, seed=0):
+    generator = np.random.default_rng(seed)
+    return torch.from_numpy(generator.integers(1, 256, (count, channels, height, width), dtype=np.uint8))
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_shape_type_and_input_stay(name):
+    images = batch(6)
+    before = images.clone()
+    changed = AUGMENTATIONS[name](images, seeded())
+    assert (changed.shape, changed.dtype) == (images.shape, torch.uint8)
+    torch.testing.assert_close(images, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_the_generator_alone_decides(name):
+    images = batch(16)
+    first = AUGMENTATIONS[name](images, seeded(1))
+    torch.manual_seed(99)
+    torch.rand(3)
+    assert torch.equal(first, AUGMENTATIONS[name](images, seeded(1)))
+    assert not torch.equal(first, AUGMENTATIONS[name](images, seeded(2)))
+    moved = seeded(1)
+    AUGMENTATIONS[name](images, moved)
+    assert not torch.equal(first, AUGMENTATIONS[name](images, moved))
+
+
+def test_flip_mirrors_each_image_or_leaves_it():
+    images = batch(2000, channels=1, height=2, width=3)
+    flipped = flip(images, seeded())
+    mirrored = torch.from_numpy(images.numpy()[:, :, :, ::-1].copy())
+    left = (flipped == images).flatten(1).all(dim=1)
+    right = (flipped == mirrored).flatten(1).all(dim=1)
+    assert bool((left | right).all())
+    # 2,000 throws of a fair coin leave this range once in ten thousand times; the seed is fixed
+    assert 910 < int((right & ~left).sum()) < 1090
+
+
+def windows(image, mode):
+    """Every window of the padded image, by offset."""
+    padded = np.pad(image, ((0, 0), (4, 4), (4, 4)), mode=mode)
+    height, width = image.shape[1:]
+    return {(top, left): padded[:, top : top + height, left : left + width] for top in range(9) for left in range(9)}
+
+
+@pytest.mark.parametrize("crop", [crop4, reflect_crop4])
+def test_crops_are_windows_of_the_padded_image(crop):
+    images = batch(40)
+    for image, cropped in zip(images.numpy(), crop(images, seeded()).numpy(), strict=True):
+        found = [place for place, window in windows(image, PAD[crop]).items() if np.array_equal(window, cropped)]
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize("crop", [crop4, reflect_crop4])
+def test_all_81_offsets_are_equally_likely(crop):
+    count = 8100
+    image = np.arange(1, 65, dtype=np.uint8).reshape(1, 8, 8)
+    images = torch.from_numpy(image).expand(count, 1, 8, 8).contiguous()
+    place = {window.tobytes(): offset for offset, window in windows(image, PAD[crop]).items()}
+    assert len(place) == 81
+    counts = dict.fromkeys(place.values(), 0)
+    for cropped in crop(images, seeded()).numpy():
+        counts[place[cropped.tobytes()]] += 1
+    statistic = sum((found - count / 81) ** 2 / (count / 81) for found in counts.values())
+    assert statistic < 140  # chi-square with 80 degrees of freedom: 1 in 25,000
+
+
+def test_images_of_a_batch_get_offsets_of_their_own():
+    images = batch(1).expand(30, 3, 9, 7).contiguous()
+    assert len({one.numpy().tobytes() for one in crop4(images, seeded())}) > 20
+    assert len({one.numpy().tobytes() for one in flip(images, seeded())}) == 2
+
+
+def test_names_are_looked_up_in_order():
+    assert augmentations(["reflect_crop4", "flip", "crop4"]) == [reflect_crop4, flip, crop4]
+    assert augmentations([]) == []
+
+
+def test_unknown_names_are_refused_together():
+    with pytest.raises(
+        ConfigError, match=r"train\.augment: unknown blur, cutout; known are flip, crop4, reflect_crop4"
+    ):
+        augmentations(["flip", "blur", "cutout"])

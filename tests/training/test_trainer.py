@@ -1,0 +1,335 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ArtifactError, TrainingError
+from ood_bench.models.lenet import LeNet
+from ood_bench.training import trainer
+from ood_bench.training.augment import AUGMENTATIONS
+from ood_bench.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+ADADELTA = {"name": "adadelta", "lr": 0.8, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.01}
+NESTEROV = {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+EXPOSURE = {"loss": {"name": "outlier_exposure", "outlier_weight": 0.5}, "outlier_batch_size": 5}
+
+
+def sgd(parameters, gradients, memory, rate):
+    """SGD with Nesterov momentum 0.9 and weight decay 0.01, as Sutskever et al. write it."""
+    for number, (weights, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+        slope = gradient + 0.01 * weights.data
+        memory[number] = slope if number not in memory else 0.9 * memory[number] + slope
+        weights.data -= rate * (slope + 0.9 * memory[number])
+
+
+def adadelta(parameters, gradients, memory, rate):
+    """Zeiler's algorithm with rho 0.9, epsilon 1e-6 and weight decay 0.01."""
+    for number, (weights, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+        slope = gradient + 0.01 * weights.data
+        squares, steps = memory.get(number, (torch.zeros_like(slope), torch.zeros_like(slope)))
+        squares = 0.9 * squares + 0.1 * slope**2
+        step = (steps + 1e-6).sqrt() / (squares + 1e-6).sqrt() * slope
+        memory[number] = squares, 0.9 * steps + 0.1 * step**2
+        weights.data -= rate * step
+
+
+def slow_loss(network, spec, inside, labels, outside):
+    logits = network((torch.cat([inside, outside]).float() / 255 - 0.3) / 0.25)
+    head, tail = logits[: len(labels)], logits[len(labels) :]
+    loss = -head.log_softmax(dim=1)[range(len(labels)), labels].mean()
+    if len(outside):
+        loss = loss + spec.recipe.loss.outlier_weight * -tail.log_softmax(dim=1).mean(dim=1).mean()
+    return loss, int((head.argmax(dim=1) == labels).sum())
+
+
+def slow_training(spec, update, rates):
+    """The whole training as a plain loop over lists; returns the weights and every epoch's loss and accuracy."""
+    torch.manual_seed(spec.seed)
+    network = LeNet(spec.data.shape, spec.classes, spec.model["channel_dropout"], spec.model["dropout"]).train()
+    generator = torch.Generator().manual_seed(spec.seed)
+    images, labels = torch.tensor(spec.data.images), torch.tensor(spec.data.labels)
+    outliers = None if spec.outliers is None else torch.tensor(spec.outliers.images)
+    memory, history, steps = {}, [], iter(rates)
+    parameters = list(network.parameters())
+    for _ in range(spec.recipe.epochs):
+        order = torch.randperm(len(images), generator=generator).tolist()
+        losses, hits = [], 0
+        while order:
+            rows, order = order[: spec.recipe.batch_size], order[spec.recipe.batch_size :]
+            mixed = images[rows]
+            if outliers is not None:
+                drawn = torch.randint(len(outliers), (spec.recipe.outlier_batch_size,), generator=generator)
+                mixed = torch.cat([mixed, outliers[drawn]])
+            for name in spec.recipe.augment:
+                mixed = AUGMENTATIONS[name](mixed, generator)
+            loss, right = slow_loss(network, spec, mixed[: len(rows)], labels[rows], mixed[len(rows) :])
+            gradients = torch.autograd.grad(loss, parameters)
+            update(parameters, gradients, memory, next(steps))
+            losses += [loss.item()] * len(rows)
+            hits += right
+        history.append((sum(losses) / len(losses), 100 * hits / len(images)))
+    assert next(steps, None) is None
+    return network.state_dict(), history
+
+
+def cosine(lr, final, steps):
+    return [final + (lr - final) * (1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"optimizer": NESTEROV}, sgd, [0.05] * 6),
+        (
+            {"optimizer": NESTEROV, "schedule": {"name": "multistep", "milestones": [1], "gamma": 0.1}},
+            sgd,
+            [0.05] * 3 + [0.005] * 3,
+        ),
+        ({"optimizer": NESTEROV, "schedule": {"name": "cosine", "final_lr": 0.01}}, sgd, cosine(0.05, 0.01, 6)),
+        (
+            {"optimizer": ADADELTA, "schedule": {"name": "exponential", "gamma": 0.7}, "augment": ["reflect_crop4"]},
+            adadelta,
+            [0.8] * 3 + [0.56] * 3,
+        ),
+        ({"optimizer": ADADELTA, "batch_size": 10, "augment": []}, adadelta, [0.8] * 6),  # 10 + 10 + 4 images
+        ({"optimizer": ADADELTA, "batch_size": 100}, adadelta, [0.8] * 2),
+        ({"optimizer": NESTEROV, **EXPOSURE}, sgd, [0.05] * 6),
+    ],
+)
+def test_equals_a_slow_loop(make_spec, images, tmp_path, case, channels_last):
+    recipe, update, rates = case
+    changes = {"outliers": images(7, seed=9)} if "loss" in recipe else {}
+    spec = make_spec(changes, channels_last=channels_last, **recipe)
+    state = Trainer(spec, CPU).run(tmp_path / "last.ckpt")
+    weights, history = slow_training(spec, update, rates)
+    torch.testing.assert_close(state.network.state_dict(), weights, rtol=1e-4, atol=2e-6)
+    assert [entry["loss"] for entry in state.history] == pytest.approx([loss for loss, _ in history], rel=1e-5)
+    assert [entry["train_accuracy"] for entry in state.history] == pytest.approx([hits for _, hits in history])
+    assert state.network.training
+
+
+def test_the_tolerance_above_tells_trainings_apart(make_spec, tmp_path):
+    first, second = (
+        Trainer(make_spec(optimizer={**NESTEROV, "lr": lr}), CPU).run(tmp_path / f"{lr}.ckpt").network.state_dict()
+        for lr in (0.05, 0.0501)
+    )
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=2e-6)
+
+
+def trained(spec, folder, device=CPU):
+    return Trainer(spec, device).run(folder / f"{spec.key}.ckpt").network.state_dict()
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_seed_decides_the_weights(make_spec, tmp_path):
+    plain = trained(make_spec(), tmp_path / "a")
+    assert same(plain, trained(make_spec(), tmp_path / "b"))
+    assert not same(plain, trained(make_spec({"seed": 1}), tmp_path))
+
+
+def test_it_learns(make_spec, images, tmp_path):
+    spec = make_spec({"data": images(120)}, epochs=10, augment=[], optimizer={"lr": 0.02})
+    history = Trainer(spec, CPU).run(tmp_path / "last.ckpt").history
+    assert history[0]["train_accuracy"] < 70
+    assert history[-1]["train_accuracy"] > 90
+    assert history[-1]["loss"] < history[0]["loss"] / 3
+
+
+def test_bfloat16_keeps_float32_weights(make_spec, tmp_path):
+    plain, half = trained(make_spec(), tmp_path), trained(make_spec(autocast="bfloat16"), tmp_path)
+    assert {value.dtype for value in half.values()} == {torch.float32}
+    assert not same(plain, half)
+    torch.testing.assert_close(plain, half, rtol=0, atol=0.05)
+
+
+def recorded(made, monkeypatch):
+    """Every batch of raw images that goes into the network."""
+    seen = []
+    normalise = made._normalise
+
+    def record(images):
+        seen.append(images.clone())
+        return normalise(images)
+
+    monkeypatch.setattr(made, "_normalise", record)
+    return seen
+
+
+def test_every_epoch_shows_every_image_once_in_another_order(make_spec, tmp_path, monkeypatch):
+    spec = make_spec(augment=[])
+    made = Trainer(spec, CPU)
+    seen = recorded(made, monkeypatch)
+    made.run(tmp_path / "last.ckpt")
+    assert [len(batch) for batch in seen] == [8] * 6
+    epochs = [[image.numpy().tobytes() for image in torch.cat(seen[start : start + 3])] for start in (0, 3)]
+    everything = sorted(image.tobytes() for image in spec.data.images)
+    assert [sorted(epoch) for epoch in epochs] == [everything] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_outlier_exposure_shows_outliers(make_spec, tmp_path, monkeypatch):
+    blank = ImageSet.of("blank", np.stack([np.full((1, 8, 8), value, dtype=np.uint8) for value in range(200, 240)]))
+    spec = make_spec({"outliers": blank}, augment=[], epochs=4, **EXPOSURE)
+    made = Trainer(spec, CPU)
+    seen = recorded(made, monkeypatch)
+    losses = []
+
+    def record(inside, labels, outside, weight):
+        losses.append((len(inside), len(labels), len(outside), weight))
+        return trainer.cross_entropy(inside, labels) + outside.square().mean()
+
+    monkeypatch.setattr(trainer, "outlier_exposure", record)
+    made.run(tmp_path / "last.ckpt")
+    assert losses == [(8, 8, 5, 0.5)] * 12
+    inside = {image.tobytes() for image in spec.data.images}
+    for batch in seen:
+        assert all(image.numpy().tobytes() in inside for image in batch[:8])
+        assert all(len(image.unique()) == 1 for image in batch[8:])
+    assert len({int(image[0, 0, 0]) for batch in seen for image in batch[8:]}) > 20
+
+
+def test_outliers_make_the_classifier_unsure_of_them(make_spec, images, tmp_path):
+    blank = ImageSet.of("blank", np.full((6, 1, 8, 8), 250, dtype=np.uint8))
+    recipe = {"epochs": 8, "augment": [], "optimizer": {"lr": 0.02}}
+    entropy = {}
+    for name, weight in (("without", 0.0), ("with", 1.0)):
+        exposure = {"loss": {"name": "outlier_exposure", "outlier_weight": weight}, "outlier_batch_size": 8}
+        spec = make_spec({"data": images(60), "outliers": blank}, **recipe, **exposure)
+        network = Trainer(spec, CPU).run(tmp_path / f"{name}.ckpt").network.eval()
+        with torch.no_grad():
+            logits = network((torch.tensor(blank.images[:1]).float() / 255 - 0.3) / 0.25)
+        entropy[name] = -(F.softmax(logits, dim=1) * F.log_softmax(logits, dim=1)).sum().item()
+    assert entropy["with"] > 0.98 * math.log(3) > entropy["without"] + 0.05
+
+
+def test_initial_weights_are_taken_over(make_spec, tmp_path):
+    base = trained(make_spec(), tmp_path)
+    tuned = make_spec({"initial": make_spec(), "seed": 4}, start="classifier", optimizer={"lr": 1e-25, "momentum": 0})
+    state = Trainer(tuned, CPU, base).run(tmp_path / "tuned.ckpt")
+    torch.testing.assert_close(state.network.state_dict(), base, rtol=0, atol=1e-20)
+
+
+def test_goes_on_after_each_epoch_to_the_same_bits(make_spec, tmp_path, monkeypatch):
+    """Three epochs with a stop after each are three epochs at one go: weights, losses, everything."""
+    recipe = {"epochs": 3, "optimizer": ADADELTA, "schedule": {"name": "cosine"}}
+    expected = Trainer(make_spec(**recipe), CPU).run(tmp_path / "whole.ckpt")
+    save = trainer.TrainingState.save
+
+    def save_and_die(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer.TrainingState, "save", save_and_die)
+    for _ in range(3):
+        torch.manual_seed(12345)  # a new process has other random numbers
+        with pytest.raises(KeyboardInterrupt):
+            Trainer(make_spec(**recipe), CPU).run(tmp_path / "parts.ckpt")
+    state = Trainer(make_spec(**recipe), CPU).run(tmp_path / "parts.ckpt")
+    assert same(state.network.state_dict(), expected.network.state_dict())
+    assert state.history == expected.history
+    assert state.epoch == 3
+
+
+def poison(monkeypatch, bad_call):
+    """Lets the loss be NaN at one call; returns the counter of calls."""
+    calls = []
+
+    def loss(logits, labels):
+        calls.append(len(labels))
+        value = F.cross_entropy(logits, labels)
+        return value * math.nan if len(calls) == bad_call else value
+
+    monkeypatch.setattr(trainer, "cross_entropy", loss)
+    return calls
+
+
+@pytest.mark.parametrize("bad_call", [7, 8, 9])  # first, middle and last step of the third epoch
+def test_nan_stops_and_the_last_epoch_is_kept(make_spec, tmp_path, monkeypatch, bad_call):
+    spec = make_spec(epochs=4)
+    expected = trained(spec, tmp_path)
+    path = tmp_path / "last.ckpt"
+    with monkeypatch.context() as patch:
+        calls = poison(patch, bad_call)
+        with pytest.raises(TrainingError, match=r"epoch 3, at a learning rate of 0\.05: lower train\.optimizer\.lr"):
+            Trainer(spec, CPU).run(path)
+        assert len(calls) <= 9
+    kept = torch.load(path, weights_only=True)
+    assert kept["epoch"] == 2
+    assert all(value.isfinite().all() for value in kept["network"].values())
+    assert same(Trainer(spec, CPU).run(path).network.state_dict(), expected)
+
+
+def test_a_learning_rate_that_explodes_is_named(make_spec, tmp_path):
+    with pytest.raises(TrainingError, match=r"lenet-toy-toy-seed0-.* in epoch 1, at a learning rate of 1e\+15"):
+        Trainer(make_spec(optimizer={"lr": 1e15}), CPU).run(tmp_path / "last.ckpt")
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_weights_that_explode_in_the_very_last_step_are_not_kept(make_spec, tmp_path):
+    """One step only: its loss is finite, the weights that it leaves are not."""
+    spec = make_spec(epochs=1, batch_size=24, optimizer={"lr": 1e29, "weight_decay": 1e29, "momentum": 0})
+    with pytest.raises(TrainingError, match="not finite in epoch 1"):
+        Trainer(spec, CPU).run(tmp_path / "last.ckpt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def checkpoint(make_spec, tmp_path):
+    path = tmp_path / "last.ckpt"
+    Trainer(make_spec(), CPU).run(path)
+    return path
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_one_clear_error(make_spec, checkpoint, share):
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ArtifactError, match=r"last\.ckpt is truncated or damaged .*: delete it to start again"):
+        Trainer(make_spec(), CPU).run(checkpoint)
+
+
+def test_a_checkpoint_that_is_something_else(make_spec, checkpoint):
+    for content in (b"<!DOCTYPE html>", b"\x80\x02c__builtin__\nprint\n(S'executed'\ntR."):
+        checkpoint.write_bytes(content)
+        with pytest.raises(ArtifactError, match="delete it to start again"):
+            Trainer(make_spec(), CPU).run(checkpoint)
+
+
+def test_a_checkpoint_of_another_classifier(make_spec, checkpoint):
+    with pytest.raises(ArtifactError, match=r"belongs to another classifier\): delete it to start again"):
+        Trainer(make_spec({"seed": 1}), CPU).run(checkpoint)
+
+
+def test_a_checkpoint_that_cannot_be_read(make_spec, tmp_path):
+    (tmp_path / "last.ckpt").mkdir()
+    with pytest.raises(ArtifactError, match=r"cannot read the checkpoint at .*last\.ckpt: Is a directory"):
+        Trainer(make_spec(), CPU).run(tmp_path / "last.ckpt")
+
+
+def test_the_learning_rate_of_every_step(make_spec, tmp_path, monkeypatch):
+    """What reaches the optimizer is the schedule, also after a stop in the middle of the second epoch."""
+    spec = make_spec(epochs=3, schedule={"name": "cosine", "final_lr": 1e-3})
+    rates = []
+    step = torch.optim.SGD.step
+
+    def record(self):
+        rates.append(self.param_groups[0]["lr"])
+        if len(rates) == 5:
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", record)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(spec, CPU).run(tmp_path / "last.ckpt")
+    Trainer(spec, CPU).run(tmp_path / "last.ckpt")
+    whole = cosine(0.05, 1e-3, 9)
+    assert rates == pytest.approx([*whole[:5], *whole[3:]], rel=1e-9)
