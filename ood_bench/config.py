@@ -109,14 +109,19 @@ class RunSettings(_Part):
         return [value] if isinstance(value, int) else value
 
     @model_validator(mode="after")
-    def _names_are_folders(self) -> Self:
-        """Names are parts of paths in the store and among the records."""
-        nodes = {"model": self.model, "id": self.id, "train": self.train, "protocol": self.protocol}
-        nodes |= {f"ood.{key}": node for key, node in self.ood.items()}
-        for place, node in nodes.items():
+    def _nodes_are_usable(self) -> Self:
+        """Names are parts of paths in the store and among the records; classes are found by their import path."""
+        classes = {"model": self.model, "protocol": self.protocol}
+        named = {**classes, "id": self.id, "train": self.train, **{f"ood.{key}": one for key, one in self.ood.items()}}
+        classes |= {f"method.{key}": node for key, node in self.method.items()}
+        for place, node in named.items():
             name = node.get("name")
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ValueError(f"{place}.name is {name!r}: it needs letters, digits and _.+@=- only")
+        for place, node in classes.items():
+            target = node.get("_target_")
+            if not isinstance(target, str) or not target:
+                raise ValueError(f"{place}._target_ is {target!r}: it needs the import path of a class")
         return self
 
 

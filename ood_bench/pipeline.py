@@ -13,6 +13,7 @@ from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
+from ood_bench.files import clear_io_errors
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
@@ -58,17 +59,34 @@ def execute(settings: RunSettings) -> Finished:
         protocol.check(name, detector)
     convention_named(protocol.convention)
     recipe_from(settings.train)
+    if settings.checkpoint is not None and not settings.checkpoint.is_file():
+        raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
     device = device_named(settings.device)
     sets = open_sets(settings)
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
+    _check_protocol(protocol, sets)
+    runner = _Runner(settings, protocol, sets, device)
+    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
+    with clear_io_errors("write records", settings.results.root):
+        settings.results.root.mkdir(parents=True, exist_ok=True)
+    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
+    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+
+
+def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
+    """Refuses image sets and seeds that the protocol cannot work with.
+
+    Raises:
+        ConfigError: see above.
+    """
     protocol.attach(sets.ood)
     for ood in sets.ood.values():
         protocol.check_sets(sets.test, ood)
-    runner = _Runner(settings, protocol, sets, device)
-    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
-    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
-    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+        try:
+            protocol.generator(ood)
+        except ValueError as error:
+            raise ConfigError(f"protocol {protocol.name}: its seed cannot be used: {error}") from error
 
 
 def _plain_model(settings: RunSettings) -> dict[str, Any]:

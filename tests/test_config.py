@@ -210,6 +210,9 @@ REFUSED = [
     ("ood.uniform.name", 7, r"ood\.uniform\.name is 7"),
     ("ood.uniform.name", ".hidden", r"ood\.uniform\.name is '\.hidden'"),
     ("train.name", "a b", r"train\.name is 'a b'"),
+    ("model._target_", 3, r"model\._target_ is 3: it needs the import path of a class"),
+    ("method.msp._target_", None, r"method\.msp\._target_ is None"),
+    ("protocol._target_", "", r"protocol\._target_ is ''"),
     ("protocol.name", "", r"protocol\.name is ''"),
 ]
 

@@ -50,7 +50,7 @@ def build_source(
     """
     settings = {str(key): value for key, value in config.items()}
     kind = settings.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(f"source of {name or 'a set'}: kind is {kind!r}{_meant(str(kind), KINDS)}")
     cls = KINDS[kind]
     known = [item.name for item in fields(cls) if item.init]

@@ -40,6 +40,8 @@ class McDropout(Detector):
     def __post_init__(self) -> None:
         if self.passes < 1 or self.batch_size < 1:
             raise ConfigError("method mc_dropout: passes and batch_size must be at least 1")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"method mc_dropout: seed is {self.seed}, it must be from 0 to {2**32 - 1}")
 
     @property
     def variant(self) -> str:

@@ -35,7 +35,10 @@ def reading(classifier: Classifier, readers: Mapping[str, Callable[[Tensor], Non
     def hook(reader: Callable[[Tensor], None]) -> Callable[[nn.Module, Any, Tensor], None]:
         return lambda _module, _inputs, value: reader(value)
 
-    handles = [_module(classifier, tap).register_forward_hook(hook(reader)) for tap, reader in readers.items()]
+    modules = [_module(classifier, tap) for tap in readers]  # all of them before the first hook: one may be unknown
+    handles = [
+        module.register_forward_hook(hook(reader)) for module, reader in zip(modules, readers.values(), strict=True)
+    ]
     try:
         yield
     finally:

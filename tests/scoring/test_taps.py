@@ -66,6 +66,17 @@ def test_an_error_in_the_network_is_not_swallowed_and_leaves_no_hook(toys):
     assert not any(module._forward_hooks for module in classifier.network.modules())
 
 
+@pytest.mark.parametrize("taps", [["conv1", "nowhere"], ["nowhere", "conv1"]])
+def test_an_unknown_tap_among_known_ones_leaves_no_hook(taps, toys):
+    classifier = toys.classifier()
+    with (
+        pytest.raises(ConfigError, match="lenet has no tap 'nowhere'"),
+        reading(classifier, dict.fromkeys(taps, print)),
+    ):
+        raise AssertionError("not reached")
+    assert not any(module._forward_hooks for module in classifier.network.modules())
+
+
 @pytest.mark.parametrize("tap", ["relu1", "", "layer4"])
 def test_names_that_are_no_taps(tap, x, toys):
     with pytest.raises(ConfigError, match=r"lenet has no tap .*; it has conv1, conv2, fc1, logits"):
