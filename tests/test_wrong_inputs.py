@@ -280,30 +280,37 @@ def test_a_file_where_a_folder_should_be(quick, monkeypatch, key, below):
     assert half_written() == []
 
 
-def fail_at(monkeypatch, place, number, text):
-    """The system refuses to write files whose path holds ``place``."""
-    fsync, save = os.fsync, np.save
+class HalfFull(io.FileIO):
+    """A file that takes half of what it is given, then fails."""
 
-    def refuse(path):
-        if place in str(path):
-            raise OSError(number, text)
+    fault = OSError()
 
-    def picky_fsync(descriptor):
-        refuse(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
+    def write(self, content):
+        super().write(content[: len(content) // 2])
+        raise self.fault
 
-    def picky_save(file, *args, **kwargs):
-        if isinstance(file, Path):
-            refuse(file)
-        save(file, *args, **kwargs)
 
-    monkeypatch.setattr(os, "fsync", picky_fsync)
+def fail_at(monkeypatch, place, fault):
+    """The system refuses to write files whose path holds ``place``, in the middle of writing them."""
+    fdopen, save = os.fdopen, np.save
+
+    def picky_fdopen(descriptor, *rest):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        return HalfFull(descriptor, "wb") if place in str(path) else fdopen(descriptor, *rest)
+
+    def picky_save(file, array):
+        save(file, array)
+        if place in str(file):
+            raise fault
+
+    monkeypatch.setattr(HalfFull, "fault", fault)
+    monkeypatch.setattr(os, "fdopen", picky_fdopen)
     monkeypatch.setattr(np, "save", picky_save)
 
 
 DISK = [
-    (errno.ENOSPC, "No space left on device", "the disk is full: free some space, or set store.root"),
-    (errno.EACCES, "Permission denied", "no permission: set store.root (or results.root) to a folder that you may"),
+    (OSError(errno.ENOSPC, "No space left"), "the disk is full: free some space, or set store.root (or results.root)"),
+    (OSError(errno.EACCES, "Permission denied"), "no permission: set store.root (or results.root) to a folder"),
 ]
 PLACES = ["/images/.uniform", "last.ckpt", WEIGHTS, CARD, "/banks/", "/records/"]
 
@@ -311,11 +318,11 @@ PLACES = ["/images/.uniform", "last.ckpt", WEIGHTS, CARD, "/banks/", "/records/"
 @pytest.mark.parametrize("fault", DISK, ids=["full", "denied"])
 def test_a_disk_that_refuses(quick, monkeypatch, fault):
     """Each kind of file in turn; what was finished before stays and is used by the next attempt."""
-    number, text, mend = fault
+    error, mend = fault
     count = 0
     for place in PLACES:
         with monkeypatch.context() as patch:
-            fail_at(patch, place, number, text)
+            fail_at(patch, place, error)
             with pytest.raises(ArtifactError) as caught:
                 ood_bench.run(quick)
         assert f": {mend}" in str(caught.value)

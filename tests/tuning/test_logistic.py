@@ -65,6 +65,21 @@ def test_the_strength_is_the_first_of_the_best_by_accuracy_over_five_unshuffled_
         assert best == pytest.approx(1e-4)
 
 
+def test_the_regression_stops_after_a_hundred_iterations_as_the_scripts_does():
+    """Distances of very different scale, far from 0, as FSSD's are: more iterations give another regression."""
+    scales = np.array([1e3, 30, 1, 0.03, 0.001])
+    inside, outside = (rows + 50 * scales for rows in sample(0, scales=tuple(scales)))
+    coefficients = {}
+    for iterations in (100, 1000):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = LogisticRegressionCV(random_state=42, scoring="accuracy", max_iter=iterations)
+            coefficients[iterations] = theirs.fit(*stacked(inside, outside)).coef_[0]
+    ours = fit_combination(inside, outside).coefficients
+    np.testing.assert_allclose(ours, coefficients[100], rtol=1e-9)
+    assert not np.allclose(ours, coefficients[1000], rtol=0.1)
+
+
 def test_features_are_not_scaled():
     inside, outside = sample(2, scales=(1.0, 1.0))
     plain, stretched = fit_combination(inside, outside), fit_combination(inside * 1e4, outside * 1e4)
