@@ -89,6 +89,12 @@ def test_a_write_that_breaks_off_in_the_middle(tmp_path):
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"old"]
 
 
+def test_caches_do_not_wait_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(FULL))
+    write_atomically(tmp_path / "file.bin", b"new", durable=False)
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"new"]
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
