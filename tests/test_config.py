@@ -110,6 +110,14 @@ def test_a_name_that_begins_alike_is_another():
     assert settings.method["odin"]["magnitudes"] == FSSD
 
 
+def test_a_node_whose_name_begins_alike_is_another():
+    """Saying all of cifar10 says nothing of cifar100."""
+    changes = ["+adapt.ood.cifar10.variant=changed", "+adapt.ood.cifar100.variant=changed"]
+    settings = compose_settings(["ood=[cifar10,cifar100]", *changes, "ood.cifar10={variant:mine}"])
+    assert settings.ood["cifar10"]["variant"] == "mine"
+    assert settings.ood["cifar100"]["variant"] == "changed"
+
+
 def test_the_protocols_own_values_can_be_changed():
     assert magnitudes("method=odin", "protocol=fssd", "protocol.methods.odin.magnitudes=[0.25]") == [0.25]
 

@@ -44,7 +44,9 @@ class Gaussians:
     def confidences(self, features: Tensor) -> Tensor:
         """Minus half the squared Mahalanobis distance to every class, float64 ``[B, K]``, of features ``[B, D]``."""
         white = features.double() @ self.whitening.to(features.device)
-        return -0.5 * (white[:, None, :] - self.means.to(features.device)).square().sum(dim=2)
+        means = self.means.to(features.device)
+        squares = white.square().sum(dim=1, keepdim=True) + means.square().sum(dim=1)
+        return white @ means.T - 0.5 * squares
 
 
 @dataclass
