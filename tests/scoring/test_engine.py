@@ -161,8 +161,8 @@ def test_a_damaged_bank_is_made_again(kind, images, toys, tmp_path, caplog):
     with toys.counting(classifier) as counts:
         again = Engine(tmp_path, 8).collect(classifier, images, [LOGITS, CONV])
     assert counts[""] == 20
-    np.testing.assert_array_equal(again[LOGITS], whole[LOGITS])
-    np.testing.assert_array_equal(np.load(damaged), whole[LOGITS])
+    np.testing.assert_allclose(again[LOGITS], whole[LOGITS], rtol=1e-6)
+    np.testing.assert_array_equal(np.load(damaged), again[LOGITS])
     assert str(damaged) in caplog.text
     assert "is made again" in caplog.text
 
@@ -275,7 +275,7 @@ def test_methods_find_their_own_results_again_and_no_others(images, toys, tmp_pa
         using = toys.scorer_with(toys.classifier(), root=tmp_path)
         values.append(toys.statistics(method, View(pixels), using=using, **changes))
         fresh = toys.statistics(method, View(pixels), using=toys.scorer_with(toys.classifier()), **changes)
-        np.testing.assert_array_equal(values[-1], fresh)
+        np.testing.assert_allclose(values[-1], fresh, rtol=1e-6)
     assert len(files(tmp_path / "derived")) == len(cases)
     for method, changes, pixels in cases:
         found, using = toys.fitted(method, using=toys.scorer_with(toys.classifier(), root=tmp_path), **changes)
@@ -297,7 +297,7 @@ def test_what_else_a_stepped_score_depends_on(change, images, toys, tmp_path):
         toys.statistics("mahalanobis", view, using=toys.scorer_with(classifier, train=train, root=root), **changes)
         for root in (tmp_path, None)
     )
-    np.testing.assert_array_equal(ours, fresh)
+    np.testing.assert_allclose(ours, fresh, rtol=1e-6)
 
 
 # Views

@@ -47,7 +47,7 @@ class Worker:
     def __init__(self, context, spec, root, log):
         self.log = log
         job = {"spec": spec, "root": root, "log": log}
-        self.process = context.Process(target=runpy.run_path, args=(WORKER, {"JOB": job}))
+        self.process = context.Process(target=runpy.run_path, args=(WORKER, {"JOB": job}, "__main__"))
         self.process.start()
 
     @property

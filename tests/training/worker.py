@@ -2,12 +2,18 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ood_bench.training.artifact import ClassifierStore
 
-job = globals()["JOB"]
-logging.basicConfig(filename=job["log"], level=logging.INFO, format="%(message)s")
-Path(job["log"]).with_suffix(".asking").touch()
-ClassifierStore(job["root"], torch.device("cpu")).obtain(job["spec"])
+
+def work(root: Path, log: Path, spec: Any) -> None:
+    logging.basicConfig(filename=log, level=logging.INFO, format="%(message)s")
+    log.with_suffix(".asking").touch()
+    ClassifierStore(root, torch.device("cpu")).obtain(spec)
+
+
+if __name__ == "__main__":
+    work(**globals()["JOB"])
