@@ -223,7 +223,12 @@ def load(path):
 
 def test_there_is_a_record_for_every_cell(finished):
     settings, done, folder = finished
+    variants = dict.fromkeys(settings.method, 1)
+    if "feature_norm_blocks" in variants:  # a record for each block
+        (ratios,) = {len(one.hyperparameters["norm_ratio"]) for one in done.records if one.method == "feature_norm"}
+        variants["feature_norm_blocks"] = ratios
     cells = [(method, node["name"]) for method in settings.method for node in settings.ood.values()]
+    cells = [cell for cell in cells for _ in range(variants[cell[0]])]
     if "emnist_letters" in settings.ood:
         cells.remove(("outlier_exposure", "emnist_letters"))  # its own outliers
     assert sorted((record.method, record.ood) for record in done.records) == sorted(cells)
@@ -304,7 +309,7 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
     for record in map(load, done.paths):
         node = settings.method[record["method"]]
         for key, value in record["hyperparameters"].items():
-            if key in node:
+            if key in node and node[key] not in ("norm_ratio", "every"):  # words for what is found out
                 assert value == node[key], (record["method"], key)
         if settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
@@ -350,5 +355,5 @@ def test_without_records_everything_comes_from_the_store(finished, monkeypatch, 
     results = settings.results.model_copy(update={"root": tmp_path})
     again = execute(settings.model_copy(update={"results": results, "ood": {name: settings.ood[name]}}))
     before = [record for record in done.records if record.ood == settings.ood[name]["name"]]
-    assert again.new == len(before) == len(settings.method)
+    assert again.new == len(before) >= len(settings.method)
     assert [record.substance() for record in again.records] == [record.substance() for record in before]
