@@ -159,13 +159,10 @@ QUICK = [
     "method.fssd.noise_images=5",
     "device=cpu",
 ]
-CIFAR = [
-    "train.epochs=1",
-    "train.batch_size=10",
-    "scoring.resamples=2",
-    "device=cpu",
-]  # and what tests/toy_root.py says of the OOD sets
+# And what tests/toy_root.py says of the OOD sets.
+CIFAR = ["train.epochs=1", "train.batch_size=10", "scoring.resamples=2", "device=cpu"]
 ODIN = ["protocol.skip=20"]
+WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
 TOYS = {
     "experiment=quickstart": [
@@ -187,10 +184,24 @@ TOYS = {
         "method.mahalanobis.magnitudes=[0.01]",
         "method.fssd.magnitudes=[0.01,0.0]",
     ],
-    **{f"paper=odin_densenet_{name}": [*CIFAR, *ODIN, "model.depth=10"] for name in ("cifar10", "cifar100")},
-    **{
-        f"paper=odin_wrn_{name}": [*CIFAR, *ODIN, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
-    },
+    "paper=odin_densenet_cifar10": [*CIFAR, *ODIN, "model.depth=10"],
+    "paper=odin_densenet_cifar100": [*CIFAR, *ODIN, "model.depth=10"],
+    "paper=odin_wrn_cifar10": [*CIFAR, *ODIN, *WIDE],
+    "paper=odin_wrn_cifar100": [*CIFAR, *ODIN, *WIDE],
+    "paper=featurenorm_resnet18_cifar10": [*CIFAR, *RESNET],
+    "paper=featurenorm_wrn_cifar10": [*CIFAR, *WIDE],
+    "paper=featurenorm_vgg11_cifar10": CIFAR,
+    "paper=fssd_cifar10": [
+        *CIFAR,
+        *RESNET,
+        "protocol.fit_rows=20",
+        "protocol.select_rows=20",
+        "method.odin.magnitudes=[0.01,0.0]",
+        "method.odin.temperatures=[1000]",
+        "method.mahalanobis.magnitudes=[0.01]",
+        "method.fssd.magnitudes=[0.01,0.0]",
+        "method.deep_ensemble.members=2",
+    ],
 }
 
 
