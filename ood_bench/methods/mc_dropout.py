@@ -35,7 +35,7 @@ class McDropout(Detector):
     seed: int = 0
     batch_size: int = 100
 
-    passes_alone = True
+    revision = 2
 
     def __post_init__(self) -> None:
         if self.passes < 1 or self.batch_size < 1:
@@ -61,7 +61,7 @@ class McDropout(Detector):
         if not dropout_modules(scorer.classifier.network):
             raise ConfigError("method mc_dropout: the network has no dropout layer")
         identity = {
-            "method": "mc_dropout-1",
+            "method": f"mc_dropout-{self.revision}",
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "passes": self.passes,
