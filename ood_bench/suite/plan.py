@@ -21,14 +21,14 @@ _TOY = (
     "id=digits",
     "id.train.test_fraction=0.8",
     "id.test.test_fraction=0.1",
-    "ood.uniform.source.count=50",
+    "ood.uniform.source.count=72",
     "ood.digits_held_out.source.split=test",
     "train.epochs=2",
     "train.autocast=none",
     "scoring.resamples=0",
     "device=cpu",
 )
-_TOY_SEARCH = ("protocol.skip=10", "protocol.classes=10", "method.odin.magnitudes=[0.0,0.004]")
+_TOY_SEARCH = ("protocol.skip=12", "protocol.stop=72", "protocol.classes=10", "method.odin.magnitudes=[0.0,0.004]")
 
 
 @dataclass(frozen=True)
