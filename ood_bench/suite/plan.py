@@ -16,19 +16,23 @@ _MAGNITUDES = ",".join(f"{0.004 * step / (_ODIN_STEPS - 1):.4f}" for step in ran
 _UNNORMALISED = "id.normalisation={mean: [0.0, 0.0, 0.0], std: [1.0, 1.0, 1.0]}"
 _LARGE = ("tin_crop_rebuilt", "tin_resize_rebuilt", "uniform", "gaussian")  # enough rows for ODIN's protocol
 _SMALL = ("cifar100_png_subset", "svhn_train_subset", "textures_subset", "scenes")
-_TOY_OOD = ("uniform", "digits_held_out")
+_TOY_OOD = ("uniform", "gaussian")
+_DIGITS = "classes=[0,1,2,3,4,5,6,7,8,9]"  # ODIN's official thresholds are made for ten classes
 _TOY = (
     "id=digits",
+    "id.classes=10",
+    f"id.train.{_DIGITS}",
+    f"id.test.{_DIGITS}",
     "id.train.test_fraction=0.8",
     "id.test.test_fraction=0.1",
     "ood.uniform.source.count=72",
-    "ood.digits_held_out.source.split=test",
+    "ood.gaussian.source.count=72",
     "train.epochs=2",
     "train.autocast=none",
     "scoring.resamples=0",
     "device=cpu",
 )
-_TOY_SEARCH = ("protocol.skip=12", "protocol.stop=72", "protocol.classes=10", "method.odin.magnitudes=[0.0,0.004]")
+_TOY_SEARCH = ("protocol.skip=12", "protocol.stop=72", "method.odin.magnitudes=[0.0,0.004]")
 
 
 @dataclass(frozen=True)

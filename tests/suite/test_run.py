@@ -64,7 +64,7 @@ def test_tables_and_speeds_come_last(stopped_and_continued, capsys):
     assert main([*words, "--data", str(plan.data)]) == 0
     told = capsys.readouterr().out
     assert told.index("networks") < told.index("AUROC in percent")
-    assert all(word in told for word in ("wrn_28_10", "odin_wrn", "feature_norm", "uniform", "digits"))
+    assert all(word in told for word in ("wrn_28_10", "odin_wrn", "feature_norm", "uniform", "gaussian"))
     (line,) = pd.read_csv(plan.results / "speeds.csv").to_dict("records")
     assert (line["model"], line["recipe"], line["epochs"], line["compiled"]) == ("wrn_28_10", "odin_wrn", 2, "no")
     assert line["images_per_second"] > 0
