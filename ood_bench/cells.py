@@ -54,6 +54,7 @@ class Cell:
             {
                 "cell": CELL_VERSION,
                 "method": self.method,
+                "revision": self.detector.revision,
                 "model": self.model,
                 "hyperparameters": self.detector.hyperparameters(),
                 "networks": [spec.key for spec in self.specs],

@@ -237,6 +237,7 @@ def test_the_key_of_a_cell_is_that_of_its_ingredients(cell):
         "method": replace(cell, method="other"),
         "model": replace(cell, model="other"),
         "detector": replace(cell, detector=Odin()),
+        "revision": replace(cell, detector=type("Msp", (Msp,), {"revision": 2})()),
         "epsilon": replace(cell, detector=Odin(magnitudes=[0.0])),
         "network": replace(cell, specs=[replace(spec, seed=1)]),
         "two networks": replace(cell, specs=[spec, spec]),

@@ -71,8 +71,8 @@ class Detector(ABC):
 
     __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
-    passes_alone: ClassVar[bool] = False
-    """Whether the method scores images itself instead of reading quantities of the shared pass."""
+    revision: ClassVar[int] = 1
+    """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count."""
 
     @property
     def variant(self) -> str:

@@ -102,7 +102,7 @@ class Fssd(Detector):
             batch_size=self.gradient_batch,
         )
         identity = {
-            "method": "fssd-1",
+            "method": f"fssd-{self.revision}",
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "quantity": quantity.key,

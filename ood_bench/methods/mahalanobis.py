@@ -69,6 +69,8 @@ class Mahalanobis(Detector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0])
     taps: list[str] = field(default_factory=list)
 
+    revision = 2
+
     def __post_init__(self) -> None:
         if not self.magnitudes or min(self.magnitudes) < 0:
             raise ConfigError("method mahalanobis: magnitudes must be one or more numbers of at least 0")
@@ -128,7 +130,7 @@ class Mahalanobis(Detector):
             batch_size=scorer.engine.batch_size(scorer.classifier),
         )
         identity = {
-            "method": "mahalanobis-1",
+            "method": f"mahalanobis-{self.revision}",
             "network": scorer.classifier.key,
             "fitted_on": self._fitted_on,
             "view": view.fingerprint,

@@ -35,8 +35,6 @@ class McDropout(Detector):
     seed: int = 0
     batch_size: int = 100
 
-    passes_alone = True
-
     def __post_init__(self) -> None:
         if self.passes < 1 or self.batch_size < 1:
             raise ConfigError("method mc_dropout: passes and batch_size must be at least 1")
@@ -61,7 +59,7 @@ class McDropout(Detector):
         if not dropout_modules(scorer.classifier.network):
             raise ConfigError("method mc_dropout: the network has no dropout layer")
         identity = {
-            "method": "mc_dropout-1",
+            "method": f"mc_dropout-{self.revision}",
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "passes": self.passes,

@@ -32,8 +32,6 @@ class Odin(Detector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
 
-    passes_alone = True
-
     def __post_init__(self) -> None:
         if not self.magnitudes or not self.temperatures or min(self.temperatures) <= 0 or min(self.magnitudes) < 0:
             raise ConfigError(
@@ -60,7 +58,7 @@ class Odin(Detector):
             batch_size=scorer.engine.batch_size(scorer.classifier),
         )
         identity = {
-            "method": "odin-1",
+            "method": f"odin-{self.revision}",
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "temperatures": temperatures,
