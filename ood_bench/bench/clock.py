@@ -52,7 +52,7 @@ def timed(run: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def interleaved(steps: Mapping[Key, Step], bare: Step, rounds: int, *, by_cpu: bool) -> dict[Key, Timing]:
-    """Times all steps in turns, after one round of warming up.
+    """Times all steps in turns, after one round of warming up if several rounds are measured.
 
     Args:
         steps: by name, in the order in which they take turns.
@@ -62,7 +62,7 @@ def interleaved(steps: Mapping[Key, Step], bare: Step, rounds: int, *, by_cpu: b
             thread. Else of wall-clock time.
     """
     found = {name: Timing() for name in steps}
-    for number in range(-1, rounds):
+    for number in range(-1 if rounds > 1 else 0, rounds):
         for name, step in steps.items():
             if step.slow and number % 2:
                 continue
