@@ -68,9 +68,9 @@ def _resnet20(options: argparse.Namespace, console: Console, folder: Path) -> No
         subject = embedded_subject(options.images)
     ours, version = Ours(subject.classifier, subject.train, folder), installed()
     theirs = Theirs(subject.classifier, subject.train, ours.batch_size) if version else None
-    bench = Bench(subject, ours, theirs, folder, PAPER_GRID)
+    bench = Bench(subject, ours, theirs, folder, PAPER_GRID, min(64, options.images))
     if options.quick:
-        bench = replace(bench, grid=SMALL_GRID, grid_images=min(64, options.images), metric_rows=1000)
+        bench = replace(bench, grid=SMALL_GRID, metric_rows=1000)
     rows = bench.rows()
     mine, other = measured(rows, ours, mixture(subject, len(subject.test)), options)
     title = f"{subject.title}; {len(subject.test)} images of each, batches of {ours.batch_size}"
