@@ -83,6 +83,7 @@ def pairs(classifier: Classifier) -> list[Pair]:
             options={"eps": EPSILON, "temperature": TEMPERATURE, "norm_std": std},
             gradient=True,
             scale=np.exp,
+            tolerance=1e-3,
             why=f"{_SIGN}; {_FLOAT32}",
             limit=2.9,
         ),

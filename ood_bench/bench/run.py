@@ -15,7 +15,7 @@ from rich.markup import escape
 from ood_bench.bench.clock import Step, Timing, interleaved
 from ood_bench.bench.lenet import lenet_rows
 from ood_bench.bench.ours import Ours, bare_pass
-from ood_bench.bench.report import agreement_table, speed_table
+from ood_bench.bench.report import agreement_table, further_methods, speed_table
 from ood_bench.bench.rows import PAPER_GRID, SMALL_GRID, Bench, Row
 from ood_bench.bench.subjects import embedded_subject, fashion_images, fresh_lenet, mixture, real_subject
 from ood_bench.bench.theirs import HOW_TO_GET, Theirs, installed
@@ -48,8 +48,8 @@ def _conditions(options: argparse.Namespace) -> str:
     clock = "processor time of this process" if options.threads == 1 else "wall-clock time"
     return (
         f"{machine.cpu}, {options.threads} thread(s), torch {torch.__version__}. One unit is the bare forward pass "
-        f"over the same images, measured anew before each step; ratios are of {clock}, medians of {options.rounds} "
-        "rounds (every other one for the grid) with least and most beside them. The column s is wall-clock time."
+        f"over the same images, measured anew before each step; ratios are of {clock}, medians over {options.rounds} "
+        "round(s), every other one for the grid, with least and most beside them. The column s is wall-clock time."
     )
 
 
@@ -75,6 +75,7 @@ def _resnet20(options: argparse.Namespace, console: Console, folder: Path) -> No
     mine, other = measured(rows, ours, mixture(subject, len(subject.test)), options)
     title = f"{subject.title}; {len(subject.test)} images of each, batches of {ours.batch_size}"
     console.print(speed_table(title, rows, mine, other, beside=f"pytorch-ood {version or ''}".strip()))
+    console.print(further_methods(rows, mine))
     if theirs is None:
         console.print(escape(f"pytorch-ood is not installed: {HOW_TO_GET}"))
     else:

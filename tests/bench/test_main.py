@@ -33,6 +33,7 @@ def test_quick_prints_both_tables_and_the_agreement(said):
         assert work in out
     assert re.search(r"pytorch-ood \d+\.\d+", out)
     assert "processor time" in out
+    assert "forward-only methods beyond msp adds" in out
     assert "DIFFER" not in out
 
 

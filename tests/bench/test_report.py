@@ -6,7 +6,7 @@ from rich.console import Console
 
 from ood_bench.bench.agreement import agreement
 from ood_bench.bench.clock import Step, Timing
-from ood_bench.bench.report import agreement_table, speed_table
+from ood_bench.bench.report import agreement_table, further_methods, speed_table
 from ood_bench.bench.rows import Row
 
 STEP = Step(lambda: None, 1)
@@ -56,3 +56,9 @@ def test_agreement_is_shown_where_both_scored(shown):
     lines = shown(agreement_table(ROWS, OURS, THEIRS))
     rows = [line for line in lines if line and line[0] in OURS]
     assert rows == [["both", "5.0e-02 of the range", "1.000000", "agree", "rounding"]]
+
+
+def test_what_further_methods_add():
+    rows = [Row("msp", STEP), Row("all", STEP, further=10)]
+    timings = {"msp": Timing(ratios=[1.0, 1.25, 1.125]), "all": Timing(ratios=[1.5, 1.5, 1.75])}
+    assert "Each of the 10 forward-only methods beyond msp adds 0.037 passes" in further_methods(rows, timings)

@@ -27,7 +27,9 @@ def rows_with(subject, tmp_path_factory):
     def make(theirs):
         folder = tmp_path_factory.mktemp("bench")
         ours = Ours(subject.classifier, subject.train, folder)
-        return {row.name: row for row in Bench(subject, ours, theirs, folder, ((1, 1000), (0, 0.002, 0.004)), 4, 60).rows()}
+        return {
+            row.name: row for row in Bench(subject, ours, theirs, folder, ((1, 1000), (0, 0.002, 0.004)), 4, 60).rows()
+        }
 
     return make
 
