@@ -33,7 +33,7 @@ def forward_only() -> dict[str, Detector]:
     for path in sorted((conf_dir() / "method").glob("*.yaml")):
         node = node_named("method", path.stem)
         target: type[Detector] = get_class(node["_target_"])
-        if target.networks is Detector.networks and not target.passes_alone:
+        if target.networks is Detector.networks and target.quantities is not Detector.quantities:
             found[path.stem] = build_detector(path.stem, node)
     return found
 
