@@ -60,7 +60,6 @@ class Ticker:
             text = "%s: %d of %d %s, %.0f/s, %.0f s left %s"
             _log.info(text, self._description, self._done, self._total, self._unit, rate, left, note)
 
-
     def report(self) -> dict[str, str | int | float]:
         """Where the work stands, JSON-able."""
         seconds = time.monotonic() - self._start

@@ -1,4 +1,4 @@
-"""Carries a sweep out: plans it, launches what is missing, and tells at the end what failed and how to run just that."""
+"""Carries a sweep out: plans it, launches what is missing, and says what failed and how to run just that."""
 
 import logging
 from collections.abc import Callable, Sequence

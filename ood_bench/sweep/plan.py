@@ -55,7 +55,7 @@ class Job:
 
 def quoted(word: str) -> str:
     """An override as a shell takes it."""
-    return f"'{word}'" if any(sign in word for sign in " \"\\{}()[]<>|&;*?$#~`!") else word
+    return f"'{word}'" if any(sign in word for sign in ' "\\{}()[]<>|&;*?$#~`!') else word
 
 
 def job_key(words: Sequence[str]) -> str:

@@ -40,7 +40,9 @@ def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: boo
     needed = shared(ordered)
     absent = [(spec, jobs) for spec, jobs in needed.values() if not exists(ordered[0].store, spec)]
     several = sum(jobs > 1 for _, jobs in absent)
-    lines = [f"classifiers: {len(needed) - len(absent)} found, {len(absent)} to train, {several} of them for several jobs"]
+    lines = [
+        f"classifiers: {len(needed) - len(absent)} found, {len(absent)} to train, {several} of them for several jobs"
+    ]
     if full:
         texts = []
         for spec, jobs in absent:
