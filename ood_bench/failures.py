@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ood_bench.cells import Cell
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import OodBenchError, reason
 
 if TYPE_CHECKING:
     from ood_bench.pipeline import Finished
@@ -62,9 +62,3 @@ class Failures:
         total = len(self._errors) + len(finished.records)
         mend = "the same command computes what is missing, and nothing else"
         raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{mend}", finished)
-
-
-def reason(error: BaseException) -> str:
-    """An error in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if isinstance(error, OodBenchError) else f"{type(error).__name__}: {text}"

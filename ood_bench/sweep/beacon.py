@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_bench.errors import ArtifactError
-from ood_bench.failures import reason
+from ood_bench.errors import ArtifactError, reason
 from ood_bench.files import canonical_json, write_atomically
 from ood_bench.progress import underway
-from ood_bench.sweep.manifest import folder
-from ood_bench.sweep.plan import job_key
+from ood_bench.sweep.manifest import folder, job_key
 
 _log = logging.getLogger(__name__)
 BEAT = 2.0

@@ -7,8 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from ood_bench.config import RunSettings
-from ood_bench.errors import OodBenchError
-from ood_bench.failures import reason
+from ood_bench.errors import OodBenchError, reason
 from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import Job, in_job, in_order, job_of

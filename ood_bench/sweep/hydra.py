@@ -11,8 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.config import RunSettings, settings_of
-from ood_bench.errors import ConfigError, OodBenchError
-from ood_bench.failures import reason
+from ood_bench.errors import ConfigError, OodBenchError, reason
 from ood_bench.sweep.conduct import conduct
 
 _log = logging.getLogger(__name__)

@@ -5,12 +5,19 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ood_bench.files import canonical_json, content_key, write_atomically
-from ood_bench.sweep.plan import Job
+
+if TYPE_CHECKING:
+    from ood_bench.sweep.plan import Job
 
 _log = logging.getLogger(__name__)
+
+
+def job_key(words: Sequence[str]) -> str:
+    """Key of a job: the hash of its overrides, but for whether it is only planned."""
+    return content_key([word for word in words if not word.startswith("dry_run=")])
 
 
 def folder(store: Path) -> Path:
@@ -18,7 +25,7 @@ def folder(store: Path) -> Path:
     return store / "sweeps"
 
 
-def save(jobs: Sequence[Job], ordered: Sequence[Job]) -> Path:
+def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
     """Writes a sweep's plan; that of an earlier start of the same sweep is replaced.
 
     Args:

@@ -7,9 +7,9 @@ from pathlib import Path
 from ood_bench.cells import Cell
 from ood_bench.config import RunSettings
 from ood_bench.errors import OodBenchError
-from ood_bench.files import content_key
 from ood_bench.pipeline import cells_of
 from ood_bench.results import RecordStore
+from ood_bench.sweep.manifest import job_key
 from ood_bench.training.spec import TrainingSpec
 
 
@@ -56,11 +56,6 @@ class Job:
 def quoted(word: str) -> str:
     """An override as a shell takes it."""
     return f"'{word}'" if any(sign in word for sign in ' "\\{}()[]<>|&;*?$#~`!') else word
-
-
-def job_key(words: Sequence[str]) -> str:
-    """Key of a job: the hash of its overrides, but for whether it is only planned."""
-    return content_key([word for word in words if not word.startswith("dry_run=")])
 
 
 def exists(store: Path, spec: TrainingSpec) -> bool:
