@@ -14,7 +14,6 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +22,7 @@ from ood_bench.sweep.progress import ORDER, JobState, job_states
 
 _COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
 _MOST = 30
+_BAR = 60
 _WIDTH_OF_A_PIPE = 160
 
 
@@ -104,7 +104,8 @@ def _parts(name: str, plan: dict[str, Any], jobs: Sequence[JobState]) -> Iterato
     counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan["started"]))
     yield Text(f"sweep {name}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
-    yield ProgressBar(total=cells, completed=done, width=60)
+    full = _BAR * done // max(cells, 1)
+    yield Text.assemble(("━" * full, "green"), ("─" * (_BAR - full), "dim"), f" {100 * done / max(cells, 1):.0f} %")
     same = set.intersection(*(set(job.words) for job in jobs))
     table = Table(box=None, pad_edge=False)
     for heading in ("state", "cells", "job", "now"):

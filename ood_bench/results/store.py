@@ -9,13 +9,15 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from ood_bench.errors import RecordError
 from ood_bench.files import clear_io_errors, locked
 from ood_bench.results.record import Record
+from ood_bench.results.seal import sealed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -74,7 +76,7 @@ class RecordStore:
         except ValueError as error:
             raise RecordError(f"{path}: not a valid record: {error}") from error
         valid = Record.from_json(text, path)
-        if not _place(path, text.encode()):
+        if not _place(path, sealed(text).encode()):
             self._agree(path, valid)
         return path
 
@@ -183,8 +185,10 @@ class RecordStore:
         return target
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
+def frame(records: Iterable[Record]) -> "pd.DataFrame":
     """One row a record: its names, seed, row counts, and a column a metric (value in percent, paper's convention)."""
+    import pandas as pd  # noqa: PLC0415 - reading records needs none of it, and it takes long to import
+
     names = ["method", "variant", "model", "id", "ood", "seed", "protocol"]
     rows = [
         {name: getattr(record, name) for name in names}
