@@ -28,6 +28,12 @@ def path_of(store: Path, key: str) -> Path:
     return folder(store) / "jobs" / f"{key}.json"
 
 
+def slurm_job() -> str:
+    """This process's job as SLURM's commands take it, ``"123"`` or ``"123_4"`` in an array; empty outside of SLURM."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
 def read(store: Path, key: str) -> dict[str, Any] | None:
     """The last heartbeat of a job, with its age in ``silent`` seconds; none if it never started."""
     path = path_of(store, key)
@@ -45,7 +51,7 @@ def beating(store: Path, words: Sequence[str]) -> Iterator[None]:
         "words": list(words),
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "slurm": os.environ.get("SLURM_JOB_ID", ""),
+        "slurm": slurm_job(),
         "began": time.time(),
     }
     path, stop = path_of(store, job_key(words)), threading.Event()

@@ -22,7 +22,7 @@ from ood_bench.sweep import beacon
 
 pytestmark = pytest.mark.cluster
 PATIENCE = 600.0
-EPOCHS = 150
+EPOCHS = 200
 TOY = [
     "experiment=quickstart",
     "ood=[uniform,gaussian]",
