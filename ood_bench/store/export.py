@@ -72,7 +72,7 @@ def export(records: Iterable[Record], path: Path) -> int:
             frame.to_parquet(buffer, index=False)
         except ImportError as error:
             raise ConfigError(
-                f"{path}: Parquet needs pyarrow: pip install 'ood-bench[parquet]', or name a .csv"
+                f"{path}: Parquet needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv"
             ) from error
         content = buffer.getvalue()
     else:

@@ -42,7 +42,9 @@ def executor(params: Mapping[str, Any]) -> Any:
     try:
         import submitit  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
-        raise ConfigError("hydra/launcher=submitit_slurm needs submitit: pip install 'ood-bench[cluster]'") from error
+        raise ConfigError(
+            "hydra/launcher=submitit_slurm needs submitit: pip install '.[cluster]' in a checkout"
+        ) from error
     settings = {key: value for key, value in params.items() if value is not None}
     folder, timeouts = settings.pop("submitit_folder"), settings.pop("max_num_timeout")
     try:
