@@ -2,12 +2,12 @@
 
 import multiprocessing
 import os
-import random
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ood_bench.results import Record, RecordStore
@@ -54,7 +54,8 @@ def crew(tmp_path: Path, make: Callable[..., Record]):
     tasks = []
     for writer in range(WRITERS):
         own = [make(seed=seed, cell_key=f"{(writer + 1) * 1000 + seed:016x}") for seed in range(OWN)]
-        tasks.append(random.Random(writer).sample(own + shared, OWN + SHARED))
+        order = np.random.default_rng(writer).permutation(OWN + SHARED)
+        tasks.append([(own + shared)[place] for place in order])
     log = os.open(tmp_path / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     made = Crew(tmp_path / "results", tasks, log)
     yield made
@@ -65,10 +66,10 @@ def crew(tmp_path: Path, make: Callable[..., Record]):
 
 
 def test_sixteen_writers_lose_nothing_when_some_are_killed(crew, tmp_path):
-    chance = random.Random(0)
+    chance = np.random.default_rng(0)
     killed = 0
     while killed < KILLS and any(worker.is_alive() for worker in crew.workers):
-        killed += crew.kill(chance.randrange(WRITERS))
+        killed += crew.kill(int(chance.integers(WRITERS)))
         time.sleep(chance.uniform(0, 0.01))
     assert killed == KILLS
     written = set((tmp_path / "log").read_text().split())
