@@ -121,6 +121,6 @@ def test_without_submitit_the_extra_is_named(monkeypatch):
 
 def test_without_slurm_the_launcher_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match='hydra.launcher: Could not detect "srun"'):
+    with pytest.raises(ConfigError, match=r'hydra\.launcher: Could not detect "srun"'):
         slurm.executor({"submitit_folder": str(tmp_path / "logs"), "max_num_timeout": 1})
     assert list(Path(tmp_path).iterdir()) == []
