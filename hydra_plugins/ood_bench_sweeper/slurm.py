@@ -38,8 +38,8 @@ class SlurmLauncher(Launcher):
         Singleton.set_state(state)
         setup_globals()
         config = self._context.config_loader.load_sweep_config(self._config, words)
-        with open_dict(config.hydra.job) as job:
-            job.id, job.num = submitit.JobEnvironment().job_id, number
+        with open_dict(config):
+            config.hydra.job.id, config.hydra.job.num = submitit.JobEnvironment().job_id, number
         return run_job(
             hydra_context=self._context,
             task_function=self._task,
