@@ -136,9 +136,10 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
 
     again = [line.strip() for line in ended.splitlines() if line.startswith("    python -m ood_bench ")]
     assert len(again) == 2
-    for line in again:
-        status, said = run(*shlex.split(line)[3:])
-        assert status == 0, said
+    processes = [command(*shlex.split(line)[3:]) for line in again]
+    for process in processes:
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
         assert "2 records (2 new)" in " ".join(said.split())
 
     status, said = run("-m", *disturbed.words(), *SLURM)
