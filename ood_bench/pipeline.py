@@ -14,6 +14,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
 from ood_bench.files import clear_io_errors
+from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
@@ -101,6 +102,8 @@ class _Runner:
         self._classifiers = ClassifierStore(settings.store.root / "classifiers", device)
         self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
         self._records = RecordStore(settings.results.root)
+        self._keeper = Keeper(settings.results.root, settings.store.root, settings.scoring.details)
+        self._found: dict[str, Record | None] = {}
 
     def cells(self, seed: int) -> list[Cell]:
         """All cells of one seed; outliers that a method was trained on are not scored by it."""
@@ -150,8 +153,8 @@ class _Runner:
 
     def run(self, seed: int, cells: Sequence[Cell]) -> list[tuple[Record, bool]]:
         """Records of one seed's cells, each with whether it is new."""
-        found = {cell.key: self._records.find(cell.key) for cell in cells}
-        missing = [cell for cell in cells if found[cell.key] is None]
+        found = self._found = {cell.key: self._records.find(cell.key) for cell in cells}
+        missing = [cell for cell in cells if found[cell.key] is None or self._keeper.lacks(cell)]
         made: dict[str, Record] = {}
         if missing:
             scorers = self._scorers(missing)
@@ -197,7 +200,10 @@ class _Runner:
         start = time.monotonic()
         outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
         record = cell.record(outcome, scorer.classifiers, time.monotonic() - start)
-        self._records.write(record)
+        earlier = self._found.get(cell.key)
+        self._keeper.keep(cell, outcome, record, earlier)
+        if earlier is None:
+            self._records.write(record)
         _log.info("%s: AUROC %.2f", cell.title, record.exact["auroc"].value)
         return record
 
