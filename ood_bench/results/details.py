@@ -174,7 +174,8 @@ class DetailStore:
 
     def load(self, cell_keys: Iterable[str]) -> tuple[dict[str, Details], list[str]]:
         """Details of those cells that have usable ones, and what is wrong with the others, a line each."""
-        found, problems = {}, []
+        found: dict[str, Details] = {}
+        problems = []
         for key in cell_keys:
             try:
                 details = self.read(key)
