@@ -141,13 +141,18 @@ def search(rows: Iterable[Row]) -> Figure | None:
 
 
 def _best(record: Record) -> dict[float, float]:
-    """The largest value of the search's first column at each epsilon."""
+    """The best value of the search's first column at each epsilon; the chosen setting says which way is better."""
     tuning = record.tuning
-    best: dict[float, float] = {}
+    values: dict[float, list[float]] = {}
     if tuning is None or len(tuning.curve) != len(tuning.candidates):
-        return best
+        return {}
+    chosen = None
     for candidate, point in zip(tuning.candidates, tuning.curve, strict=True):
         step, value = candidate.get(_STEP), point[0] if point else None
         if isinstance(step, int | float) and value is not None:
-            best[float(step)] = max(value, best.get(float(step), value))
-    return best if len(best) > 1 else {}
+            values.setdefault(float(step), []).append(value)
+            if all(record.hyperparameters.get(key) == one for key, one in candidate.items()):
+                chosen = value
+    least = min((min(one) for one in values.values()), default=None)
+    pick = min if chosen is not None and chosen == least else max
+    return {step: pick(found) for step, found in values.items()} if len(values) > 1 else {}

@@ -49,7 +49,7 @@ class Section:
 
 
 def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section]:
-    """All rows: every block, run or not, in order of name, each followed by what goes beyond it; the rest at the end.
+    """All rows: blocks that were run, each followed by what goes beyond it, results of no paper, and the other blocks.
 
     Raises:
         ConfigError: if a block's published numbers are not usable.
@@ -58,16 +58,18 @@ def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section
     found: list[Section] = []
     held = {id(record) for block in blocks for record in records if block.holds(record)}
     left = [record for record in records if id(record) not in held]
+    idle: list[Section] = []
     for block in blocks:
         rows = arrange(gather(record for record in records if block.holds(record)), block)
         place = block.model, block.id, block.protocol
-        found.append(Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block))
+        section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block)
+        (found if any(row.records for row in rows) else idle).append(section)
         if beyond := [record for record in left if block.concerns(record)]:
             found.append(_measured("beyond", f"Beyond the paper: {block.title}", beyond, block))
             left = [record for record in left if not block.concerns(record)]
     for names, group in groupby(sorted(left, key=_place), key=_place):
         found.append(_measured("other", f"{names[1]}, {names[0]}, protocol {names[2]}", list(group), None))
-    return found
+    return found + idle
 
 
 def _place(record: Record) -> tuple[str, str, str]:

@@ -7,11 +7,12 @@ function summary() {
   const published = cells.filter((cell) => cell.p !== undefined);
   const found = tally(published);
   const by = (conclusion) => ORDER.filter((one) => DATA.verdicts[one] === conclusion).reduce((sum, one) => sum + found[one], 0);
+  const compared = found.within + found.better + found.worse;
   const rest = LEAD.filter(by).map((one) => `${by(one)} ${one}`);
-  const papers = DATA.sections.filter((section) => section.kind === "paper").length;
+  const papers = new Set(DATA.rows.filter((row) => row.n && DATA.sections[row.s].kind === "paper").map((row) => row.s)).size;
   byId("score").append(
-    el("p", { class: "score" }, el("b", {}, String(found.within)), ` of ${count(published.length, "published number")} reproduced`),
-    bar(found),
+    el("p", { class: "score" }, el("b", {}, String(found.within)), ` of ${count(compared, "compared number")} reproduced`),
+    bar({ ...found, "not run": 0, "not comparable": 0 }),
     el("p", { class: "quiet" }, rest.join(", ")),
   );
   byId("lead").textContent = `${count(papers, "published table")}, run again: our numbers beside the papers', and what lies behind each.`;

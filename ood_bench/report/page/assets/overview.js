@@ -76,7 +76,8 @@ function sectionNode(section, rows) {
     more.textContent = `Show ${Math.min(CHUNK, rows.length - shown)} more of ${rows.length - shown}`;
   };
   add();
-  return el("section", { class: "block" }, sectionHead(section, rows, several), table, more);
+  const inside = rows.every((row) => row.n === 0) ? [el("details", { class: "unrun", open: state.section !== "" }, el("summary", {}, "Published numbers"), table, more)] : [table, more];
+  return el("section", { class: "block" }, sectionHead(section, rows, several), inside);
 }
 
 function sectionHead(section, rows, several) {

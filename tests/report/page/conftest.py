@@ -8,8 +8,12 @@ import select
 import shutil
 import subprocess
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 60.0
@@ -160,3 +164,25 @@ class Browser:
             ("file:", "data:", "about:")
         ):
             self.errors.append(f"asks the network for {what['request']['url']}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a Chromium leaves the browser's tests out and says so; continuous integration has to have one."""
+    mine = [item for item in items if item.get_closest_marker("browser")]
+    if not mine or executable() or os.environ.get("CI"):
+        return
+    items[:] = [item for item in items if item not in mine]
+    config.hook.pytest_deselected(items=mine)
+    words = f"{len(mine)} browser tests are deselected: there is no Chromium here (apt-get install chromium)"
+    warnings.warn(pytest.PytestWarning(words), stacklevel=1)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests of a module."""
+    if executable() is None:
+        pytest.fail(f"none of {', '.join(NAMES)} is installed: apt-get install chromium")
+    one = Browser(tmp_path_factory.mktemp("profile"))
+    yield one
+    one.close()
