@@ -63,11 +63,17 @@ def histogram(id_scores: Array, ood_scores: Array) -> Histogram:
     finite = pooled[np.isfinite(pooled)]
     low, high = np.percentile(finite, (_TAIL, 100 - _TAIL)) if finite.size else (0.0, 1.0)
     if not low < high:
-        low, high = low - 0.5, low + 0.5
-    if not low < high:  # scores so large that a half is lost in rounding
-        low, high = np.nextafter(low, -np.inf), np.nextafter(low, np.inf)
-    counts = [np.histogram(np.clip(side, low, high), BINS, (low, high))[0].tolist() for side in (id_scores, ood_scores)]
+        room = max(0.5, abs(low) * 1e-9)
+        low, high = low - room, high + room
+    counts = [_binned(side, float(low), float(high)) for side in (id_scores, ood_scores)]
     return Histogram(low=float(low), high=float(high), id=counts[0], ood=counts[1])
+
+
+def _binned(scores: Array, low: float, high: float) -> list[int]:
+    """Rows in each bin; rounding may put a score at an edge into either neighbour, which no picture shows."""
+    place = (np.clip(scores, low, high) - low) / (high - low) * BINS
+    counts: list[int] = np.bincount(np.minimum(place.astype(np.int64), BINS - 1), minlength=BINS).tolist()
+    return counts
 
 
 def roc(curve: Curve) -> Line:
