@@ -76,7 +76,7 @@ def test_scores_of_another_result_are_not_put_beside_a_record(quick):
     [("odin", ["protocol.skip=20"]), ("fssd", ["protocol.fit_rows=6", "protocol.select_rows=0"])],
 )
 def test_protocols_say_which_rows_they_scored(quick, protocol, sizes):
-    """The scores of a part of the rows have the order that the same rows have when all are scored."""
+    """The scores of a part of the rows are a linear function of those that the same rows have when all are scored."""
     quick = [*quick, "method=energy", "ood.uniform.source.count=40"]  # ODIN's metrics need a multiple of 20 rows
     part = run(*quick, f"protocol={protocol}", *sizes).records[0]
     whole = run(*quick, "protocol=plain").records[0]
@@ -84,4 +84,4 @@ def test_protocols_say_which_rows_they_scored(quick, protocol, sizes):
     assert 0 < len(mine.id_rows) < len(every.id)
     for side in ("id", "ood"):
         ours, theirs = getattr(mine, side), getattr(every, side)[getattr(mine, f"{side}_rows")]
-        assert np.argsort(ours, kind="stable").tolist() == np.argsort(theirs, kind="stable").tolist()
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) > 1 - 1e-9
