@@ -21,7 +21,7 @@ lint: install ## formatting, lint and types
 	$(RUN) ruff check .
 	$(RUN) mypy
 
-tables: install ## tables and README block again, from results/records
+tables: install ## tables, page, plots and README block again, from results/records
 	$(RUN) ood_bench.report --results results --readme README.md
 
 bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; make bench BENCH=--quick needs no data

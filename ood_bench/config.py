@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -51,10 +51,11 @@ class FolderSettings(_Part):
 
 
 class ScoringSettings(_Part):
-    """Batch size of the passes (0 chooses by device) and number of bootstrap resamples (0 for no intervals)."""
+    """Batch size of the passes (0 chooses by device), bootstrap resamples (0 for no intervals), details to keep."""
 
     batch_size: int = Field(ge=0)
     resamples: int = Field(ge=0)
+    details: Literal["new", "all", "none"] = "new"
 
 
 class TuneSettings(_Part):

@@ -16,6 +16,7 @@ from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
 from ood_bench.failures import Failures
 from ood_bench.files import clear_io_errors
+from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
@@ -120,6 +121,8 @@ class _Runner:
         self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
         self._records = RecordStore(settings.results.root)
         self._failures = Failures()
+        self._keeper = Keeper(settings.results.root, settings.store.root, settings.scoring.details)
+        self._found: dict[str, Record] = {}
 
     def cells(self, seed: int) -> list[Cell]:
         """All cells of one seed; outliers that a method was trained on are not scored by it."""
@@ -174,8 +177,8 @@ class _Runner:
 
     def run(self, seed: int, cells: Sequence[Cell]) -> list[tuple[Record, bool]]:
         """Records of one seed's cells, each with whether it is new; without those that failed."""
-        found = self._records.find_all(cell.key for cell in cells)
-        missing = [cell for cell in cells if cell.key not in found]
+        found = self._found = self._records.find_all(cell.key for cell in cells)
+        missing = [cell for cell in cells if cell.key not in found or self._keeper.lacks(cell)]
         made: dict[str, Record] = {}
         if missing:
             scorers = self._scorers(missing)
@@ -184,8 +187,8 @@ class _Runner:
             self._collect(scorers, self._sets.train, ask)
             for name in dict.fromkeys(cell.ood_name for cell in missing):
                 made |= self._run_ood([cell for cell in missing if cell.ood_name == name], scorers)
-        both = found | made
-        return [(both[cell.key], cell.key in made) for cell in cells if cell.key in both]
+        both = made | found
+        return [(both[cell.key], cell.key not in found) for cell in cells if cell.key in both]
 
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
         """One scorer for each row whose classifiers could be found or trained."""
@@ -247,7 +250,10 @@ class _Runner:
         start = time.monotonic()
         outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
         record = cell.record(outcome, scorer.classifiers, time.monotonic() - start)
-        self._records.write(record)
+        earlier = self._found.get(cell.key)
+        self._keeper.keep(cell, outcome, record, earlier)
+        if earlier is None:
+            self._records.write(record)
         _log.info("%s: AUROC %.2f", cell.title, record.exact["auroc"].value)
         return record
 
