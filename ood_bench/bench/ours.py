@@ -40,7 +40,7 @@ def forward_only() -> dict[str, Detector]:
 
 def feature_norms(classifier: Classifier) -> dict[str, Detector]:
     """FeatureNorm of every block."""
-    return {f"feature_norm {tap}": FeatureNorm(tap=tap) for tap in candidate_taps(classifier)}
+    return {f"feature_norm {tap}": FeatureNorm(tap=tap) for tap in candidate_taps(classifier.network)}
 
 
 def every_tap() -> dict[str, Detector]:

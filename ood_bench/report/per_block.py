@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 METHOD = "feature_norm_blocks"
 _METRIC, _TITLE = "auroc", "AUROC, percent"
 _BAR, _CHOSEN = "#9db4d8", "#1f4e9c"
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ood-bench",
     "font.size": 9,
     "axes.spines.top": False,

@@ -32,9 +32,9 @@ class Estimator:
                 self._cells.setdefault(names[:length], []).append(each)
         for card in cards:
             each = card["trained_seconds"] / max(len(card["history"]) * card["data"]["n"], 1)
-            names = (card["spec"]["model"]["name"], card["recipe"])
+            kind = (card["spec"]["model"]["name"], card["recipe"])
             for length in (2, 1):
-                self._training.setdefault(names[:length], []).append(each)
+                self._training.setdefault(kind[:length], []).append(each)
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> "Estimator":

@@ -58,7 +58,7 @@ def test_a_chart_for_each_network_and_id_set_the_same_each_time(swept, make):
 def test_the_report_writes_them_once(swept, fill, results):
     fill(*swept)
     assert main(["--results", str(results)]) == 0
-    (svg,) = (results / "plots").glob("*.svg")
+    (svg,) = (results / "plots").glob("*-blocks.svg")
     assert len(RecordStore(results).load()) == len(swept)
     assert site.write(results) == []
     svg.unlink()
