@@ -61,7 +61,12 @@ function histogramChart({ low, high, id, ood }) {
     marked.append(path(points, { class: `line ${kind}` }));
   });
   const middle = (index) => toX(low + (index + 0.5) * step);
-  hover(chart, shares[0].map((share, index) => [middle(index), toY(Math.max(share, shares[1][index])), `${score(low + index * step)}: ID ${fixed(share, 1)} %, OOD ${fixed(shares[1][index], 1)} %`]));
+  const point = (share, index) => {
+    const other = shares[1][index];
+    const words = `${score(low + index * step)}: ID ${fixed(share, 1)} %, OOD ${fixed(other, 1)} %`;
+    return [middle(index), toY(Math.max(share, other)), words];
+  };
+  hover(chart, shares[0].map(point));
   return figure("Scores", chart.node, [["k-id", "ID"], ["k-ood", "OOD"]]);
 }
 

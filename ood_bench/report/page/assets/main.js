@@ -27,7 +27,8 @@ function chip(verdict, number) {
     draw();
   };
   const words = { within: "within the interval" }[verdict] ?? verdict;
-  return el("button", { type: "button", "aria-pressed": "false", class: slug(verdict), "data-verdict": verdict, onclick: press }, mark(verdict), `${words} `, el("b", {}, String(number)));
+  const attributes = { type: "button", "aria-pressed": "false", class: slug(verdict), "data-verdict": verdict, onclick: press };
+  return el("button", attributes, mark(verdict), `${words} `, el("b", {}, String(number)));
 }
 
 function options(select, pairs) {

@@ -76,7 +76,8 @@ function sectionNode(section, rows) {
     more.textContent = `Show ${Math.min(CHUNK, rows.length - shown)} more of ${rows.length - shown}`;
   };
   add();
-  const inside = rows.every((row) => row.n === 0) ? [el("details", { class: "unrun", open: state.section !== "" }, el("summary", {}, "Published numbers"), table, more)] : [table, more];
+  const fold = () => el("details", { class: "unrun", open: state.section !== "" }, el("summary", {}, "Published numbers"), table, more);
+  const inside = rows.every((row) => row.n === 0) ? fold() : [table, more];
   return el("section", { class: "block" }, sectionHead(section, rows, several), inside);
 }
 
@@ -99,7 +100,8 @@ function sectionHead(section, rows, several) {
 function rowNode(row, several) {
   const open = row.n ? () => state.open(row) : null;
   const seeds = row.n ? count(row.n, "seed") : "not run";
-  const name = row.n ? el("button", { type: "button", class: "open", "data-row": row.i }, row.label) : el("span", { class: "idle" }, row.label);
+  const button = { type: "button", class: "open", "data-row": row.i };
+  const name = row.n ? el("button", button, row.label) : el("span", { class: "idle" }, row.label);
   const first = el("th", { scope: "row" }, name, el("small", {}, seeds));
   const second = several ? el("td", { class: "set" }, row.ood) : null;
   return el("tr", { class: row.n ? "run" : "idle", onclick: open }, first, second, row.cells.map(cellNode));

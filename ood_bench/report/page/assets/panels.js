@@ -26,7 +26,8 @@ function seedsPanel(row, detail) {
   const charts = row.cells.filter((cell) => cell.v !== undefined).map((cell) => seedsChart(cell, detail.seeds));
   const line = ([value, low, high]) => [fixed(value), low === null ? "" : el("small", {}, ` [${fixed(low)}, ${fixed(high)}]`)];
   const metrics = row.cells.filter((cell) => cell.v !== undefined).map((cell) => cell.m);
-  const lines = detail.seeds.map((one) => [`seed ${one.seed}`, ...metrics.map((metric) => (one.metrics[metric] ? line(one.metrics[metric]) : NOTHING))]);
+  const cells = (one) => metrics.map((metric) => (one.metrics[metric] ? line(one.metrics[metric]) : NOTHING));
+  const lines = detail.seeds.map((one) => [`seed ${one.seed}`, ...cells(one)]);
   const values = (pick) => metrics.map((metric) => pick(row.cells.find((cell) => cell.m === metric)));
   lines.push(["mean ± std", ...values((cell) => `${fixed(cell.v)}${cell.s === undefined ? "" : ` ± ${fixed(cell.s)}`}`)]);
   if (row.cells.some((cell) => cell.p !== undefined)) lines.push(["paper", ...values((cell) => cell.p ?? NOTHING)]);
@@ -38,9 +39,11 @@ function scoresPanel(detail) {
   const place = el("div");
   const withDetails = detail.seeds.filter((one) => one.details);
   if (!withDetails.length && !detail.seeds.some((one) => one.tuning?.curve.length)) {
-    return panel("Scores", el("p", { class: "quiet" }, "These records came without histograms, curves and images. Run the cell again with scoring.details=all to make them."));
+    const words = "There are no histograms, curves and images of these records. scoring.details=all makes them.";
+    return panel("Scores", el("p", { class: "quiet" }, words));
   }
-  const buttons = detail.seeds.map((one) => el("button", { type: "button", "aria-pressed": "false", onclick: () => choose(one) }, `seed ${one.seed}`));
+  const button = (one) => el("button", { type: "button", "aria-pressed": "false", onclick: () => choose(one) }, `seed ${one.seed}`);
+  const buttons = detail.seeds.map(button);
   const choose = (one) => {
     buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(detail.seeds[index] === one)));
     place.replaceChildren(...seedFigures(one, detail));
@@ -93,7 +96,9 @@ function protocolPanel(row, detail) {
   const section = DATA.sections[row.s];
   const says = section.says;
   const first = detail.seeds[0];
-  const kinds = [...new Set(detail.seeds.flatMap((one) => one.networks.map((net) => `${net.model}, recipe ${net.recipe}, ${net.epochs} epochs`)))];
+  const networks = detail.seeds.flatMap((one) => one.networks);
+  const weights = new Set(networks.map((net) => net.weights));
+  const kinds = [...new Set(networks.map((net) => `${net.model}, recipe ${net.recipe}, ${net.epochs} epochs`))];
   const list = (numbers) => numbers.map(text).join("; ");
   const images = detail.images.map((used) => `${used.role}: ${used.title}, ${count(used.n, "image")}`).join("; ");
   const chosen = detail.seeds.map((one) => {
@@ -101,7 +106,7 @@ function protocolPanel(row, detail) {
     return single.map(([key, value]) => `${key} ${short(value)}`).join(", ");
   });
   const lines = [
-    ["Classifier", says.classifier, `${section.model}; ${count(new Set(detail.seeds.flatMap((one) => one.networks.map((net) => net.weights))).size, "network")} over ${count(detail.seeds.length, "seed")}`],
+    ["Classifier", says.classifier, `${section.model}; ${count(weights.size, "network")} over ${count(detail.seeds.length, "seed")}`],
     ["Training", says.training, kinds.join("; ")],
     ["Images", says.images, images],
     ["Scored rows", says.rows, list(detail.evaluation.rows)],
@@ -140,8 +145,11 @@ function testsPanel(row, detail) {
 
 function morePanel(detail) {
   const names = [...new Set(detail.seeds.flatMap((one) => Object.keys(one.exact)))];
-  const exact = names.map((name) => [title(name), ...detail.seeds.map((one) => (one.exact[name] ? [fixed(one.exact[name][0]), one.exact[name][1] === null ? "" : el("small", {}, ` [${fixed(one.exact[name][1])}, ${fixed(one.exact[name][2])}]`)] : NOTHING))]);
-  const networks = detail.seeds.flatMap((one) => one.networks.map((net) => [`seed ${one.seed}`, net.model, net.recipe, String(net.seed), fixed(net.accuracy), el("code", {}, net.weights)]));
+  const interval = ([, low, high]) => (low === null ? "" : el("small", {}, ` [${fixed(low)}, ${fixed(high)}]`));
+  const value = (metric) => (metric ? [fixed(metric[0]), interval(metric)] : NOTHING);
+  const exact = names.map((name) => [title(name), ...detail.seeds.map((one) => value(one.exact[name]))]);
+  const network = (net) => [net.model, net.recipe, String(net.seed), fixed(net.accuracy), el("code", {}, net.weights)];
+  const networks = detail.seeds.flatMap((one) => one.networks.map((net) => [`seed ${one.seed}`, ...network(net)]));
   const records = detail.seeds.map((one) => [`seed ${one.seed}`, el("code", {}, one.key), one.created, text(one.machine)]);
   const images = detail.images.map((used) => [used.role, used.title, used.n.toLocaleString("en"), el("code", {}, used.fingerprint)]);
   const fold = (name, table) => el("details", {}, el("summary", {}, name), table);
