@@ -17,6 +17,7 @@ from ood_bench.files import clear_io_errors
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.scoring.engine import Engine
@@ -90,7 +91,7 @@ def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
 
 
 def _plain_model(settings: RunSettings) -> dict[str, Any]:
-    return {key: value for key, value in settings.model.items() if key != "variants"}
+    return without_default_head(settings.model)
 
 
 class _Runner:

@@ -31,6 +31,19 @@ class ScheduleName(StrEnum):
     cosine = "cosine"
 
 
+class Decay(StrEnum):
+    """What weight decay acts on; see :mod:`ood_bench.training.optim`.
+
+    ``standard``: all parameters but those of the class similarities h of a generalized ODIN head. ``everything``: those
+    too. ``kernels``: weights of convolutions and of linear layers, without those of the layer that classifies; no bias
+    and no batch norm.
+    """
+
+    standard = "standard"
+    everything = "everything"
+    kernels = "kernels"
+
+
 class LossName(StrEnum):
     """Objectives; see :mod:`ood_bench.training.losses`."""
 
@@ -54,7 +67,7 @@ class Start(StrEnum):
 
 @dataclass
 class OptimizerConfig:
-    """Optimizer and its constants; weight decay acts on all parameters."""
+    """Optimizer and its constants; ``decay`` says which parameters ``weight_decay`` acts on."""
 
     name: OptimizerName = OptimizerName.sgd
     lr: float = 0.1
@@ -63,6 +76,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     rho: float = 0.9
     eps: float = 1e-6
+    decay: Decay = Decay.standard
 
 
 @dataclass
@@ -115,9 +129,14 @@ class Recipe:
     deviations: list[str] = field(default_factory=list)
 
     def identity(self) -> dict[str, Any]:
-        """Everything that changes the weights, for the artifact's key: all but the name and the footnotes."""
+        """Everything that changes the weights, for the artifact's key: all but the name and the footnotes.
+
+        Options that came later are left out at their defaults, so that older keys stay.
+        """
         whole = OmegaConf.to_container(OmegaConf.structured(self), enum_to_str=True)
         assert isinstance(whole, dict)  # noqa: S101 - a structured config is a mapping
+        if self.optimizer.decay is Decay.standard:
+            del whole["optimizer"]["decay"]
         return {str(key): value for key, value in whole.items() if key not in ("name", "deviations")}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key, sha256_file
+from ood_bench.models.heads import without_default_head
 from ood_bench.training.recipe import LossName, Recipe, Start
 
 TRAINER_VERSION = 1
@@ -60,7 +61,7 @@ class TrainingSpec:
         """JSON-able description of all that determines the weights; the key is its hash."""
         return {
             "trainer": TRAINER_VERSION,
-            "model": {key: value for key, value in self.model.items() if key != "variants"},
+            "model": without_default_head(self.model),
             "shape": list(self.data.shape),
             "classes": self.classes,
             "recipe": self.recipe.identity(),

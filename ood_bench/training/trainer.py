@@ -16,25 +16,12 @@ from ood_bench.models.classifier import Classifier, build_network, to_layout
 from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
 from ood_bench.training.losses import cross_entropy, outlier_exposure
-from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, learning_rate_factor
+from ood_bench.training.optim import build_optimizer
+from ood_bench.training.recipe import Autocast, learning_rate_factor
 from ood_bench.training.spec import TrainingSpec
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
-
-
-def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
-    if config.name is OptimizerName.adadelta:
-        return torch.optim.Adadelta(
-            network.parameters(), lr=config.lr, rho=config.rho, eps=config.eps, weight_decay=config.weight_decay
-        )
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=config.lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-    )
 
 
 @dataclass
@@ -122,7 +109,7 @@ class Trainer:
         layout = torch.channels_last if spec.recipe.channels_last else torch.contiguous_format
         network = to_layout(network.to(device), layout)
         self.state = TrainingState(
-            network, _optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
+            network, build_optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
         self._forward = torch.compile(network) if spec.recipe.compile else network
         self._augment = augmentations(spec.recipe.augment)
