@@ -141,7 +141,11 @@ def test_a_published_checkpoint_of_a_linear_network_is_not_forced_into_a_head(to
 
 
 def test_variants_name_what_is_not_plain(toys):
-    assert [toys.detector("godin_inner", statistic=one).variant for one in ("max_h", "g", "max_f")] == ["", "g", "max f"]
+    assert [toys.detector("godin_inner", statistic=one).variant for one in ("max_h", "g", "max_f")] == [
+        "",
+        "g",
+        "max f",
+    ]
 
 
 def test_the_mean_in_the_euclidean_head_is_a_deviation(toys):

@@ -141,7 +141,9 @@ def test_every_shipped_network_wears_a_head(name):
         linear = build_network(content(name), (3, 32, 32), 10)
         network = build_network(content(name, head="godin_cosine"), (3, 32, 32), 10)
     path, last = [found for found in linear.named_modules() if isinstance(found[1], nn.Linear)][-1]
-    assert heads.head_taps(network) == {tap: f"{path}.{inner}" for tap, inner in heads.DecomposedConfidence.taps.items()}
+    assert heads.head_taps(network) == {
+        tap: f"{path}.{inner}" for tap, inner in heads.DecomposedConfidence.taps.items()
+    }
     assert network.get_submodule(f"{path}.parts.h").weight.shape == (10, last.in_features)
 
 
