@@ -125,7 +125,7 @@ class Cell:
         own, exact = measure(name, *ranked, resamples=self.resamples, **options)
         if ranked is not scores:
             _, exact = measure("exact", *scores, resamples=self.resamples)
-        return own, exact
+        return {**own, **{other: Measure(value) for other, value in outcome.also_measured.items()}}, exact
 
     def _data(self) -> dict[str, Any]:
         outliers = next((spec.outliers for spec in self.specs if spec.outliers is not None), None)

@@ -29,6 +29,7 @@ class Outcome:
             than ``id_scores`` and ``ood_scores``.
         convention_options: options of the metric convention.
         tuning: what the record says of the tuning, or none.
+        also_measured: other numbers of the paper's table, in percent, by name, such as accuracies.
     """
 
     id_scores: Array
@@ -39,6 +40,7 @@ class Outcome:
     convention_scores: tuple[Array, Array] | None = None
     convention_options: Mapping[str, Any] = field(default_factory=dict)
     tuning: Mapping[str, Any] | None = None
+    also_measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Augmentations of whole batches on the device: a few indexed copies, no work on the host."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -38,7 +39,46 @@ def reflect_crop4(images: Tensor, generator: Generator) -> Tensor:
     return _crop(images, generator, "reflect")
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "crop4": crop4, "reflect_crop4": reflect_crop4}
+def _warp(images: Tensor, matrices: Tensor) -> Tensor:
+    """Images whose pixel at centred position p is the bilinear value of the old one at ``M p``; edges are mirrored.
+
+    Args:
+        images: ``[B, C, H, W]``.
+        matrices: M, ``[B, 2, 2]``, of positions (x, y) on a scale on which the image reaches from -1 to 1.
+    """
+    affine = F.pad(matrices, (0, 1)).to(images.device)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+    warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return warped.round().to(images.dtype)
+
+
+def rotate7(images: Tensor, generator: Generator) -> Tensor:
+    """Turns each image by up to 0.02 of a full turn (7.2 degrees) either way, rounded to whole grey values.
+
+    Source: Keras' ``RandomRotation(0.02)`` with its defaults, as generalized ODIN's TensorFlow port uses it.
+    """
+    angle = (2 * torch.rand(len(images), generator=generator) - 1) * 0.02 * 2 * math.pi
+    ratio = images.shape[2] / images.shape[3]
+    rows = [angle.cos(), -angle.sin() * ratio, angle.sin() / ratio, angle.cos()]
+    return _warp(images, torch.stack(rows, dim=1).view(-1, 2, 2))
+
+
+def zoom20(images: Tensor, generator: Generator) -> Tensor:
+    """Stretches or shrinks each image by up to 20 %, height and width apart, rounded to whole grey values.
+
+    Source: Keras' ``RandomZoom(0.2, 0.2)`` with its defaults, as generalized ODIN's TensorFlow port uses it.
+    """
+    factors = 1 + 0.2 * (2 * torch.rand(len(images), 2, generator=generator) - 1)
+    return _warp(images, torch.diag_embed(factors))
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip": flip,
+    "crop4": crop4,
+    "reflect_crop4": reflect_crop4,
+    "rotate7": rotate7,
+    "zoom20": zoom20,
+}
 
 
 def augmentations(names: Sequence[str]) -> list[Augmentation]:

@@ -51,7 +51,7 @@ CHANGES = {
         "noise_images": ({}, 100, 99),
         "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
     },
-    **{head: GODIN for head in ("godin_inner", "godin_euclidean", "godin_cosine")},
+    **dict.fromkeys(("godin_inner", "godin_euclidean", "godin_cosine"), GODIN),
     "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
     "mc_dropout": {
         "passes": ({}, 3, 4),
