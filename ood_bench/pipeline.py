@@ -17,7 +17,7 @@ from ood_bench.files import clear_io_errors
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
-from ood_bench.models.heads import without_default_head
+from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.scoring.engine import Engine
@@ -116,7 +116,7 @@ class _Runner:
                 cells.append(
                     Cell(
                         method=method,
-                        model=self._settings.model["name"],
+                        model=model_title(self._settings.model),
                         detector=detector,
                         specs=specs,
                         ood_name=name,

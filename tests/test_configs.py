@@ -178,6 +178,8 @@ TOYS = {
         "adapt.method.outlier_exposure.outliers.source.count=20",
     ],
     "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
+    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
+    "paper=godin_port_cifar10": [*CIFAR, "protocol.id_rows=20", "model.depth=11"],
     "paper=fssd_fashionmnist": [
         *QUICK,
         "protocol.fit_rows=20",
@@ -289,7 +291,7 @@ def test_records_name_their_networks(finished):
     used = set()
     for record in map(load, done.paths):
         networks = record["checkpoint"]["networks"]
-        assert len(networks) == (2 if record["method"] == "deep_ensemble" else 1)
+        assert len(networks) == (2 if record["method"] in ("deep_ensemble", "godin_port_baseline") else 1)
         for network in networks:
             card = cards[network["key"]]
             assert network["weights_sha256"] == card["weights_sha256"]
@@ -306,9 +308,10 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         for key, value in record["hyperparameters"].items():
             if key in node:
                 assert value == node[key], (record["method"], key)
-        if settings.protocol["name"].startswith("godin") and record["method"] in GODIN:
+        if record["method"].startswith("godin"):
             assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
-            assert record["hyperparameters"]["epsilon"] in (0.01, 0.02)
+            share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
+            assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
@@ -332,6 +335,8 @@ def forbid_work(patch, *, passes=True):
         patch.setattr(Engine, "_run", refuse("there was a forward pass"))
         patch.setattr("ood_bench.methods.odin.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.fssd.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.godin.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))
 
 

@@ -151,6 +151,12 @@ def head_of(model: Mapping[str, Any]) -> str:
     return str(model.get("head", LINEAR))
 
 
+def model_title(model: Mapping[str, Any]) -> str:
+    """The model's name in records and tables: with its head where that is not the linear one, as ``lenet+godin_inner``."""
+    head = head_of(model)
+    return str(model["name"]) if head == LINEAR else f"{model['name']}+{head}"
+
+
 def without_default_head(model: Mapping[str, Any]) -> dict[str, Any]:
     """A ``conf/model`` file's content without ``variants``, and without the head where it is the plain one.
 

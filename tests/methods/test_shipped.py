@@ -52,6 +52,17 @@ CHANGES = {
         "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
     },
     **dict.fromkeys(("godin_inner", "godin_euclidean", "godin_cosine"), GODIN),
+    "godin_port": {
+        "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
+        "statistic": ({}, "max_f", "g"),
+        "magnitudes": ({}, [0.0], [20.0]),
+        "unit": ({"magnitudes": [1.0]}, "bytes", "normalised"),
+        "clip": ({"magnitudes": [100.0]}, False, True),
+    },
+    "godin_port_baseline": {
+        "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
+        "magnitudes": ({}, [0.0], [20.0]),
+    },
     "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
     "mc_dropout": {
         "passes": ({}, 3, 4),

@@ -196,6 +196,11 @@ def test_the_linear_head_changes_nothing():
     assert heads.head_taps(networks[1]) == {}
 
 
+def test_a_title_names_the_head_unless_it_is_linear():
+    assert [heads.model_title(model) for model in (LENET, {**LENET, "head": "linear"})] == ["lenet", "lenet"]
+    assert heads.model_title({**LENET, "head": "godin_cosine"}) == "lenet+godin_cosine"
+
+
 def test_weights_start_from_hes_distribution():
     torch.manual_seed(0)
     plain = heads.InnerProduct(50, 4000)

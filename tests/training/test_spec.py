@@ -130,6 +130,13 @@ def test_outliers_come_with_outlier_exposure_only(make_spec, images):
     assert make_spec({"outliers": images(3)}, **exposure).outliers is not None
 
 
+def test_a_last_batch_of_one_image_is_refused_for_heads_with_a_batch_norm(make_spec):
+    model = {**make_spec().model, "head": "godin_inner"}
+    with pytest.raises(ConfigError, match=r"batch_size=23 leaves a last batch of one of 24 images.*head godin_inner"):
+        make_spec({"model": model}, batch_size=23)
+    assert make_spec({"model": model}, batch_size=22).key != make_spec(batch_size=23).key
+
+
 def test_an_initial_classifier_comes_with_fine_tuning_only(make_spec):
     with pytest.raises(ConfigError, match="an initial classifier is needed to fine-tune, and only then"):
         make_spec(start="classifier")
