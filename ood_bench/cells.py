@@ -11,6 +11,7 @@ from ood_bench.files import content_key
 from ood_bench.methods.base import Detector
 from ood_bench.metrics import Measure, convention_named, measure
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import model_title
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.results import Record, utc_now
 from ood_bench.training.recipe import Autocast
@@ -161,7 +162,7 @@ def _checkpoint(classifiers: Sequence[Classifier]) -> dict[str, Any]:
     networks = [
         {
             "key": card["key"],
-            "model": card["spec"]["model"]["name"],
+            "model": model_title(card["spec"]["model"]),
             "recipe": card["recipe"],
             "seed": card["spec"]["seed"],
             "weights_sha256": card["weights_sha256"],

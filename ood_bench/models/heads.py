@@ -152,7 +152,7 @@ def head_of(model: Mapping[str, Any]) -> str:
 
 
 def model_title(model: Mapping[str, Any]) -> str:
-    """The model's name in records and tables: with its head where that is not the linear one, as ``lenet+godin_inner``."""
+    """The model's name in records and tables, with its head where that is not linear: ``lenet+godin_inner``."""
     head = head_of(model)
     return str(model["name"]) if head == LINEAR else f"{model['name']}+{head}"
 

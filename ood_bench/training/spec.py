@@ -56,8 +56,8 @@ class TrainingSpec:
             raise ConfigError(f"recipe {self.recipe.name}: outliers are needed for outlier exposure, and only for it")
         if head_of(self.model) != LINEAR and len(self.data) % self.recipe.batch_size == 1:
             raise ConfigError(
-                f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {len(self.data)} images, which "
-                f"the batch norm in g of head {head_of(self.model)} cannot take: choose another"
+                f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {len(self.data)} images, "
+                f"which the batch norm in g of head {head_of(self.model)} cannot take: choose another"
             )
         if (self.recipe.start is Start.classifier) != (self.initial is not None):
             raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
