@@ -14,7 +14,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
 from ood_bench.files import clear_io_errors
-from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import model_title, without_default_head
@@ -107,28 +107,33 @@ class _Runner:
         """All cells of one seed; outliers that a method was trained on are not scored by it."""
         cells = []
         for method, node in self._settings.method.items():
-            detector = build_detector(method, node)
-            specs = detector.networks(self._networks(method, seed))
-            for name, ood in self._sets.ood.items():
-                if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
-                    _log.warning("%s was trained on %s: it is not scored on it", method, name)
-                    continue
-                cells.append(
-                    Cell(
-                        method=method,
-                        model=model_title(self._settings.model),
-                        detector=detector,
-                        specs=specs,
-                        ood_name=name,
-                        ood=ood,
-                        test=self._sets.test,
-                        seed=seed,
-                        protocol=self._protocol,
-                        resamples=self._settings.scoring.resamples,
-                    )
-                )
+            networks = self._networks(method, seed)
+            for detector in build_detector(method, node).siblings(networks):
+                cells += self._row(method, detector, detector.networks(networks), seed)
         if not cells:
             raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
+        return cells
+
+    def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
+        cells = []
+        for name, ood in self._sets.ood.items():
+            if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
+                _log.warning("%s was trained on %s: it is not scored on it", method, name)
+                continue
+            cells.append(
+                Cell(
+                    method=method,
+                    model=model_title(self._settings.model),
+                    detector=detector,
+                    specs=specs,
+                    ood_name=name,
+                    ood=ood,
+                    test=self._sets.test,
+                    seed=seed,
+                    protocol=self._protocol,
+                    resamples=self._settings.scoring.resamples,
+                )
+            )
         return cells
 
     def _networks(self, method: str, seed: int) -> Networks:
@@ -164,21 +169,21 @@ class _Runner:
         return [(record, False) if (record := found[cell.key]) else (made[cell.key], True) for cell in cells]
 
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
-        """One scorer for each method, its classifiers found or trained."""
+        """One scorer for each row, its classifiers found or trained."""
         loaded: dict[str, Classifier] = {}
         scorers = {}
-        for method, cell in _first(cells):
+        for row, cell in _first(cells):
             for spec in cell.specs:
                 if spec.key not in loaded:
                     loaded[spec.key] = self._classifiers.obtain(spec)
-            scorers[method] = Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train)
+            scorers[row] = Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train)
         return scorers
 
     def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
         """One pass through each network for what all methods together want to know of ``images``."""
         wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
-        for method, quantities in ask.items():
-            for classifier in scorers[method].classifiers:
+        for row, quantities in ask.items():
+            for classifier in scorers[row].classifiers:
                 wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
         for classifier, quantities in wanted.values():
             if quantities:
@@ -188,11 +193,11 @@ class _Runner:
         """Records of all methods on one OOD set, by cell key."""
         ood = cells[0].ood
         for cell in cells:
-            cell.detector.fit(scorers[cell.method], self._protocol.generator(ood))
-        ask = {cell.method: cell.detector.quantities for cell in cells}
+            cell.detector.fit(scorers[cell.row], self._protocol.generator(ood))
+        ask = {cell.row: cell.detector.quantities for cell in cells}
         for images in (self._sets.test, ood):
             self._collect(scorers, images, ask)
-        return {cell.key: self._run_cell(cell, scorers[cell.method]) for cell in cells}
+        return {cell.key: self._run_cell(cell, scorers[cell.row]) for cell in cells}
 
     def _run_cell(self, cell: Cell, scorer: Scorer) -> Record:
         start = time.monotonic()
@@ -211,5 +216,5 @@ class _Runner:
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:
-    """The first cell of every method, with the method's name."""
-    return list({cell.method: cell for cell in reversed(cells)}.items())[::-1]
+    """The first cell of every row, with the row's name."""
+    return list({cell.row: cell for cell in reversed(cells)}.items())[::-1]

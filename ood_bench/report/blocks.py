@@ -29,6 +29,7 @@ class Block(BaseModel):
         protocol: protocol name.
         ood: names of the OOD sets, in the table's order.
         methods: method names, in the table's order.
+        published_only: those of them that the config does not run, because nothing says how to.
         metrics: metric names, in the table's order.
         reference: where the paper is, as in ``"arXiv 2011.14654"``.
         notes: remarks on the published numbers, a sentence each.
@@ -50,6 +51,7 @@ class Block(BaseModel):
     reference: str
     notes: list[str] = []
     names: dict[str, str] = {}
+    published_only: list[str] = []
 
     def theirs(self, name: str) -> str:
         """The published file's word for one of our names."""

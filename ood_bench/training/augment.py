@@ -1,7 +1,9 @@
 """Augmentations of whole batches on the device: a few indexed copies, no work on the host."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -9,19 +11,41 @@ from torch import Generator, Tensor
 
 from ood_bench.errors import ConfigError
 
-Augmentation = Callable[[Tensor, Generator], Tensor]
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A random change of images ``[B, C, H, W]``, in two parts: what is drawn, and what is done with it.
+
+    Attributes:
+        draw: random numbers for a number of images from a generator on the CPU; images are the last dimension.
+        apply: changes images as their random numbers, on the same device, say.
+    """
+
+    draw: Callable[[int, Generator], Tensor]
+    apply: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """Draws and applies."""
+        return self.apply(images, self.draw(len(images), generator).to(images.device))
 
 
-def flip(images: Tensor, generator: Generator) -> Tensor:
-    """Mirrors each image ``[B, C, H, W]`` left to right with probability one half."""
-    chosen = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), images.flip(3), images)
+def _draw_flips(count: int, generator: Generator) -> Tensor:
+    """Which images are mirrored, bool ``[B]``."""
+    return torch.rand(count, generator=generator) < 0.5
 
 
-def _crop(images: Tensor, generator: Generator, mode: str) -> Tensor:
+def _flip(images: Tensor, chosen: Tensor) -> Tensor:
+    return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def _draw_offsets(count: int, generator: Generator) -> Tensor:
+    """Row and column of each window in the padded image, int64 ``[2, B]``."""
+    return torch.randint(0, 9, (2, count), generator=generator)
+
+
+def _crop(images: Tensor, offsets: Tensor, mode: str) -> Tensor:
     batch, channels, height, width = images.shape
     padded = F.pad(images.float(), (4, 4, 4, 4), mode=mode).to(images.dtype)
-    offsets = torch.randint(0, 9, (2, batch), generator=generator).to(images.device)
     rows = (offsets[0].view(-1, 1) + torch.arange(height, device=images.device)).view(batch, 1, height, 1)
     columns = (offsets[1].view(-1, 1) + torch.arange(width, device=images.device)).view(batch, 1, 1, width)
     index = torch.arange(batch, device=images.device).view(batch, 1, 1, 1)
@@ -29,48 +53,49 @@ def _crop(images: Tensor, generator: Generator, mode: str) -> Tensor:
     return padded[index, channel, rows, columns]
 
 
-def crop4(images: Tensor, generator: Generator) -> Tensor:
-    """Pads each image by 4 black pixels and cuts a random window of the original size."""
-    return _crop(images, generator, "constant")
-
-
-def reflect_crop4(images: Tensor, generator: Generator) -> Tensor:
-    """Pads each image by 4 mirrored pixels and cuts a random window of the original size."""
-    return _crop(images, generator, "reflect")
+# Mirrors each image left to right with probability one half.
+flip = Augmentation(_draw_flips, _flip)
+# Pad each image by 4 pixels, black ones or mirrored ones, and cut a random window of the original size.
+crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="constant"))
+reflect_crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="reflect"))
 
 
 def _warp(images: Tensor, matrices: Tensor) -> Tensor:
     """Images whose pixel at centred position p is the bilinear value of the old one at ``M p``; edges are mirrored.
 
     Args:
-        images: ``[B, C, H, W]``.
+        images: ``[B, C, H, W]``; the result is rounded to whole grey values.
         matrices: M, ``[B, 2, 2]``, of positions (x, y) on a scale on which the image reaches from -1 to 1.
     """
-    affine = F.pad(matrices, (0, 1)).to(images.device)
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+    grid = F.affine_grid(F.pad(matrices, (0, 1)), list(images.shape), align_corners=False)
     warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return warped.round().to(images.dtype)
 
 
-def rotate7(images: Tensor, generator: Generator) -> Tensor:
-    """Turns each image by up to 0.02 of a full turn (7.2 degrees) either way, rounded to whole grey values.
+def _draw_angles(count: int, generator: Generator) -> Tensor:
+    """Angles up to 0.02 of a full turn (7.2 degrees) either way, in radians, ``[B]``."""
+    return (2 * torch.rand(count, generator=generator) - 1) * 0.02 * 2 * math.pi
 
-    Source: Keras' ``RandomRotation(0.02)`` with its defaults, as generalized ODIN's TensorFlow port uses it.
-    """
-    angle = (2 * torch.rand(len(images), generator=generator) - 1) * 0.02 * 2 * math.pi
+
+def _rotate(images: Tensor, angles: Tensor) -> Tensor:
     ratio = images.shape[2] / images.shape[3]
-    rows = [angle.cos(), -angle.sin() * ratio, angle.sin() / ratio, angle.cos()]
+    rows = [angles.cos(), -angles.sin() * ratio, angles.sin() / ratio, angles.cos()]
     return _warp(images, torch.stack(rows, dim=1).view(-1, 2, 2))
 
 
-def zoom20(images: Tensor, generator: Generator) -> Tensor:
-    """Stretches or shrinks each image by up to 20 %, height and width apart, rounded to whole grey values.
+def _draw_zooms(count: int, generator: Generator) -> Tensor:
+    """Factors from 0.8 to 1.2 on width and height, ``[2, B]``."""
+    return 1 + 0.2 * (2 * torch.rand(2, count, generator=generator) - 1)
 
-    Source: Keras' ``RandomZoom(0.2, 0.2)`` with its defaults, as generalized ODIN's TensorFlow port uses it.
-    """
-    factors = 1 + 0.2 * (2 * torch.rand(len(images), 2, generator=generator) - 1)
-    return _warp(images, torch.diag_embed(factors))
 
+def _zoom(images: Tensor, factors: Tensor) -> Tensor:
+    return _warp(images, torch.diag_embed(factors.T))
+
+
+# Turns and stretches as Keras' RandomRotation(0.02) and RandomZoom(0.2, 0.2) with their defaults, in generalized ODIN's
+# TensorFlow port.
+rotate7 = Augmentation(_draw_angles, _rotate)
+zoom20 = Augmentation(_draw_zooms, _zoom)
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "flip": flip,

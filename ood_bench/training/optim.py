@@ -14,7 +14,8 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.
     groups = parameter_groups(network, config.decay, config.weight_decay)
     if config.name is OptimizerName.adadelta:
         return torch.optim.Adadelta(groups, lr=config.lr, rho=config.rho, eps=config.eps)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+    fused = True if next(network.parameters()).is_cuda else None
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=fused)
 
 
 def parameter_groups(network: nn.Module, decay: Decay, weight_decay: float) -> list[dict[str, Any]]:

@@ -137,8 +137,8 @@ def rotations(count):
 
 
 def zooms(count):
-    factors = 0.8 + 0.4 * torch.rand(count, 2, generator=seeded())
-    return [lambda x, y, a=a, b=b: (a * x, b * y) for a, b in factors.tolist()]
+    factors = 0.8 + 0.4 * torch.rand(2, count, generator=seeded())
+    return [lambda x, y, a=a, b=b: (a * x, b * y) for a, b in factors.T.tolist()]
 
 
 @pytest.mark.parametrize(("warp", "sources"), [(rotate7, rotations), (zoom20, zooms)])
