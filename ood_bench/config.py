@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -51,10 +51,11 @@ class FolderSettings(_Part):
 
 
 class ScoringSettings(_Part):
-    """Batch size of the passes (0 chooses by device) and number of bootstrap resamples (0 for no intervals)."""
+    """Batch size of the passes (0 chooses by device), bootstrap resamples (0 for no intervals), details to keep."""
 
     batch_size: int = Field(ge=0)
     resamples: int = Field(ge=0)
+    details: Literal["new", "all", "none"] = "new"
 
 
 class TuneSettings(_Part):
@@ -89,6 +90,7 @@ class RunSettings(_Part):
         paper: what a paper's file says of its block, or none.
         seed: seeds to run, one after the other.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        dry_run: whether to show what would be done instead of doing it.
     """
 
     model: dict[str, Any]
@@ -102,6 +104,7 @@ class RunSettings(_Part):
     paper: dict[str, Any] | None = None
     seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    dry_run: bool = False
     data: DataSettings
     store: FolderSettings
     results: FolderSettings

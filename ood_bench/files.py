@@ -14,8 +14,10 @@ from typing import Any
 import filelock
 
 from ood_bench.errors import ArtifactError
+from ood_bench.lease import Lease, Witness
 
 _CHUNK = 1 << 20
+_LOOK = 5.0
 
 
 def sha256_file(path: Path) -> str:
@@ -116,16 +118,37 @@ def staged_folder(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on ``path`` + ``.lock``; the system frees it when its owner dies.
+    """Holds an exclusive lock on ``path``, as ``.lock`` and ``.lease`` beside it; a dead owner's is taken over.
+
+    The system frees the lock when its owner dies. Where it does not reach other machines, or a file server keeps a dead
+    machine's, the lease's heartbeat tells who is alive; see :mod:`ood_bench.lease`.
 
     Raises:
         ArtifactError: if the lock file cannot be made.
     """
     with clear_io_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{path}.lock")
-        lock.acquire()
+        lock, lease = filelock.FileLock(f"{path}.lock"), Lease(Path(f"{path}.lease"))
+        _acquire(lock, Witness(Path(f"{path}.lease")))
+        try:
+            lease.take()
+        except BaseException:
+            lock.release()
+            raise
     try:
         yield
     finally:
+        lease.give_back()
         lock.release()
+
+
+def _acquire(lock: filelock.BaseFileLock, witness: Witness) -> None:
+    """Waits for the system's lock; leaves a lock file to a dead machine whose lock the file server keeps."""
+    while True:
+        try:
+            lock.acquire(timeout=_LOOK)
+        except filelock.Timeout:
+            if witness.abandoned():
+                Path(lock.lock_file).unlink(missing_ok=True)
+        else:
+            return

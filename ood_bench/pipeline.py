@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
+from ood_bench.budget import OutOfTime
 from ood_bench.cells import Cell
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
+from ood_bench.failures import Failures
 from ood_bench.files import clear_io_errors
+from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
@@ -53,7 +56,28 @@ def execute(settings: RunSettings) -> Finished:
 
     Raises:
         OodBenchError: with one message that says what is wrong and what to do; records already written stay.
+        CellsFailedError: if some cells could not be computed; the others are.
     """
+    runner = _prepare(settings)
+    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
+    with clear_io_errors("write records", settings.results.root):
+        settings.results.root.mkdir(parents=True, exist_ok=True)
+    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
+    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+
+
+def cells_of(settings: RunSettings) -> list[Cell]:
+    """Every cell of a run, none of them computed; what :func:`execute` would refuse is refused here.
+
+    Raises:
+        OodBenchError: as :func:`execute` does before any training.
+    """
+    runner = _prepare(settings)
+    return [cell for seed in settings.seed for cell in runner.cells(seed)]
+
+
+def _prepare(settings: RunSettings) -> "_Runner":
+    """Checks all that can be checked before any training, and opens the image sets."""
     protocol = build_protocol(settings.protocol, settings.tune.name)
     detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
     for name, detector in detectors.items():
@@ -67,12 +91,7 @@ def execute(settings: RunSettings) -> Finished:
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
     _check_protocol(protocol, sets)
-    runner = _Runner(settings, protocol, sets, device)
-    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
-    with clear_io_errors("write records", settings.results.root):
-        settings.results.root.mkdir(parents=True, exist_ok=True)
-    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
-    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+    return _Runner(settings, protocol, sets, device)
 
 
 def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
@@ -102,6 +121,9 @@ class _Runner:
         self._classifiers = ClassifierStore(settings.store.root / "classifiers", device)
         self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
         self._records = RecordStore(settings.results.root)
+        self._failures = Failures()
+        self._keeper = Keeper(settings.results.root, settings.store.root, settings.scoring.details)
+        self._found: dict[str, Record] = {}
 
     def cells(self, seed: int) -> list[Cell]:
         """All cells of one seed; outliers that a method was trained on are not scored by it."""
@@ -152,67 +174,96 @@ class _Runner:
     def count(self, plan: Any) -> tuple[int, int]:
         """Number of cells, and of those without a record."""
         keys = [cell.key for cells in plan for cell in cells]
-        return len(keys), sum(self._records.find(key) is None for key in keys)
+        return len(keys), len(keys) - len(self._records.find_paths(keys))
 
     def run(self, seed: int, cells: Sequence[Cell]) -> list[tuple[Record, bool]]:
-        """Records of one seed's cells, each with whether it is new."""
-        found = {cell.key: self._records.find(cell.key) for cell in cells}
-        missing = [cell for cell in cells if found[cell.key] is None]
+        """Records of one seed's cells, each with whether it is new; without those that failed."""
+        found = self._found = self._records.find_all(cell.key for cell in cells)
+        missing = [cell for cell in cells if cell.key not in found or self._keeper.lacks(cell)]
         made: dict[str, Record] = {}
         if missing:
             scorers = self._scorers(missing)
-            self._collect(
-                scorers, self._sets.train, {name: cell.detector.fit_quantities for name, cell in _first(missing)}
-            )
+            missing = self._failures.among(missing)
+            ask = {name: cell.detector.fit_quantities for name, cell in _first(missing)}
+            self._collect(scorers, self._sets.train, ask)
             for name in dict.fromkeys(cell.ood_name for cell in missing):
                 made |= self._run_ood([cell for cell in missing if cell.ood_name == name], scorers)
-        return [(record, False) if (record := found[cell.key]) else (made[cell.key], True) for cell in cells]
+        both = made | found
+        return [(both[cell.key], cell.key not in found) for cell in cells if cell.key in both]
 
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
-        """One scorer for each row, its classifiers found or trained."""
-        loaded: dict[str, Classifier] = {}
+        """One scorer for each row whose classifiers could be found or trained."""
+        loaded: dict[str, Classifier | Exception] = {}
         scorers = {}
-        for row, cell in _first(cells):
-            for spec in cell.specs:
-                if spec.key not in loaded:
-                    loaded[spec.key] = self._classifiers.obtain(spec)
-            scorers[row] = Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train)
+        for row, _ in _first(cells):
+            mine = [cell for cell in cells if cell.row == row]
+            with self._failures.catching(mine):
+                classifiers = [self._classifier(spec, loaded) for spec in mine[0].specs]
+                scorers[row] = Scorer(self._engine, classifiers, self._sets.train)
         return scorers
 
+    def _classifier(self, spec: TrainingSpec, loaded: dict[str, Classifier | Exception]) -> Classifier:
+        """The classifier from ``loaded``, else from the store; one that failed is not tried again in this run."""
+        if spec.key not in loaded:
+            try:
+                loaded[spec.key] = self._classifiers.obtain(spec)
+            except Exception as error:  # raised below, for every method that needs it
+                loaded[spec.key] = error
+        if isinstance(got := loaded[spec.key], Exception):
+            raise got
+        return got
+
     def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
-        """One pass through each network for what all methods together want to know of ``images``."""
+        """One pass through each network for what all methods together want to know of ``images``.
+
+        Where it fails, each method passes for itself, so that only the one at fault goes without a record.
+        """
         wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
-        for row, quantities in ask.items():
-            for classifier in scorers[row].classifiers:
-                wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
-        for classifier, quantities in wanted.values():
-            if quantities:
-                self._engine.collect(classifier, images, quantities)
+        try:
+            for row, quantities in ask.items():
+                for classifier in scorers[row].classifiers:
+                    wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
+            for classifier, quantities in wanted.values():
+                if quantities:
+                    self._engine.collect(classifier, images, quantities)
+        except OutOfTime:
+            raise
+        except Exception as error:  # one method's fault, or memory that is too small for all at once
+            _log.warning("the shared pass over %s failed (%s): each method goes alone", images.title, error)
 
     def _run_ood(self, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> dict[str, Record]:
-        """Records of all methods on one OOD set, by cell key."""
+        """Records of all methods on one OOD set, by cell key; without those that failed."""
         ood = cells[0].ood
         for cell in cells:
-            cell.detector.fit(scorers[cell.row], self._protocol.generator(ood))
+            with self._failures.catching([cell]):
+                cell.detector.fit(scorers[cell.row], self._protocol.generator(ood))
+        cells = self._failures.among(cells)
         ask = {cell.row: cell.detector.quantities for cell in cells}
         for images in (self._sets.test, ood):
             self._collect(scorers, images, ask)
-        return {cell.key: self._run_cell(cell, scorers[cell.row]) for cell in cells}
+        made = {}
+        for cell in self._failures.among(cells):
+            with self._failures.catching([cell]):
+                made[cell.key] = self._run_cell(cell, scorers[cell.row])
+        return made
 
     def _run_cell(self, cell: Cell, scorer: Scorer) -> Record:
         start = time.monotonic()
         outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
         record = cell.record(outcome, scorer.classifiers, time.monotonic() - start)
-        self._records.write(record)
+        earlier = self._found.get(cell.key)
+        self._keeper.keep(cell, outcome, record, earlier)
+        if earlier is None:
+            self._records.write(record)
         _log.info("%s: AUROC %.2f", cell.title, record.exact["auroc"].value)
         return record
 
     def finish(self, parts: Sequence[list[tuple[Record, bool]]]) -> Finished:
-        """The run's result from the records of all seeds."""
+        """The run's result from the records of all seeds; raises what :meth:`Failures.settle` does."""
         pairs = [pair for part in parts for pair in part]
         records = [record for record, _ in pairs]
         paths = [str(self._records.path(record)) for record in records]
-        return Finished(records, paths, sum(new for _, new in pairs))
+        return self._failures.settle(Finished(records, paths, sum(new for _, new in pairs)))
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:

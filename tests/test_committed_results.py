@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ood_bench.report import site
 from ood_bench.report.tables import check
 from ood_bench.results import RecordStore
 
@@ -10,6 +11,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_committed_tables_come_from_the_committed_records():
     assert check(ROOT / "results", ROOT / "README.md") == []
+
+
+def test_the_committed_page_and_plots_come_from_the_committed_records():
+    assert site.check(ROOT / "results") == []
 
 
 def test_every_committed_record_is_valid():

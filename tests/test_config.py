@@ -209,6 +209,7 @@ REFUSED = [
     ("scoring.resamples", -1, r"scoring\.resamples: .*is -1"),
     ("scoring.resamples", "many", r"scoring\.resamples: .*is 'many'"),
     ("scoring.batch_size", 1.5, r"scoring\.batch_size: .*is 1\.5"),
+    ("scoring.details", "some", r"scoring\.details: .*'new', 'all' or 'none'"),
     ("scoring", None, r"scoring: .*is None"),
     ("data.download", "perhaps", r"data\.download: .*is 'perhaps'"),
     ("data.root", None, r"data\.root: .*is None"),

@@ -10,7 +10,7 @@ import pydantic
 from hydra.utils import get_class
 
 from ood_bench.config import faults
-from ood_bench.data.imageset import ImageSet
+from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer
 
@@ -29,6 +29,8 @@ class Outcome:
             than ``id_scores`` and ``ood_scores``.
         convention_options: options of the metric convention.
         tuning: what the record says of the tuning, or none.
+        id_rows: int64 ``[n_id]``, which rows of the ID test set were scored; not needed where it is all of them.
+        ood_rows: int64 ``[n_ood]``, the same of the OOD set.
         also_measured: other numbers of the paper's table, in percent, by name, such as accuracies.
     """
 
@@ -40,6 +42,8 @@ class Outcome:
     convention_scores: tuple[Array, Array] | None = None
     convention_options: Mapping[str, Any] = field(default_factory=dict)
     tuning: Mapping[str, Any] | None = None
+    id_rows: Rows | None = None
+    ood_rows: Rows | None = None
     also_measured: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -88,6 +88,8 @@ class FssdProtocol(Protocol):
             tuned_on=self._tuned_on(detector, ood),
             convention_scores=(combination.probability(id_features), combination.probability(ood_features)),
             tuning=self._tuning(detector, id_test, ood, curve),
+            id_rows=id_split.test.rows,
+            ood_rows=None if ood_split.test.rows is None else ood_split.test.rows[:most],
         )
 
     def _split(self, method: str, images: ImageSet, most: int | None) -> Split:

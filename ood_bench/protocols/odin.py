@@ -110,9 +110,8 @@ class OdinProtocol(Protocol):
         detector.calibrate(scorer, setting)
         stop = min(self.stop, len(ood))
         id_view = _rows(id_test, self.skip, stop if ood.name in self.cut_id else self.stop)
-        statistics = [
-            detector.statistics(scorer, view, [setting])[0] for view in (id_view, _rows(ood, self.skip, stop))
-        ]
+        ood_view = _rows(ood, self.skip, stop)
+        statistics = [detector.statistics(scorer, view, [setting])[0] for view in (id_view, ood_view)]
         id_scores, ood_scores = (detector.score(rows) for rows in statistics)
         official = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         options = {"row": "msp" if method == "msp" else "odin", "classes": self.classes}
@@ -126,6 +125,8 @@ class OdinProtocol(Protocol):
             convention_scores=_columns(detector, statistics) if official else None,
             convention_options={**options, "grid": "official" if official else "data"},
             tuning=tuning,
+            id_rows=id_view.rows,
+            ood_rows=ood_view.rows,
         )
 
     def _setting(

@@ -1,4 +1,4 @@
-"""``python -m ood_bench.report``: tables again from the records, or a check that they are up to date."""
+"""``python -m ood_bench.report``: tables and page again from the records, or a check that they are up to date."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.errors import OodBenchError
-from ood_bench.report import per_block, tables
+from ood_bench.report import site, tables
 from ood_bench.results import RecordStore
 
 _log = logging.getLogger("ood_bench.report")
@@ -16,7 +16,7 @@ _log = logging.getLogger("ood_bench.report")
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ood_bench.report",
-        description="Makes the tables of published numbers beside ours from the records of a results folder.",
+        description="Makes tables, page and plots of published numbers beside ours from a folder of records.",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument(
@@ -49,19 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(chosen.results, chosen.readme)
         if chosen.set_aside is not None:
             _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-        changed = [*tables.write(chosen.results, chosen.readme), *per_block.write(chosen.results)]
+        changed = [*tables.write(chosen.results, chosen.readme), *site.write(chosen.results)]
     except OodBenchError as error:
         _log.error("error: %s", error)
         return 1
     for path in changed:
         _log.info("wrote %s" if path.exists() else "removed %s", path)
     if not changed:
-        _log.info("every table in %s is up to date", tables.folder(chosen.results))
+        _log.info("every table in %s, page and plots are up to date", tables.folder(chosen.results))
     return 0
 
 
 def _check(results: Path, readme: Path | None) -> int:
-    differences = tables.check(results, readme)
+    differences = [*tables.check(results, readme), *site.check(results)]
     for line in differences:
         _log.error("%s", line)
     if differences:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,8 @@ from ood_bench.config import conf_dir
 from ood_bench.errors import ConfigError
 from ood_bench.results import Record
 
+Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings", "metrics"]
+"""What a protocol fixes, in the page's comparison of the paper's with ours."""
 _Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -34,6 +36,7 @@ class Block(BaseModel):
         reference: where the paper is, as in ``"arXiv 2011.14654"``.
         notes: remarks on the published numbers, a sentence each.
         names: published names of those of our names that the file spells differently.
+        says: what the paper or its code does, by aspect ("classifier", "rows", ...), for the page's comparison.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -52,6 +55,7 @@ class Block(BaseModel):
     notes: list[str] = []
     names: dict[str, str] = {}
     published_only: list[str] = []
+    says: dict[Aspect, str] = {}
 
     def theirs(self, name: str) -> str:
         """The published file's word for one of our names."""

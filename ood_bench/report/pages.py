@@ -18,7 +18,8 @@ from ood_bench.report.layout import (
     spread,
 )
 from ood_bench.report.notes import Footnotes, classifiers, made, settings
-from ood_bench.report.rows import Row, far, gather
+from ood_bench.report.rows import Row, gather
+from ood_bench.report.verdicts import far
 from ood_bench.results import Record
 
 _METRICS_A_TABLE = 3
@@ -26,7 +27,7 @@ _MARK = " †"
 _OURS = "Ours is mean ± sample standard deviation (number of seeds); a single seed has no deviation."
 LEGEND = paragraph(
     f"{_OURS} The difference is ours minus the paper's. † The paper's value is further from our mean than two of our "
-    "standard deviations, and than its own rounding."
+    "standard deviations (for a single seed: than one point), and than its own rounding."
 )
 _EXACT = paragraph(
     "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "

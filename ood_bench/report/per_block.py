@@ -4,12 +4,10 @@ import io
 import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_bench.files import write_atomically
 from ood_bench.report.rows import Row, gather
-from ood_bench.results import Record, RecordStore
+from ood_bench.results import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,35 +15,13 @@ if TYPE_CHECKING:
 METHOD = "feature_norm_blocks"
 _METRIC, _TITLE = "auroc", "AUROC, percent"
 _BAR, _CHOSEN = "#9db4d8", "#1f4e9c"
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ood-bench",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
 _KINDS = {"svg": {"Date": None, "Creator": "ood-bench"}, "png": {"Software": None}}
-
-
-def write(results: Path) -> list[Path]:
-    """Writes the charts of a results folder below ``plots``.
-
-    Args:
-        results: the results folder.
-
-    Returns:
-        The files that changed, sorted; none if no record is of a single block.
-
-    Raises:
-        RecordError: if records contradict each other.
-        ArtifactError: if a file cannot be written.
-    """
-    changed = []
-    for name, content in sorted(charts(RecordStore(results).load()).items()):
-        path = Path(results) / "plots" / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
-            changed.append(path)
-    return changed
 
 
 def charts(records: Iterable[Record]) -> dict[str, bytes]:

@@ -135,16 +135,3 @@ def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
         return block.ood.index(row.ood), block.methods.index(row.method), row.variant, row.id_title, row.ood_title
 
     return sorted([*rows, *missing], key=place)
-
-
-def far(stat: Stat | None, printed: str | None) -> bool:
-    """Whether the paper's value is further from our mean than two of our stds and than the paper rounds.
-
-    Args:
-        stat: ours; without a std (one seed) nothing can be said.
-        printed: the paper's value as printed; half a unit of its last digit is its rounding.
-    """
-    if stat is None or stat.std is None or printed is None:
-        return False
-    rounding = 0.5 * 10.0 ** -len(printed.partition(".")[2])
-    return abs(stat.mean - float(printed)) > max(2 * stat.std, rounding) + 1e-9

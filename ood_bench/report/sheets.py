@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ood_bench.report.blocks import Block
 from ood_bench.report.layout import metric_order
-from ood_bench.report.rows import Row, far
+from ood_bench.report.rows import Row
+from ood_bench.report.verdicts import far
 
 COLUMNS = (
     "section", "kind", "method", "variant", "model", "id", "id_images", "ood", "ood_images", "protocol", "metric",

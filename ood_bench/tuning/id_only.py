@@ -57,7 +57,8 @@ class IdOnly:
         """Chooses a setting and scores the other ID test rows and all OOD rows with it."""
         setting, tuning = self.choose(detector, scorer, id_test)
         detector.calibrate(scorer, setting)
-        views = View(id_test, np.arange(self.rows, len(id_test), dtype=np.int64)), View(ood)
+        left = np.arange(self.rows, len(id_test), dtype=np.int64)
+        views = View(id_test, left), View(ood)
         id_scores, ood_scores = (detector.score(detector.statistics(scorer, view, [setting])[0]) for view in views)
         return Outcome(
             id_scores,
@@ -66,6 +67,7 @@ class IdOnly:
             rows=f"ID test rows from {self.rows} on, in file order, and all rows of the OOD set",
             tuned_on="nothing" if tuning is None else f"the first {self.rows} rows of the ID test set; no OOD image",
             tuning=tuning,
+            id_rows=left,
         )
 
     def check(self, method: str, detector: Detector) -> None:

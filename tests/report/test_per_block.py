@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from ood_bench.report import per_block
+from ood_bench.report import per_block, site
 from ood_bench.report.__main__ import main
 from ood_bench.report.rows import gather
 from ood_bench.results import RecordStore
@@ -58,11 +58,15 @@ def test_a_chart_for_each_network_and_id_set_the_same_each_time(swept, make):
 def test_the_report_writes_them_once(swept, fill, results):
     fill(*swept)
     assert main(["--results", str(results)]) == 0
-    (svg,) = (results / "plots").glob("*.svg")
+    (svg,) = (results / "plots").glob("*-blocks.svg")
     assert len(RecordStore(results).load()) == len(swept)
-    assert per_block.write(results) == []
+    assert site.write(results) == []
     svg.unlink()
-    assert per_block.write(results) == [svg]
+    assert site.write(results) == [svg]
+    for path in (results / "records").rglob("feature_norm_blocks/**/*.json"):
+        path.unlink()
+    assert svg in site.write(results)
+    assert not svg.exists()
 
 
 def test_without_such_records_there_is_no_chart(make):

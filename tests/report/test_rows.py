@@ -1,10 +1,8 @@
-import dataclasses
-
 import pytest
 
 from ood_bench.errors import RecordError
 from ood_bench.report.blocks import load_blocks
-from ood_bench.report.rows import Stat, arrange, far, gather
+from ood_bench.report.rows import Stat, arrange, gather
 
 
 def test_mean_and_sample_deviation_by_hand(make):
@@ -82,22 +80,3 @@ def test_rows_are_arranged_like_the_paper_with_gaps_filled(make, conf):
         ("mc_dropout (train mode)", True),
         ("fssd", True),
     ]
-
-
-@pytest.mark.parametrize(
-    ("mean", "std", "printed", "expected"),
-    [
-        (88.5, 0.1, "87.9", True),
-        (88.1, 0.1, "87.9", False),  # exactly two deviations
-        (88.5, None, "87.9", False),  # one seed
-        (0.04, 0.0, "0.0", False),  # rounds to what is printed
-        (0.06, 0.0, "0.0", True),
-        (99.996, 0.001, "99.99", True),
-        (50.0, 0.1, None, False),
-    ],
-)
-def test_far_needs_two_deviations_and_more_than_rounding(mean, std, printed, expected):
-    stat = Stat(mean=mean, std=std, n=3, low=None, high=None)
-    assert far(stat, printed) is expected
-    assert far(dataclasses.replace(stat, std=50.0), printed) is False
-    assert far(None, printed) is False

@@ -30,6 +30,7 @@ def test_the_highest_mean_wins_and_its_rows_are_not_scored(toys):
     assert outcome.setting == {"epsilon": 2.0}
     np.testing.assert_array_equal(outcome.id_scores, 2.0 * np.arange(5, 12))
     np.testing.assert_array_equal(outcome.ood_scores, 2.0 * np.arange(7))
+    assert outcome.id_rows.tolist() == list(range(5, 12))
     assert outcome.tuning["curve"] == [[1.0], [4.0], [2.0]]
     assert outcome.tuning["seen"] == {inside.name: 5}
     assert outcome.tuned_on == "the first 5 rows of the ID test set; no OOD image"

@@ -1,0 +1,163 @@
+"""Tests of two methods on the same images: DeLong's for AUROC, and a bootstrap of any metric's difference.
+
+Both take the pairing into account: an image that is hard for one method is mostly hard for the other, so that the
+difference is known better than either value. They speak of the images only, not of other training seeds.
+
+Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988); ranks in place of the double sum: Sun and Xu, IEEE
+Signal Processing Letters 21 (2014).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
+
+from ood_bench.metrics import exact
+from ood_bench.metrics.curve import Counts, Curve, MetricError, Scores, checked_scores
+
+Metric = Callable[[Curve], float]
+
+
+class DeLong(NamedTuple):
+    """Two correlated AUROCs; all but ``z`` and ``p`` in percent.
+
+    Attributes:
+        first: AUROC of the first method.
+        second: AUROC of the second.
+        difference: the first minus the second.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end of it.
+        z: the difference over its standard error; infinite where that is 0 and the difference is not.
+        p: two-sided p-value of equal AUROCs.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    z: float
+    p: float
+
+
+def placements(id_scores: Scores, ood_scores: Scores) -> tuple[Scores, Scores]:
+    """For each ID row the share of OOD rows below it, for each OOD row the share of ID rows above; ties count one half.
+
+    Args:
+        id_scores: ``[N_id]``, higher means more in-distribution.
+        ood_scores: ``[N_ood]``, likewise.
+    """
+    pooled = rankdata(np.concatenate((id_scores, ood_scores)))
+    below = (pooled[: id_scores.size] - rankdata(id_scores)) / ood_scores.size
+    above = 1 - (pooled[id_scores.size :] - rankdata(ood_scores)) / id_scores.size
+    return below, above
+
+
+def delong(
+    first: tuple[npt.ArrayLike, npt.ArrayLike], second: tuple[npt.ArrayLike, npt.ArrayLike], level: float = 0.95
+) -> DeLong:
+    """DeLong's test of two methods' AUROCs on the same rows.
+
+    Args:
+        first: ID scores ``[N_id]`` and OOD scores ``[N_ood]`` of one method.
+        second: scores of the other, row by row of the same images.
+        level: of the interval.
+
+    Raises:
+        MetricError: if scores cannot be ranked, are not paired, or a side has fewer than two rows.
+    """
+    pairs = _paired(first, second)
+    if min(side.size for side in pairs[0]) < 2:
+        raise MetricError("DeLong's test needs at least two ID and two OOD rows")
+    parts = [placements(*scores) for scores in pairs]
+    values = [float(below.mean()) for below, _ in parts]
+    difference = values[0] - values[1]
+    changes = [one - other for one, other in zip(*parts, strict=True)]
+    error = math.sqrt(sum(float(change.var(ddof=1)) / change.size for change in changes))
+    certain = math.copysign(math.inf, difference) if difference else 0.0
+    z = difference / error if error > 0 else certain
+    half = float(ndtri(0.5 + level / 2)) * error
+    return DeLong(
+        first=100 * values[0],
+        second=100 * values[1],
+        difference=100 * difference,
+        low=100 * (difference - half),
+        high=100 * (difference + half),
+        z=z,
+        p=2 * float(ndtr(-abs(z))),
+    )
+
+
+def bootstrap_difference(
+    first: tuple[npt.ArrayLike, npt.ArrayLike],
+    second: tuple[npt.ArrayLike, npt.ArrayLike],
+    *,
+    metric: Metric = exact.auroc,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of the difference of any exact metric, first minus second, in percent.
+
+    Each resample draws images, ID and OOD separately, and measures both methods on the same draw.
+
+    Args:
+        first: as for :func:`delong`.
+        second: likewise.
+        metric: a function of :mod:`ood_bench.metrics.exact`.
+        resamples: number of resamples.
+        level: share of the resamples that lie within the interval.
+        seed: of the draws.
+
+    Raises:
+        MetricError: if scores cannot be ranked or are not paired, or ``resamples`` is below 1.
+    """
+    if resamples < 1:
+        raise MetricError(f"{resamples} resamples make no interval: set at least 1, better 1000")
+    pairs = _paired(first, second)
+    drawn = [_Resampler(*scores) for scores in pairs]
+    n_id, n_ood = (side.size for side in pairs[0])
+    random = np.random.default_rng(seed)
+    values = np.empty(resamples)
+    for index in range(resamples):
+        weights = _draw(random, n_id), _draw(random, n_ood)
+        one, other = (metric(each.curve(*weights)) for each in drawn)
+        values[index] = one - other
+    low, high = 100 * np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)
+
+
+class _Resampler:
+    """Reads resampled curves at the thresholds of the original one, so that each method is sorted once."""
+
+    def __init__(self, id_scores: Scores, ood_scores: Scores) -> None:
+        self._curve = Curve.of(id_scores, ood_scores)
+        self._orders = np.argsort(-id_scores), np.argsort(-ood_scores)
+
+    def curve(self, id_weights: Counts, ood_weights: Counts) -> Curve:
+        """The curve of the rows drawn as often as the weights say."""
+        tp, fp = (
+            np.concatenate(([0], np.cumsum(weights[order])))
+            for weights, order in zip((id_weights, ood_weights), self._orders, strict=True)
+        )
+        base = self._curve
+        return Curve(base.thresholds, tp[base.tp], fp[base.fp], base.n_id, base.n_ood)
+
+
+def _draw(random: np.random.Generator, rows: int) -> Counts:
+    """How often each of ``rows`` rows is drawn."""
+    return np.bincount(random.integers(0, rows, size=rows), minlength=rows)
+
+
+def _paired(
+    first: tuple[npt.ArrayLike, npt.ArrayLike], second: tuple[npt.ArrayLike, npt.ArrayLike]
+) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
+    one, other = checked_scores(*first), checked_scores(*second)
+    for side, a, b in zip(("ID", "OOD"), one, other, strict=True):
+        if a.size != b.size:
+            raise MetricError(f"{a.size} and {b.size} {side} scores: a paired test needs the same rows of both methods")
+    return one, other

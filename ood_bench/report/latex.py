@@ -1,0 +1,87 @@
+"""A paper's block as a LaTeX table: the published value beside ours, to be included in a document."""
+
+from collections.abc import Sequence
+
+from ood_bench.report.layout import decimals, metric_title, number
+from ood_bench.report.page.sections import Section
+from ood_bench.report.rows import Row
+from ood_bench.report.verdicts import far
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+_NOTHING = "--"
+_HEAD = "% Made by python -m ood_bench.report; needs the package booktabs."
+
+
+def escaped(text: str) -> str:
+    r"""Plain text as LaTeX.
+
+    >>> print(escaped("outlier_exposure, 95 %"))
+    outlier\_exposure, 95 \%
+    """
+    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+
+
+def table(section: Section) -> str:
+    """A ``table`` with two columns a metric; a dagger marks what lies outside the tolerance.
+
+    Args:
+        section: a paper's block.
+    """
+    several = len({row.ood_title for row in section.rows}) > 1
+    left = 2 if several else 1
+    lines = [_line(row, section, several) for row in section.rows]
+    return "\n".join(
+        [
+            _HEAD,
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_caption(section)}}}",
+            rf"  \begin{{tabular}}{{{'l' * left}{'rr' * len(section.metrics)}}}",
+            r"    \toprule",
+            *_header(section.metrics, several),
+            r"    \midrule",
+            *(f"    {' & '.join(cells)} \\\\" for cells in lines),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _caption(section: Section) -> str:
+    block = section.block
+    reference = f" Published: {escaped(block.reference)}." if block else ""
+    return (
+        f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ sample standard deviation over seeds, in percent; "
+        r"$\dagger$: the published value is further away than the tolerance (two standard deviations; one point for a "
+        "single seed; the rounding)."
+    )
+
+
+def _header(metrics: Sequence[str], several: bool) -> list[str]:
+    first = " & " if several else ""
+    names = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escaped(metric_title(metric))}}}" for metric in metrics)
+    titles = ["Method", *(["OOD set"] if several else []), *(["paper", "ours"] * len(metrics))]
+    return [f"    {first} & {names} \\\\", f"    {' & '.join(titles)} \\\\"]
+
+
+def _line(row: Row, section: Section, several: bool) -> list[str]:
+    cells = [escaped(row.label), *([escaped(row.ood_title)] if several else [])]
+    for metric in section.metrics:
+        printed = section.printed(row, metric)
+        cells += [printed or _NOTHING, _ours(row, metric, printed)]
+    return cells
+
+
+def _ours(row: Row, metric: str, printed: str | None) -> str:
+    stat = row.stat(metric)
+    if stat is None:
+        return _NOTHING
+    places = decimals(printed)
+    spread = "" if stat.std is None else rf" \pm {number(stat.std, places)}"
+    dagger = r"^{\dagger}" if far(stat, printed) else ""
+    return f"${number(stat.mean, places)}{spread}{dagger}$"

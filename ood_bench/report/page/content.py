@@ -1,0 +1,194 @@
+"""The page's data: a light overview that is read at once, and one piece a row that is read when the row is opened."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ood_bench.report.layout import metric_title
+from ood_bench.report.page.sections import Section
+from ood_bench.report.rows import Row
+from ood_bench.report.verdicts import Judgement, Verdict
+from ood_bench.results import Record
+from ood_bench.results.details import Details
+from ood_bench.results.parts import SetUsed
+
+Json = dict[str, Any]
+_PLACES = 4
+
+
+def rounded(value: float | None) -> float | None:
+    """A number with at most four decimals, without a negative zero: short, and equal wherever it is computed."""
+    return None if value is None else round(value, _PLACES) + 0.0
+
+
+class Texts:
+    """Long sentences that many records repeat, each kept once and referred to by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """The number of a text."""
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def all(self) -> list[str]:
+        """Every text, by number."""
+        return list(self._numbers)
+
+
+def overview(sections: Sequence[Section]) -> Json:
+    """What the page shows at first: sections, rows, and a verdict a cell."""
+    rows: list[Json] = []
+    for number, section in enumerate(sections):
+        rows += [_row(row, section, number, len(rows) + index) for index, row in enumerate(section.rows)]
+    metrics = {metric for section in sections for metric in section.metrics}
+    metrics |= {metric for section in sections for row in section.rows for one in row.records for metric in one.exact}
+    return {
+        "sections": [_section(section) for section in sections],
+        "rows": rows,
+        "titles": {metric: metric_title(metric) for metric in sorted(metrics)},
+        "verdicts": {one.value: one.conclusion for one in Verdict},
+    }
+
+
+def _section(section: Section) -> Json:
+    block = section.block if section.kind == "paper" else None
+    return {
+        "kind": section.kind,
+        "title": section.title,
+        "model": section.model,
+        "id": section.id,
+        "protocol": section.protocol,
+        "metrics": list(section.metrics),
+        "reference": block.reference if block else "",
+        "source": f"{block.csv}.csv, {block.table}" if block else "",
+        "command": f"python -m ood_bench paper={block.name}" if block else "",
+        "notes": list(block.notes) if block else [],
+        "says": dict(block.says) if block else {},
+    }
+
+
+def _row(row: Row, section: Section, place: int, index: int) -> Json:
+    pairs = zip(section.metrics, section.judgements(row), strict=True)
+    return {
+        "i": index,
+        "s": place,
+        "method": row.method,
+        "label": row.label,
+        "ood": row.ood_title,
+        "id": row.id_title,
+        "n": len(row.records),
+        "cells": [_cell(row, metric, section.printed(row, metric), judged) for metric, judged in pairs],
+    }
+
+
+def _cell(row: Row, metric: str, printed: str | None, judged: Judgement) -> Json:
+    cell: Json = {"m": metric, "x": judged.verdict.value, "why": judged.reason}
+    if printed is not None:
+        cell["p"] = printed
+    if (stat := row.stat(metric)) is not None:
+        cell |= {"v": rounded(stat.mean), "n": stat.n}
+        numbers = {"s": stat.std, "lo": stat.low, "hi": stat.high, "t": judged.tolerance, "c": judged.chance}
+        cell |= {key: rounded(value) for key, value in numbers.items() if value is not None}
+    return cell
+
+
+def detail(
+    row: Row, texts: Texts, details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]], images: int
+) -> Json:
+    """What the page shows of one row when it is opened.
+
+    Args:
+        row: a row with records.
+        texts: takes long sentences.
+        details: by cell key, for the cells that have some.
+        tests: paired tests by cell key.
+        images: for how many seeds thumbnails are kept.
+    """
+    first = row.records[0]
+    seeds = [
+        _seed(record, texts, details.get(record.cell_key), index < images) for index, record in enumerate(row.records)
+    ]
+    how = first.evaluation
+    evaluation = {
+        "convention": how.convention,
+        "positive": how.positive,
+        "description": texts.number(how.description),
+        "rows": _distinct(texts, (record.evaluation.rows for record in row.records)),
+        "tuned_on": _distinct(texts, (record.evaluation.tuned_on for record in row.records)),
+    }
+    return {
+        "seeds": seeds,
+        "evaluation": evaluation,
+        "images": [_set(role, used) for role, used in _sets(first)],
+        "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
+        "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
+        "tests": [line for record in row.records for line in tests.get(record.cell_key, ())],
+    }
+
+
+def _distinct(texts: Texts, found: Any) -> list[int]:
+    return [texts.number(text) for text in dict.fromkeys(found)]
+
+
+def _sets(record: Record) -> list[tuple[str, SetUsed]]:
+    data = record.data
+    roles = {"ID training": data.id_train, "ID test": data.id_test, "OOD": data.ood, "outliers": data.outliers}
+    return [(role, used) for role, used in roles.items() if used is not None]
+
+
+def _set(role: str, used: SetUsed) -> Json:
+    return {"role": role, "title": used.title, "n": used.n, "fingerprint": used.fingerprint[:12]}
+
+
+def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -> Json:
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(record.environment.packages.items()))
+    where = record.environment
+    machine = f"{where.device}, {where.cpu or where.platform}; Python {where.python}; {packages}"
+    return {
+        "seed": record.seed,
+        "key": record.cell_key,
+        "metrics": _metrics(record.metrics),
+        "exact": _metrics(record.exact),
+        "n_id": record.n_id,
+        "n_ood": record.n_ood,
+        "settings": dict(record.hyperparameters),
+        "tuning": _tuning(record, texts),
+        "networks": [_network(record, index) for index in range(len(record.checkpoint.networks))],
+        "machine": texts.number(machine),
+        "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
+        "created": record.created,
+        "seconds": round(record.seconds, 1),
+        "details": _details(details, images),
+    }
+
+
+def _metrics(found: Mapping[str, Any]) -> Json:
+    return {name: [rounded(one.value), rounded(one.low), rounded(one.high)] for name, one in sorted(found.items())}
+
+
+def _network(record: Record, index: int) -> Json:
+    one = record.checkpoint.networks[index]
+    names = {"model": one.model, "recipe": one.recipe, "seed": one.seed, "epochs": one.epochs}
+    return names | {"accuracy": rounded(one.id_accuracy), "weights": one.weights_sha256[:12]}
+
+
+def _tuning(record: Record, texts: Texts) -> Json | None:
+    """The search as columns, if something was searched."""
+    tuning = record.tuning
+    if tuning is None:
+        return None
+    keys = sorted({key for candidate in tuning.candidates for key in candidate})
+    searched = len(tuning.curve) == len(tuning.candidates) > 1
+    return {
+        "seen": dict(tuning.seen),
+        "objective": texts.number(tuning.objective),
+        "columns": {key: [candidate.get(key) for candidate in tuning.candidates] for key in keys} if searched else {},
+        "curve": [[rounded(value) for value in point] for point in tuning.curve] if searched else [],
+    }
+
+
+def _details(details: Details | None, images: bool) -> Json | None:
+    if details is None:
+        return None
+    return details.model_dump(mode="json", exclude={"schema_version", "cell_key"} | (set() if images else {"images"}))

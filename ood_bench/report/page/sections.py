@@ -1,0 +1,84 @@
+"""Which rows stand together on the page: a paper's block, what goes beyond it, and results of no paper."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from ood_bench.report.blocks import Block
+from ood_bench.report.layout import metric_order
+from ood_bench.report.rows import Row, arrange, gather
+from ood_bench.report.verdicts import Judgement, judge
+from ood_bench.results import Record
+
+_SHOWN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
+_MOST = 4
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows with the metrics that the overview shows of them.
+
+    Attributes:
+        kind: cells of a paper's table, other cells of the same model, ID set and protocol, or cells of no paper.
+        title: heading.
+        model: model name.
+        id: name of the ID set.
+        protocol: protocol name.
+        metrics: in order.
+        rows: in order; those of a paper's block may be empty.
+        block: the paper's block, none for cells of no paper.
+    """
+
+    kind: Literal["paper", "beyond", "other"]
+    title: str
+    model: str
+    id: str
+    protocol: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    block: Block | None = None
+
+    def printed(self, row: Row, metric: str) -> str | None:
+        """The published value of a cell, or none."""
+        return self.block.printed(row.method, row.ood, metric) if self.block and self.kind == "paper" else None
+
+    def judgements(self, row: Row) -> list[Judgement]:
+        """The verdict on each metric of a row."""
+        return [judge(row, metric, self.printed(row, metric)) for metric in self.metrics]
+
+
+def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section]:
+    """All rows: blocks that were run, each followed by what goes beyond it, results of no paper, and the other blocks.
+
+    Raises:
+        ConfigError: if a block's published numbers are not usable.
+        RecordError: if records contradict each other.
+    """
+    found: list[Section] = []
+    held = {id(record) for block in blocks for record in records if block.holds(record)}
+    left = [record for record in records if id(record) not in held]
+    idle: list[Section] = []
+    for block in blocks:
+        rows = arrange(gather(record for record in records if block.holds(record)), block)
+        place = block.model, block.id, block.protocol
+        section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block)
+        (found if any(row.records for row in rows) else idle).append(section)
+        if beyond := [record for record in left if block.concerns(record)]:
+            found.append(_measured("beyond", f"Beyond the paper: {block.title}", beyond, block))
+            left = [record for record in left if not block.concerns(record)]
+    for names, group in groupby(sorted(left, key=_place), key=_place):
+        found.append(_measured("other", f"{names[1]}, {names[0]}, protocol {names[2]}", list(group), None))
+    return found + idle
+
+
+def _place(record: Record) -> tuple[str, str, str]:
+    return record.model, record.id, record.protocol
+
+
+def _measured(kind: Literal["beyond", "other"], title: str, records: Sequence[Record], block: Block | None) -> Section:
+    """Rows without published values, with the paper's metrics or the usual ones."""
+    there = metric_order(metric for record in records for metric in record.metrics)
+    usual = [metric for metric in (block.metrics if block else _SHOWN) if metric in there]
+    metrics = tuple((usual or there)[:_MOST])
+    return Section(kind, title, *_place(records[0]), metrics, tuple(gather(records)), block)

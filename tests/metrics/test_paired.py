@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ood_bench.metrics import exact
+from ood_bench.metrics.curve import MetricError
+from ood_bench.metrics.paired import bootstrap_difference, delong, placements
+
+
+def auc_matrix(ids, oods):
+    """Every ID row against every OOD row: 1 above, 1/2 level, 0 below."""
+    return (ids[:, None] > oods[None]) + 0.5 * (ids[:, None] == oods[None])
+
+
+def slow_delong(first, second):
+    """DeLong's covariance from the double sums, as the paper writes it."""
+    kernels = [auc_matrix(*scores) for scores in (first, second)]
+    values = [kernel.mean() for kernel in kernels]
+    ten = np.cov([kernel.mean(axis=1) for kernel in kernels])
+    one = np.cov([kernel.mean(axis=0) for kernel in kernels])
+    covariance = ten / len(first[0]) + one / len(first[1])
+    contrast = np.array([1, -1])
+    error = np.sqrt(contrast @ covariance @ contrast)
+    return *values, (values[0] - values[1]) / error, error
+
+
+@pytest.fixture(params=[None, 1, 0])
+def two(request):
+    """Two methods on 60 ID and 45 OOD images, continuous or rounded to make many ties."""
+    random = np.random.default_rng(7)
+    hardness = random.normal(size=60), random.normal(size=45) - 1
+    methods = [tuple(side + random.normal(scale=s, size=side.size) for side in hardness) for s in (0.4, 1.2)]
+    if request.param is not None:
+        methods = [tuple(np.round(side, request.param) for side in scores) for scores in methods]
+    return methods
+
+
+def test_delong_equals_the_double_sum(two):
+    first, second, z, error = slow_delong(*two)
+    found = delong(*two)
+    np.testing.assert_allclose(found[:3], [100 * first, 100 * second, 100 * (first - second)], rtol=1e-12)
+    np.testing.assert_allclose(found.z, z, rtol=1e-10)
+    np.testing.assert_allclose(found.p, 2 * norm.sf(abs(z)), rtol=1e-9)
+    half = 100 * norm.ppf(0.975) * error
+    np.testing.assert_allclose([found.low, found.high], [found.difference - half, found.difference + half], rtol=1e-9)
+
+
+def test_its_aurocs_are_scikit_learns(two):
+    found = delong(*two)
+    for value, (ids, oods) in zip((found.first, found.second), two, strict=True):
+        truth = np.repeat([1, 0], [len(ids), len(oods)])
+        np.testing.assert_allclose(value, 100 * roc_auc_score(truth, np.concatenate((ids, oods))), rtol=1e-12)
+
+
+def test_placements_are_the_rows_and_columns_of_all_pairs(two):
+    ids, oods = two[0]
+    below, above = placements(ids, oods)
+    np.testing.assert_allclose(below, auc_matrix(ids, oods).mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(above, auc_matrix(ids, oods).mean(axis=0), atol=1e-12)
+
+
+def test_a_method_does_not_differ_from_itself(two):
+    same = delong(two[0], two[0])
+    assert (same.difference, same.z, same.p) == (0, 0, 1)
+    assert bootstrap_difference(two[0], two[0], resamples=20) == (0, 0)
+
+
+def test_the_order_of_methods_only_turns_the_sign(two):
+    there, back = delong(*two), delong(*two[::-1])
+    np.testing.assert_allclose([there.difference, there.z, there.low], [-back.difference, -back.z, -back.high])
+    assert there.p == pytest.approx(back.p)
+
+
+def test_a_certain_difference_has_p_zero():
+    perfect, reversed_ = ([2.0, 3.0], [0.0, 1.0]), ([0.0, 1.0], [2.0, 3.0])
+    found = delong(perfect, reversed_)
+    assert (found.first, found.second, found.z, found.p) == (100, 0, np.inf, 0)
+
+
+def test_under_equality_p_is_uniform():
+    """200 pairs of equally good methods: the share of p below 0.1 and below 0.5 is that within 3.5 standard errors."""
+    random = np.random.default_rng(3)
+    values = []
+    for _ in range(200):
+        base = random.normal(size=80) + 1, random.normal(size=80)
+        values.append(delong(*(tuple(side + random.normal(size=80) for side in base) for _ in range(2))).p)
+    for level in (0.1, 0.5):
+        assert abs(np.mean(np.array(values) < level) - level) < 3.5 * np.sqrt(level * (1 - level) / 200)
+
+
+def test_a_resample_is_the_metric_of_the_drawn_rows(two):
+    """With one resample both ends are that resample's difference, computed here from the drawn rows themselves."""
+    for metric, slow in ((exact.auroc, roc_auc_score), (exact.aupr_in, average_precision_score)):
+        random = np.random.default_rng(5)
+        draws = [random.integers(0, n, size=n) for n in (60, 45)]
+        truth = np.repeat([1, 0], [60, 45])
+        one, other = (
+            slow(truth, np.concatenate([side[rows] for side, rows in zip(scores, draws, strict=True)]))
+            for scores in two
+        )
+        low, high = bootstrap_difference(*two, metric=metric, resamples=1, seed=5)
+        assert low == high
+        np.testing.assert_allclose(low, 100 * (one - other), atol=1e-9)
+
+
+def test_both_intervals_agree_on_many_rows():
+    random = np.random.default_rng(11)
+    base = random.normal(size=2000) + 1, random.normal(size=2000)
+    two = [tuple(side + random.normal(scale=s, size=side.size) for side in base) for s in (0.5, 1.0)]
+    found = delong(*two)
+    low, high = bootstrap_difference(*two, resamples=400)
+    width = found.high - found.low
+    assert abs(low - found.low) < 0.15 * width
+    assert abs(high - found.high) < 0.15 * width
+
+
+def test_unpaired_rows_are_refused():
+    one, other = ([1.0, 2.0], [0.0, 0.5]), ([1.0, 2.0, 3.0], [0.0, 0.5])
+    with pytest.raises(MetricError, match="2 and 3 ID scores: a paired test needs the same rows"):
+        delong(one, other)
+    with pytest.raises(MetricError, match="at least two"):
+        delong(([1.0], [0.0, 0.5]), ([1.0], [0.0, 0.5]))
+    with pytest.raises(MetricError, match="0 resamples"):
+        bootstrap_difference(one, one, resamples=0)

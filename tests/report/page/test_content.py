@@ -1,0 +1,56 @@
+import json
+
+from ood_bench.report.blocks import load_blocks
+from ood_bench.report.page.content import Texts, detail, overview, rounded
+from ood_bench.report.page.sections import sections
+from ood_bench.report.rows import gather
+
+
+def test_a_cell_by_hand(make, conf):
+    records = [make("msp", seed, auroc) for seed, auroc in enumerate((77.0, 77.4, 77.9))]
+    content = overview(sections(records, load_blocks(conf)))
+    row = content["rows"][0]
+    assert (row["label"], row["ood"], row["n"]) == ("msp", "mnist", 3)
+    assert row["cells"][0] == {
+        "m": "auroc", "p": "77.3", "v": 77.4333, "s": 0.4509, "n": 3, "t": 0.9018, "x": "within",
+        "why": "tolerance 0.90: two standard deviations over 3 seeds", "c": 0.8218,
+    }  # fmt: skip
+    assert content["rows"][1]["cells"][0] == {
+        "m": "auroc", "p": "87.9", "x": "not run", "why": "there is no record of this cell",
+    }  # fmt: skip
+    assert content["verdicts"]["better"] == "not reproduced"
+    assert [one["i"] for one in content["rows"]] == [0, 1, 2, 3]
+
+
+def test_long_texts_are_kept_once(make):
+    texts = Texts()
+    rows = gather([make("msp", seed, deviations=["One.", f"Seed {seed}."]) for seed in range(2)])
+    one = detail(rows[0], texts, {}, {}, 0)
+    assert [texts.all[number] for number in one["deviations"]] == ["One.", "Seed 0.", "Seed 1."]
+    before = len(texts.all)
+    detail(rows[0], texts, {}, {}, 0)
+    assert len(texts.all) == before
+
+
+def test_a_search_becomes_columns(make):
+    tuning = {
+        "seen": {"mnist": 5},
+        "candidates": [{"epsilon": 0.0, "T": 1.0}, {"epsilon": 0.1, "T": 1.0}],
+        "objective": "TNR",
+        "curve": [[1.00004], [None]],
+    }
+    (row,) = gather([make(tuning=tuning)])
+    texts = Texts()
+    found = detail(row, texts, {}, {}, 0)["seeds"][0]["tuning"]
+    assert found == {
+        "seen": {"mnist": 5},
+        "objective": texts.number("TNR"),
+        "columns": {"T": [1.0, 1.0], "epsilon": [0.0, 0.1]},
+        "curve": [[1.0], [None]],
+    }
+    assert json.dumps(found)
+
+
+def test_rounding_leaves_no_negative_zero():
+    assert [rounded(value) for value in (None, 1.23456, -0.00001)] == [None, 1.2346, 0.0]
+    assert str(rounded(-0.00001)) == "0.0"

@@ -1,0 +1,46 @@
+import re
+
+import pytest
+
+from ood_bench.report.blocks import load_blocks
+from ood_bench.report.latex import escaped, table
+from ood_bench.report.page.sections import sections
+
+
+@pytest.fixture
+def text(make, conf):
+    records = [make("msp", seed, auroc, 42.0) for seed, auroc in enumerate((77.0, 77.4, 77.9))]
+    records += [make("odin", seed, auroc, 20.0) for seed, auroc in enumerate((88.4, 88.5, 88.6))]
+    (section,) = sections(records, load_blocks(conf))
+    return table(section)
+
+
+def test_each_cell_by_hand(text):
+    lines = [line.strip() for line in text.split("\n")]
+    assert r"msp & 77.3 & $77.43 \pm 0.45$ & 42.5 & $42.00 \pm 0.00^{\dagger}$ \\" in lines
+    assert r"odin & 87.9 & $88.50 \pm 0.10^{\dagger}$ & 20.0 & $20.00 \pm 0.00$ \\" in lines
+    assert r"mc\_dropout & 76.5 & -- & 42.3 & -- \\" in lines
+
+
+def test_it_is_balanced_and_its_lines_have_equally_many_cells(text):
+    assert re.findall(r"\\begin\{(\w+)\}", text) == re.findall(r"\\end\{(\w+)\}", text)[::-1]
+    assert text.count("{") == text.count("}")
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().split("\n")
+    assert len(body) == 4
+    assert {line.count("&") for line in body} == {4}
+    assert r"\begin{tabular}{lrrrr}" in text
+
+
+def test_several_ood_sets_have_a_column(make, conf):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [mnist, kmnist]"))
+    text = table(sections([make()], load_blocks(conf))[0])
+    assert r"\begin{tabular}{llrrrr}" in text
+    assert "msp & mnist & 77.3 &" in text
+    assert "msp & kmnist & -- &" in text
+
+
+def test_special_letters_are_escaped():
+    assert escaped("a_b & 50 % {x} \\ ~^#$") == (
+        r"a\_b \& 50 \% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{}\#\$"
+    )

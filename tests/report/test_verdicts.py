@@ -1,0 +1,119 @@
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ood_bench.report.rows import Row, Stat, gather
+from ood_bench.report.verdicts import STDS, Verdict, chance, far, judge, rounding, smaller_is_better, tolerance
+
+DOC = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
+
+
+def stat(mean, std, n=3):
+    return Stat(mean=mean, std=std, n=n, low=None, high=None)
+
+
+@pytest.fixture
+def row(make):
+    """Rows of MSP with given AUROCs, FPR80 = 100 - AUROC."""
+
+    def of(*aurocs, **changes):
+        (found,) = gather([make("msp", seed, auroc, 100 - auroc, **changes) for seed, auroc in enumerate(aurocs)])
+        return found
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "printed", "expected"),
+    [
+        (88.5, 0.1, "87.9", True),
+        (88.1, 0.1, "87.9", False),  # exactly two deviations
+        (88.5, None, "87.9", False),  # one seed, within a point
+        (88.95, None, "87.9", True),
+        (88.3, None, "87", True),  # a point is more than the rounding
+        (0.04, 0.0, "0.0", False),  # rounds to what is printed
+        (0.06, 0.0, "0.0", True),
+        (99.996, 0.001, "99.99", True),
+        (50.0, 0.1, None, False),
+    ],
+)
+def test_far_is_outside_both_spread_and_rounding(mean, std, printed, expected):
+    assert far(stat(mean, std), printed) is expected
+    assert far(dataclasses.replace(stat(mean, std), std=50.0), printed) is False
+    assert far(None, printed) is False
+
+
+def test_the_rounding_is_half_the_last_digit():
+    assert [rounding(text) for text in ("77", "77.3", "77.30")] == [0.5, 0.05, 0.005]
+    assert tolerance(stat(70, 0.01), "77.3") == 0.05
+    assert tolerance(stat(70, 0.3), "77.3") == 0.6
+    assert tolerance(stat(70, None), "77.3") == 1.0
+
+
+def test_the_steps_in_their_order(row):
+    missing = Row("msp", "", "mnist", "fashionmnist", "mnist", ())
+    assert judge(missing, "auroc", None).verdict is Verdict.NOT_RUN
+    assert judge(missing, "auroc", "77.3").verdict is Verdict.NOT_RUN
+    other = row(77.0, 77.4, ood_variant="JPEG copy")
+    assert judge(other, "auroc", None).reason == "there is no published number"
+    assert judge(other, "tnr95", "20.0").reason == "our records lack this metric"
+    assert judge(other, "auroc", "77.3").reason == "not the official images: mnist (JPEG copy)"
+    assert judge(other, "auroc", "77.3").verdict is Verdict.INCOMPARABLE
+    assert judge(row(77.0, 77.4), "auroc", "77.3").verdict is Verdict.WITHIN
+    assert judge(row(77.0, id_variant="subset"), "auroc", "77.3").verdict is Verdict.INCOMPARABLE
+
+
+@pytest.mark.parametrize(
+    ("metric", "printed", "expected"),
+    [
+        ("auroc", "70.0", Verdict.BETTER),
+        ("auroc", "80.0", Verdict.WORSE),
+        ("fpr80", "30.0", Verdict.BETTER),
+        ("fpr80", "10.0", Verdict.WORSE),
+    ],
+)
+def test_better_and_worse_know_which_way_a_metric_points(row, metric, printed, expected):
+    found = judge(row(77.0, 77.1, 77.2), metric, printed)
+    assert found.verdict is expected
+    assert found.verdict.conclusion == "not reproduced"
+    assert found.reason == "tolerance 0.20: two standard deviations over 3 seeds"
+
+
+def test_each_verdict_has_the_conclusion_of_the_document():
+    lines = re.findall(r"^\| \d \| .* \| (?P<verdict>[a-z ]+) \| (?P<conclusion>[a-z* ]+) \|$", DOC, re.MULTILINE)
+    documented = {verdict: conclusion.replace("*", "") for verdict, conclusion in lines}
+    assert documented == {one.value: one.conclusion for one in Verdict}
+
+
+@pytest.mark.parametrize("metric", ["fpr95", "fpr80", "detection_error", "test_error", "fpr95_ood_positive"])
+def test_small_is_good(metric):
+    assert smaller_is_better(metric)
+
+
+@pytest.mark.parametrize("metric", ["auroc", "aupr_in", "aupr_out", "tnr95", "detection_accuracy", "id_accuracy"])
+def test_large_is_good(metric):
+    assert not smaller_is_better(metric)
+
+
+def test_the_chance_is_that_of_one_more_draw():
+    """Against SciPy's t-test of a mean of ``n`` draws and a single one."""
+    ours = np.array([77.0, 77.4, 78.1, 77.7])
+    mean, std = ours.mean(), ours.std(ddof=1)
+    expected = stats.ttest_ind_from_stats(mean, std, len(ours), 79.0, 0.0, 1).pvalue
+    assert chance(stat(mean, std, len(ours)), "79.0") == pytest.approx(expected, rel=1e-9)
+    assert chance(stat(77.0, None, 1), "79.0") is None
+    assert chance(stat(77.0, 0.0), "79.0") is None
+
+
+def test_the_documents_error_rates():
+    seeds = re.search(r"\| seeds `n` \|(.*)\|\n", DOC)[1].split("|")
+    rates = re.search(r"\| outside by chance \|(.*)\|\n", DOC)[1].split("|")
+    for n, rate in zip(map(int, seeds), (float(text.strip(" %")) for text in rates), strict=True):
+        expected = 2 * stats.t.sf(STDS / math.sqrt(1 + 1 / n), n - 1)
+        assert abs(100 * expected - rate) < 0.05
+        assert chance(stat(50.0, 1.0, n), f"{50 + STDS}") == pytest.approx(expected)
