@@ -198,7 +198,7 @@ def test_everything_is_refused_before_anything_is_trained(quick, trainings):
     for override, message in (
         ("protocol=fssd", "takes 500 \\+ 500 rows"),
         ("protocol.convention=nope", "no metric convention 'nope'"),
-        ("tune.name=nope", "tune: input should be 'published' or 'none'"),
+        ("tune.name=nope", "tune: input should be 'published', 'none' or 'id_only'"),
         ("ood.uniform.source.shape=[3,8,8]", "have 3 channels"),
         ("id.classes=7", "labels go from 0 to 7, id.classes=7 needs 0 to 6"),
     ):
