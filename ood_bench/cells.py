@@ -11,6 +11,7 @@ from ood_bench.files import content_key
 from ood_bench.methods.base import Detector
 from ood_bench.metrics import Measure, convention_named, measure
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import model_title
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.results import Record, utc_now
 from ood_bench.training.recipe import Autocast
@@ -130,7 +131,7 @@ class Cell:
         own, exact = measure(name, *ranked, resamples=self.resamples, **options)
         if ranked is not scores:
             _, exact = measure("exact", *scores, resamples=self.resamples)
-        return own, exact
+        return {**own, **{other: Measure(value) for other, value in outcome.also_measured.items()}}, exact
 
     def _data(self) -> dict[str, Any]:
         outliers = next((spec.outliers for spec in self.specs if spec.outliers is not None), None)
@@ -166,7 +167,7 @@ def _checkpoint(classifiers: Sequence[Classifier]) -> dict[str, Any]:
     networks = [
         {
             "key": card["key"],
-            "model": card["spec"]["model"]["name"],
+            "model": model_title(card["spec"]["model"]),
             "recipe": card["recipe"],
             "seed": card["spec"]["seed"],
             "weights_sha256": card["weights_sha256"],

@@ -20,6 +20,7 @@ from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.scoring.engine import Engine
@@ -109,7 +110,7 @@ def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
 
 
 def _plain_model(settings: RunSettings) -> dict[str, Any]:
-    return {key: value for key, value in settings.model.items() if key != "variants"}
+    return without_default_head(settings.model)
 
 
 class _Runner:
@@ -144,7 +145,7 @@ class _Runner:
             cells.append(
                 Cell(
                     method=method,
-                    model=self._settings.model["name"],
+                    model=model_title(self._settings.model),
                     detector=detector,
                     specs=specs,
                     ood_name=name,

@@ -22,6 +22,7 @@ from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 
 TESTS = Path(__file__).parent
+GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
 GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
 
@@ -61,12 +62,16 @@ def test_ood(name):
 
 @pytest.mark.parametrize("name", shipped("method"))
 def test_method(name):
-    """``conf/method/odin.yaml`` leads to ``ood_bench/methods/odin.py`` and ``tests/methods/test_odin.py``."""
+    """``conf/method/odin.yaml`` leads to ``ood_bench/methods/odin.py`` and ``tests/methods/test_odin.py``.
+
+    Where several files configure one class, their names begin with the module's.
+    """
     nodes = compose_settings([f"method={name}"]).method
     assert list(nodes) == [name]
     detector = build_detector(name, nodes[name])
-    assert type(detector).__module__ == f"ood_bench.methods.{name}"
-    assert (TESTS / "methods" / f"test_{name}.py").is_file()
+    module = "godin" if name in GODIN else name
+    assert type(detector).__module__ == f"ood_bench.methods.{module}"
+    assert (TESTS / "methods" / f"test_{module}.py").is_file()
 
 
 @pytest.mark.parametrize("name", shipped("train"))
@@ -85,7 +90,7 @@ def test_protocol(name):
 
 @pytest.mark.parametrize("name", shipped("tune"))
 def test_tune(name):
-    settings = compose_settings([f"tune={name}", "protocol=odin"])
+    settings = compose_settings([f"tune={name}", f"protocol={'plain' if name == 'id_only' else 'odin'}"])
     assert settings.tune.name == name
     assert build_protocol(settings.protocol, name).tune == name
 
@@ -162,6 +167,7 @@ QUICK = [
 # And what tests/toy_root.py says of the OOD sets.
 CIFAR = ["train.epochs=1", "train.batch_size=10", "scoring.resamples=2", "device=cpu"]
 ODIN = ["protocol.skip=20"]
+STEPS = [f"method.{head}.magnitudes=[0.01,0.02]" for head in GODIN]
 WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
 TOYS = {
@@ -175,6 +181,9 @@ TOYS = {
         "ood.photo_patches.source.count=20",
         "adapt.method.outlier_exposure.outliers.source.count=20",
     ],
+    "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
+    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
+    "paper=godin_port_cifar10": [*CIFAR, "protocol.id_rows=20", "model.depth=11"],
     "paper=fssd_fashionmnist": [
         *QUICK,
         "protocol.fit_rows=20",
@@ -240,8 +249,8 @@ def test_there_is_a_record_for_every_cell(finished):
         variants["feature_norm_blocks"] = ratios
     cells = [(method, node["name"]) for method in settings.method for node in settings.ood.values()]
     cells = [cell for cell in cells for _ in range(variants[cell[0]])]
-    if "emnist_letters" in settings.ood:
-        cells.remove(("outlier_exposure", "emnist_letters"))  # its own outliers
+    own = ("outlier_exposure", "emnist_letters")  # its own outliers
+    cells = [cell for cell in cells if cell != own]
     assert sorted((record.method, record.ood) for record in done.records) == sorted(cells)
     assert done.new == len(cells)
     assert sorted(done.paths) == sorted(map(str, (folder / "results" / "records").rglob("*.json")))
@@ -305,7 +314,7 @@ def test_records_name_their_networks(finished):
     used = set()
     for record in map(load, done.paths):
         networks = record["checkpoint"]["networks"]
-        assert len(networks) == (2 if record["method"] == "deep_ensemble" else 1)
+        assert len(networks) == (2 if record["method"] in ("deep_ensemble", "godin_port_baseline") else 1)
         for network in networks:
             card = cards[network["key"]]
             assert network["weights_sha256"] == card["weights_sha256"]
@@ -322,7 +331,11 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         for key, value in record["hyperparameters"].items():
             if key in node and node[key] not in ("norm_ratio", "every"):  # words for what is found out
                 assert value == node[key], (record["method"], key)
-        if settings.protocol["name"] == "fssd":
+        if record["method"].startswith("godin"):
+            assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
+            share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
+            assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
+        elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
         elif (settings.protocol["name"], record["method"]) == ("odin", "odin"):
@@ -345,6 +358,8 @@ def forbid_work(patch, *, passes=True):
         patch.setattr(Engine, "_run", refuse("there was a forward pass"))
         patch.setattr("ood_bench.methods.odin.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.fssd.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.godin.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))
 
 

@@ -198,7 +198,7 @@ def test_everything_is_refused_before_anything_is_trained(quick, trainings):
     for override, message in (
         ("protocol=fssd", "takes 500 \\+ 500 rows"),
         ("protocol.convention=nope", "no metric convention 'nope'"),
-        ("tune.name=nope", "tune: input should be 'published' or 'none'"),
+        ("tune.name=nope", "tune: input should be 'published', 'none' or 'id_only'"),
         ("ood.uniform.source.shape=[3,8,8]", "have 3 channels"),
         ("id.classes=7", "labels go from 0 to 7, id.classes=7 needs 0 to 6"),
     ):
@@ -267,3 +267,26 @@ def test_words_do_not_change_the_key_of_a_cell(cell):
 def test_the_first_cell_of_every_method_in_order(cell):
     cells = [replace(cell, method=method, seed=seed) for seed in (0, 1) for method in ("b", "a")]
     assert [(name, one.seed) for name, one in pipeline._first(cells)] == [("b", 0), ("a", 0)]
+
+
+def test_a_head_of_the_model_is_shared_by_all_methods_and_named_in_records(quick, trainings):
+    done = run(*quick, "method=[msp,godin_inner]", "model.head=godin_inner")
+    assert len(trainings) == 1
+    assert {(record.method, record.model) for record in done.records} == {
+        ("msp", "lenet+godin_inner"),
+        ("godin_inner", "lenet+godin_inner"),
+    }
+    assert {record.checkpoint.networks[0].model for record in done.records} == {"lenet+godin_inner"}
+
+
+def test_a_methods_own_head_is_a_second_network_tuned_on_id_rows(quick, trainings):
+    grid = "method.godin_inner.magnitudes=[0.01,0.02]"
+    done = run(*quick, "method=[msp,godin_inner]", "tune=id_only", "protocol.id_rows=15", grid)
+    assert len(trainings) == 2
+    plain, own = done.records
+    assert (plain.model, own.model) == ("lenet", "lenet")
+    assert own.checkpoint.networks[0].model == "lenet+godin_inner"
+    assert plain.n_id == own.n_id == plain.data.id_test.n - 15
+    assert plain.tuning is None
+    assert own.tuning.seen == {own.id: 15}
+    assert own.hyperparameters["epsilon"] in (0.01, 0.02)

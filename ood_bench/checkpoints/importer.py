@@ -18,6 +18,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
 from ood_bench.files import clear_io_errors, content_key, locked, sha256_file, staged_folder
 from ood_bench.models.classifier import CARD, Classifier, build_network, freeze, save_classifier
+from ood_bench.models.heads import without_default_head
 from ood_bench.training.artifact import accuracy
 
 _log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _spec(
         digest = sha256_file(file)
     moments = normalisation or id_node["normalisation"]
     return {
-        "model": {key: value for key, value in model.items() if key != "variants"},
+        "model": without_default_head(model),
         "shape": [int(extent) for extent in id_node["shape"]],
         "classes": int(id_node["classes"] if classes is None else classes),
         "normalisation": {part: [float(value) for value in moments[part]] for part in ("mean", "std")},

@@ -74,6 +74,9 @@ class Detector(ABC):
     revision: ClassVar[int] = 1
     """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count."""
 
+    tunes_by_id: ClassVar[bool] = False
+    """Whether ``tune=id_only`` may choose among the method's settings by the mean of :meth:`id_scores`."""
+
     @property
     def variant(self) -> str:
         """Words that tell this flavour of the method from its plain one in tables; empty for the plain one."""
@@ -143,6 +146,10 @@ class Detector(ABC):
         Returns:
             float64 ``[len(settings), n, K]``; K is 1 for most methods, the number of taps for some.
         """
+
+    def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """What ID-only tuning wants high on average: by default the score at each setting, ``[len(settings), n]``."""
+        return np.stack([self.score(one) for one in self.statistics(scorer, view, settings)])
 
     def features(self, statistics: Array) -> Array:
         """Statistics ``[n, K]`` on the scale on which papers feed them to a logistic regression; rank-equal."""

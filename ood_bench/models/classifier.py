@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.files import clear_io_errors, content_key, sha256_file, write_atomically
+from ood_bench.models.heads import head_of, head_taps, wear
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 
@@ -23,14 +24,15 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
     """Makes the network that a ``conf/model`` file describes, with fresh weights from torch's generator.
 
     Args:
-        model: the file's content: ``_target_`` and the constructor's options; ``name`` and ``variants`` are not passed.
+        model: the file's content: ``_target_``, the constructor's options, and ``head`` (see
+            :mod:`~ood_bench.models.heads`); ``name`` and ``variants`` are not passed.
         shape: channels, height and width of the images.
         classes: number of classes.
 
     Raises:
-        ConfigError: if the class is unknown, refuses an option, or lacks named taps.
+        ConfigError: if the class is unknown, refuses an option, lacks named taps, or cannot wear the head.
     """
-    options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants")}
+    options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants", "head")}
     try:
         network = get_class(model["_target_"])(shape=tuple(shape), classes=classes, **options)
     except (ImportError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -39,6 +41,7 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
         raise ConfigError(
             f"model {model.get('name')!r}: {model['_target_']} is not a torch module with a mapping `taps`"
         )
+    wear(network, head_of(model), classes)
     return network
 
 
@@ -71,7 +74,7 @@ class Classifier:
     @functools.cached_property
     def taps(self) -> dict[str, str]:
         """Module path of every named tap, in forward order."""
-        return dict(self.network.taps)  # type: ignore[arg-type]
+        return {**self.network.taps, **head_taps(self.network)}  # type: ignore[dict-item]
 
     @property
     def penultimate(self) -> str:
@@ -88,6 +91,11 @@ class Classifier:
         """Network input, float32 ``[B, C, H, W]``, of uint8 images ``[B, C, H, W]``: always the ID constants."""
         mean, std = self._moments
         return images.to(self.device).float().div_(255.0).sub_(mean).div_(std)
+
+    def clipped(self, x: Tensor) -> Tensor:
+        """Normalised images ``[B, C, H, W]`` whose raw pixels are brought back to 0 to 1."""
+        mean, std = self._moments
+        return torch.minimum(torch.maximum(x, -mean / std), (1 - mean) / std)
 
     def channel_std(self) -> Tensor:
         """The normalisation's standard deviation as ``[1, C, 1, 1]``: a step of ``e / std`` is ``e`` in raw pixels."""

@@ -31,6 +31,7 @@ class Outcome:
         tuning: what the record says of the tuning, or none.
         id_rows: int64 ``[n_id]``, which rows of the ID test set were scored; not needed where it is all of them.
         ood_rows: int64 ``[n_ood]``, the same of the OOD set.
+        also_measured: other numbers of the paper's table, in percent, by name, such as accuracies.
     """
 
     id_scores: Array
@@ -43,6 +44,7 @@ class Outcome:
     tuning: Mapping[str, Any] | None = None
     id_rows: Rows | None = None
     ood_rows: Rows | None = None
+    also_measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,7 +1,7 @@
-"""Our default: all rows, exact metrics, and nothing is learned from any OOD image."""
+"""Our default: exact metrics, and nothing is learned from any OOD image."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.tuning.id_only import IdOnly
 
 
 @dataclass
@@ -16,23 +17,37 @@ class Plain(Protocol):
     """Every test row of both sets is scored once with fixed hyperparameters.
 
     Attributes:
-        tune: tuning rule; this protocol has nothing to tune with.
+        tune: ``published`` and ``none`` have nothing to tune with; ``id_only`` chooses on the first ``id_rows`` rows
+            of the ID test set, which are then not scored.
         seed: seeds what detectors draw when they are fitted.
+        id_rows: rows for ``tune=id_only``.
     """
 
-    tune: Literal["published", "none"] = "published"
+    tune: Literal["published", "none", "id_only"] = "published"
     seed: int = 0
+    id_rows: int = 1000
+
+    def identity(self) -> dict[str, Any]:
+        """All options that have an effect."""
+        options = super().identity()
+        if self.tune != "id_only":
+            del options["id_rows"]
+        return options
 
     def check(self, method: str, detector: Detector) -> None:
         """Refuses a detector that leaves a choice open."""
-        if (count := len(detector.grid())) != 1:
+        if self.tune == "id_only":
+            IdOnly(self.id_rows).check(method, detector)
+        elif (count := len(detector.grid())) != 1:
             raise ConfigError(
                 f"method {method} has {count} candidate settings, and protocol={self.name} tunes nothing: "
                 f"give one value for each of its hyperparameters, or use a protocol that tunes, such as protocol=fssd"
             )
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
-        """Any size will do."""
+        """Any size will do, unless rows are held out."""
+        if self.tune == "id_only":
+            IdOnly(self.id_rows).check_sets(self.name, id_test)
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""
@@ -40,8 +55,10 @@ class Plain(Protocol):
         return np.random.RandomState(self.seed)
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
-        """Scores all rows with the detector's only setting."""
+        """Scores all rows that are not held out, with the detector's only setting or the one chosen."""
         del method
+        if self.tune == "id_only":
+            return IdOnly(self.id_rows).run(detector, scorer, id_test, ood)
         (setting,) = detector.grid()
         detector.calibrate(scorer, setting)
         id_scores, ood_scores = (

@@ -77,10 +77,14 @@ class Block(BaseModel):
     def printed(self, method: str, ood: str, metric: str) -> str | None:
         """The published value as its source prints it, in percent, or none.
 
+        Numbers that depend on no OOD set, such as accuracies, are the same for all.
+
         Raises:
             ConfigError: if the file has nothing for this block at all.
         """
-        return self.published.get((self.theirs(method), self.theirs(ood), self.theirs(metric)))
+        places = (self.theirs(ood), "", "none")
+        found = (self.published.get((self.theirs(method), place, self.theirs(metric))) for place in places)
+        return next((value for value in found if value is not None), None)
 
     def concerns(self, record: Record) -> bool:
         """Whether the record is of this model, ID set and protocol."""

@@ -20,6 +20,8 @@ _TITLES = {
     "tnr95": "TNR95",
     "detection_error": "Det. error",
     "detection_accuracy": "Det. accuracy",
+    "train_accuracy": "Train top-1",
+    "id_accuracy": "Test top-1",
 }
 NOTHING = "–"
 _WIDTH = 110

@@ -27,6 +27,7 @@ class Perturbation:
         rule: what is done to the gradient: :func:`sign` or :func:`standardised`.
         direction: -1 to go down the loss, +1 to go along the processed gradient.
         batch_size: images that go through together; matters to rules that look at the whole batch.
+        clip: whether pixels of x' are brought back to 0 to 1 (on the scale before the normalisation).
     """
 
     tap: str
@@ -35,6 +36,7 @@ class Perturbation:
     rule: Rule
     direction: float
     batch_size: int
+    clip: bool = False
 
 
 def perturbed_scores(
@@ -74,8 +76,10 @@ def _batch_scores(classifier: Classifier, x: Tensor, step: Perturbation, magnitu
     for row, (gradient, score) in enumerate(zip(gradients, step.scores, strict=True)):
         direction = step.direction * step.rule(gradient) / classifier.channel_std() if any(magnitudes) else x
         for column, magnitude in enumerate(magnitudes):
-            value = clean if magnitude == 0 else forward_to(classifier, x + magnitude * direction, step.tap)
-            scores[row, column] = score(value).cpu().numpy()
+            if magnitude != 0:
+                stepped = x + magnitude * direction
+                value = forward_to(classifier, classifier.clipped(stepped) if step.clip else stepped, step.tap)
+            scores[row, column] = score(value if magnitude else clean).cpu().numpy()
     return scores
 
 

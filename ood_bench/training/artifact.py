@@ -11,6 +11,7 @@ import torch
 from ood_bench.data.imageset import ImageSet
 from ood_bench.files import locked, staged_folder
 from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
+from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
 from ood_bench.training.trainer import Trainer, TrainingState
@@ -77,7 +78,7 @@ class ClassifierStore:
             "classes": spec.classes,
             "normalisation": spec.normalisation,
         }
-        model = {key: value for key, value in spec.model.items() if key != "variants"}
+        model = without_default_head(spec.model)
         store = self._root.parent
         return import_checkpoint(file, model=model, id_node=id_node, store=store, test=spec.test, device=self._device)
 

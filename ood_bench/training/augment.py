@@ -1,6 +1,7 @@
 """Augmentations of whole batches on the device: a few indexed copies, no work on the host."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,51 @@ flip = Augmentation(_draw_flips, _flip)
 crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="constant"))
 reflect_crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="reflect"))
 
-AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "crop4": crop4, "reflect_crop4": reflect_crop4}
+
+def _warp(images: Tensor, matrices: Tensor) -> Tensor:
+    """Images whose pixel at centred position p is the bilinear value of the old one at ``M p``; edges are mirrored.
+
+    Args:
+        images: ``[B, C, H, W]``; the result is rounded to whole grey values.
+        matrices: M, ``[B, 2, 2]``, of positions (x, y) on a scale on which the image reaches from -1 to 1.
+    """
+    grid = F.affine_grid(F.pad(matrices, (0, 1)), list(images.shape), align_corners=False)
+    warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return warped.round().to(images.dtype)
+
+
+def _draw_angles(count: int, generator: Generator) -> Tensor:
+    """Angles up to 0.02 of a full turn (7.2 degrees) either way, in radians, ``[B]``."""
+    return (2 * torch.rand(count, generator=generator) - 1) * 0.02 * 2 * math.pi
+
+
+def _rotate(images: Tensor, angles: Tensor) -> Tensor:
+    ratio = images.shape[2] / images.shape[3]
+    rows = [angles.cos(), -angles.sin() * ratio, angles.sin() / ratio, angles.cos()]
+    return _warp(images, torch.stack(rows, dim=1).view(-1, 2, 2))
+
+
+def _draw_zooms(count: int, generator: Generator) -> Tensor:
+    """Factors from 0.8 to 1.2 on width and height, ``[2, B]``."""
+    return 1 + 0.2 * (2 * torch.rand(2, count, generator=generator) - 1)
+
+
+def _zoom(images: Tensor, factors: Tensor) -> Tensor:
+    return _warp(images, torch.diag_embed(factors.T))
+
+
+# Turns and stretches as Keras' RandomRotation(0.02) and RandomZoom(0.2, 0.2) with their defaults, in generalized ODIN's
+# TensorFlow port.
+rotate7 = Augmentation(_draw_angles, _rotate)
+zoom20 = Augmentation(_draw_zooms, _zoom)
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip": flip,
+    "crop4": crop4,
+    "reflect_crop4": reflect_crop4,
+    "rotate7": rotate7,
+    "zoom20": zoom20,
+}
 
 
 def augmentations(names: Sequence[str]) -> list[Augmentation]:

@@ -33,6 +33,19 @@ class ScheduleName(StrEnum):
     one_cycle = "one_cycle"
 
 
+class Decay(StrEnum):
+    """What weight decay acts on; see :mod:`ood_bench.training.optim`.
+
+    ``standard``: all parameters but those of the class similarities h of a generalized ODIN head. ``everything``: those
+    too. ``kernels``: weights of convolutions and of linear layers, without those of the layer that classifies; no bias
+    and no batch norm.
+    """
+
+    standard = "standard"
+    everything = "everything"
+    kernels = "kernels"
+
+
 class LossName(StrEnum):
     """Objectives; see :mod:`ood_bench.training.losses`."""
 
@@ -64,7 +77,7 @@ class Start(StrEnum):
 
 @dataclass
 class OptimizerConfig:
-    """Optimizer and its constants; weight decay acts on all parameters."""
+    """Optimizer and its constants; ``decay`` says which parameters ``weight_decay`` acts on."""
 
     name: OptimizerName = OptimizerName.sgd
     lr: float = 0.1
@@ -73,6 +86,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     rho: float = 0.9
     eps: float = 1e-6
+    decay: Decay = Decay.standard
 
 
 @dataclass
@@ -137,6 +151,8 @@ class Recipe:
         """
         whole = OmegaConf.to_container(OmegaConf.structured(self), enum_to_str=True)
         assert isinstance(whole, dict)  # noqa: S101 - a structured config is a mapping
+        if self.optimizer.decay is Decay.standard:
+            del whole["optimizer"]["decay"]
         if not self.compile or self.compile_mode is CompileMode.default:
             del whole["compile_mode"]
         if not self.schedule.warmup:

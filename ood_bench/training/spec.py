@@ -9,6 +9,7 @@ from typing import Any
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key, sha256_file
+from ood_bench.models.heads import LINEAR, head_of, without_default_head
 from ood_bench.training.recipe import LossName, Recipe, Start
 
 TRAINER_VERSION = 1
@@ -53,6 +54,11 @@ class TrainingSpec:
             )
         if (self.recipe.loss.name is LossName.outlier_exposure) != (self.outliers is not None):
             raise ConfigError(f"recipe {self.recipe.name}: outliers are needed for outlier exposure, and only for it")
+        if head_of(self.model) != LINEAR and len(self.data) % self.recipe.batch_size == 1:
+            raise ConfigError(
+                f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {len(self.data)} images, "
+                f"which the batch norm in g of head {head_of(self.model)} cannot take: choose another"
+            )
         if (self.recipe.start is Start.classifier) != (self.initial is not None):
             raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
 
@@ -60,7 +66,7 @@ class TrainingSpec:
         """JSON-able description of all that determines the weights; the key is its hash."""
         return {
             "trainer": TRAINER_VERSION,
-            "model": {key: value for key, value in self.model.items() if key != "variants"},
+            "model": without_default_head(self.model),
             "shape": list(self.data.shape),
             "classes": self.classes,
             "recipe": self.recipe.identity(),

@@ -19,28 +19,14 @@ from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
 from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.losses import cross_entropy, outlier_exposure
-from ood_bench.training.recipe import Autocast, CompileMode, OptimizerConfig, OptimizerName, learning_rate_factor
+from ood_bench.training.optim import build_optimizer
+from ood_bench.training.recipe import Autocast, CompileMode, learning_rate_factor
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import tuned_convolutions
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
 _SAVE_SECONDS = 15.0
-
-
-def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
-    if config.name is OptimizerName.adadelta:
-        return torch.optim.Adadelta(
-            network.parameters(), lr=config.lr, rho=config.rho, eps=config.eps, weight_decay=config.weight_decay
-        )
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=config.lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-        fused=True if next(network.parameters()).is_cuda else None,
-    )
 
 
 def _compiled(network: nn.Module, mode: CompileMode) -> Callable[[Tensor], Tensor]:
@@ -128,7 +114,7 @@ class Trainer:
         layout = torch.channels_last if spec.recipe.channels_last else torch.contiguous_format
         network = to_layout(network.to(device), layout)
         self.state = TrainingState(
-            network, _optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
+            network, build_optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
         self._compiled = _compiled(network, spec.recipe.compile_mode) if spec.recipe.compile else network
         self._augment = augmentations(spec.recipe.augment)

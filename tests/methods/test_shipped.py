@@ -18,6 +18,9 @@ FLAVOURS = {
     "mahalanobis-steps": ("mahalanobis", {"magnitudes": [0.05, 0.0], "taps": ["all"]}),
     "fssd-steps": ("fssd", {"magnitudes": [0.05, 0.0], "gradient_batch": 16}),
     "deep_ensemble-mean_of_max": ("deep_ensemble", {"combine": "mean_of_max"}),
+    "godin_inner-g": ("godin_inner", {"statistic": "g"}),
+    "godin_inner-steps": ("godin_inner", {"magnitudes": [0.05, 0.0], "statistic": "max_f", "clip": True}),
+    "godin_cosine-steps": ("godin_cosine", {"magnitudes": [0.05, 0.0], "unit": "normalised"}),
     "mc_dropout-logit_variance": ("mc_dropout", {"statistic": "logit_variance", "passes": 6}),
     "outlier_exposure-scratch": (
         "outlier_exposure",
@@ -26,9 +29,18 @@ FLAVOURS = {
 }
 CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
+# On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
+GODIN = {
+    "head": ({}, "godin_inner", "godin_cosine"),
+    "statistic": ({}, "max_h", "g"),
+    "magnitudes": ({}, [0.0], [0.1]),
+    "unit": ({"magnitudes": [0.1]}, "raw", "normalised"),
+    "clip": ({"magnitudes": [0.5]}, False, True),
+}
 CHANGES = {
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "energy": {"temperature": ({}, 1.0, 2.0)},
@@ -39,6 +51,18 @@ CHANGES = {
         "taps": ({}, ["all"], ["conv2", "fc1"]),
         "noise_images": ({}, 100, 99),
         "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
+    },
+    **dict.fromkeys(("godin_inner", "godin_euclidean", "godin_cosine"), GODIN),
+    "godin_port": {
+        "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
+        "statistic": ({}, "max_f", "g"),
+        "magnitudes": ({}, [0.0], [20.0]),
+        "unit": ({"magnitudes": [1.0]}, "bytes", "normalised"),
+        "clip": ({"magnitudes": [100.0]}, False, True),
+    },
+    "godin_port_baseline": {
+        "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
+        "magnitudes": ({}, [0.0], [20.0]),
     },
     "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
     "mc_dropout": {
@@ -83,13 +107,13 @@ def test_statistics_are_finite_float64_rows(case, toys):
 
 
 @pytest.mark.parametrize("kind", ["blend", "static"])
-@pytest.mark.parametrize("method", SHIPPED)
+@pytest.mark.parametrize("method", [name for name in SHIPPED if name not in NOT_ON_TOYS])
 def test_scores_are_higher_for_in_distribution_images(method, kind, toys):
     inside, outside = (toys.scores(method, View(toys.image_set(name, 40))) for name in ("id", kind))
     assert (inside[:, None] > outside[None]).mean() > 0.9
 
 
-@pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name not in RANDOM])
+@pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name not in RANDOM | NOT_ON_TOYS])
 def test_every_statistic_is_higher_for_in_distribution_images(flavour, toys):
     method, changes = FLAVOURS[flavour]
     inside, outside = (toys.statistics(method, View(toys.image_set(name, 40)), **changes) for name in ("id", "blend"))

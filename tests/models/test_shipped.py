@@ -79,6 +79,10 @@ def test_recipe(name):
         ("fssd_resnet34", (350, 128, 0.1, 5e-4, False, [150, 250])),
         ("featurenorm_resnet18", (100, 128, 0.1, 5e-4, False, [50, 75, 90])),
         ("featurenorm_wrn", (200, 128, 0.1, 5e-4, False, [100, 150])),
+        ("godin_densenet", (300, 64, 0.1, 1e-4, False, [150, 225])),
+        ("godin_resnet34", (200, 128, 0.1, 5e-4, False, [100, 150])),
+        ("godin_wrn", (200, 128, 0.1, 5e-4, False, [100, 150])),
+        ("godin_port", (200, 128, 0.1, 1e-3, False, [49, 99, 149])),
         ("featurenorm_vgg11", (100, 128, 0.05, 5e-4, False, [50, 75, 90])),
     ],
 )

@@ -27,6 +27,14 @@ def test_names_that_the_published_file_spells_differently(conf):
     assert block.printed("base", "our_mnist", "auroc") == "77.3"
 
 
+def test_accuracies_are_published_for_every_ood_set():
+    (block,) = [one for one in load_blocks() if one.name == "godin_port_cifar10"]
+    assert block.printed("godin_port", "svhn", "id_accuracy") == "90.70"
+    assert block.printed("godin_port_baseline", "kmnist", "train_accuracy") == "99.46"
+    assert block.printed("godin_port", "kmnist", "auroc") is None
+    assert any("swaps the accuracies of its two rows" in note for note in block.notes)
+
+
 def test_which_records_belong_to_a_block(conf, make):
     blocks = load_blocks(conf)
     assert block_of(make(), blocks) is blocks[0]

@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.training.augment import AUGMENTATIONS, augmentations, crop4, flip, reflect_crop4
+from ood_bench.training.augment import AUGMENTATIONS, augmentations, crop4, flip, reflect_crop4, rotate7, zoom20
 
 PAD = {crop4: "constant", reflect_crop4: "reflect"}
 
@@ -95,3 +97,54 @@ def test_unknown_names_are_refused_together():
         ConfigError, match=r"train\.augment: unknown blur, cutout; known are flip, crop4, reflect_crop4"
     ):
         augmentations(["flip", "blur", "cutout"])
+
+
+def mirrored(index, size):
+    """Index of a pixel beyond the edge, where the image goes on as in a mirror that stands at its border."""
+    index %= 2 * size
+    return 2 * size - 1 - index if index >= size else index
+
+
+def slow_warp(image, source):
+    """Bilinear values of one image at ``source(x, y)``, positions in pixels from the image's middle."""
+    channels, height, width = image.shape
+    out = np.empty(image.shape)
+    for row in range(height):
+        for column in range(width):
+            x, y = source(column - (width - 1) / 2, row - (height - 1) / 2)
+            x, y = x + (width - 1) / 2, y + (height - 1) / 2
+            left, top = math.floor(x), math.floor(y)
+            right_share, low_share = x - left, y - top
+            for channel in range(channels):
+                corner = [
+                    [
+                        float(image[channel, mirrored(top + down, height), mirrored(left + over, width)])
+                        for over in (0, 1)
+                    ]
+                    for down in (0, 1)
+                ]
+                rows = [a * (1 - right_share) + b * right_share for a, b in corner]
+                out[channel, row, column] = rows[0] * (1 - low_share) + rows[1] * low_share
+    return out
+
+
+def rotations(count):
+    angles = (2 * torch.rand(count, generator=seeded()) - 1) * 0.04 * math.pi
+    assert angles.abs().max() < math.radians(7.2)
+    assert angles.min() < 0 < angles.max()
+    turns = [(math.cos(one), math.sin(one)) for one in angles.tolist()]
+    return [lambda x, y, c=c, s=s: (c * x - s * y, s * x + c * y) for c, s in turns]
+
+
+def zooms(count):
+    factors = 0.8 + 0.4 * torch.rand(2, count, generator=seeded())
+    return [lambda x, y, a=a, b=b: (a * x, b * y) for a, b in factors.T.tolist()]
+
+
+@pytest.mark.parametrize(("warp", "sources"), [(rotate7, rotations), (zoom20, zooms)])
+def test_warps_against_a_slow_resampling(warp, sources):
+    images = batch(4, channels=2)
+    ours = warp(images, seeded())
+    for image, moved, source in zip(images, ours, sources(4), strict=True):
+        # half a grey value of rounding, and what float32 positions cost
+        np.testing.assert_allclose(moved.numpy(), slow_warp(image.numpy(), source), atol=0.51)

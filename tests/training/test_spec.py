@@ -18,6 +18,7 @@ RECIPE_CHANGES = {
     "optimizer.weight_decay": 1e-4,
     "optimizer.rho": 0.8,
     "optimizer.eps": 1e-7,
+    "optimizer.decay": "kernels",
     "schedule.name": "exponential",
     "schedule.gamma": 0.2,
     "schedule.milestones": [1],
@@ -61,6 +62,15 @@ def test_names_and_footnotes_do_not_change_the_key(make_spec, images):
     assert make_spec({"data": renamed}).key == plain.key
     integers = {"mean": [0], "std": [1]}
     assert make_spec({"normalisation": integers}).key == make_spec({"normalisation": {"mean": [0.0], "std": [1.0]}}).key
+
+
+def test_options_that_came_later_leave_older_keys_alone(make_spec):
+    """Trained classifiers and committed records are found by these keys."""
+    plain = make_spec()
+    assert plain.key == "1fde0815d3bb6ce8"
+    optimizer = {"name": "sgd", "lr": 0.05, "momentum": 0.9, "decay": "standard"}
+    assert make_spec({"model": {**plain.model, "head": "linear"}}, optimizer=optimizer).key == plain.key
+    assert make_spec({"model": {**plain.model, "head": "godin_inner"}}).key != plain.key
 
 
 def specification_changes(make_spec, images):
@@ -118,6 +128,13 @@ def test_outliers_come_with_outlier_exposure_only(make_spec, images):
     with pytest.raises(ConfigError, match="outliers are needed for outlier exposure, and only for it"):
         make_spec({"outliers": images(3)})
     assert make_spec({"outliers": images(3)}, **exposure).outliers is not None
+
+
+def test_a_last_batch_of_one_image_is_refused_for_heads_with_a_batch_norm(make_spec):
+    model = {**make_spec().model, "head": "godin_inner"}
+    with pytest.raises(ConfigError, match=r"batch_size=23 leaves a last batch of one of 24 images.*head godin_inner"):
+        make_spec({"model": model}, batch_size=23)
+    assert make_spec({"model": model}, batch_size=22).key != make_spec(batch_size=23).key
 
 
 def test_an_initial_classifier_comes_with_fine_tuning_only(make_spec):

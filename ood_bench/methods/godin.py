@@ -1,0 +1,150 @@
+"""Generalized ODIN: a network that learns similarity and confidence apart, and a step that raises its score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View
+from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
+from ood_bench.scoring.perturb import Objective, Perturbation, perturbed_scores, sign
+from ood_bench.scoring.quantities import Flat
+from ood_bench.training.spec import TrainingSpec
+
+_BYTE = 255.0
+
+
+def max_h(parts: Tensor) -> Tensor:
+    """Largest similarity, float64 ``[B]``, of h and g side by side ``[B, K + 1]``."""
+    return parts[:, :-1].double().amax(dim=1)
+
+
+def confidence(parts: Tensor) -> Tensor:
+    """g, float64 ``[B]``, of h and g side by side ``[B, K + 1]``."""
+    return parts[:, -1].double()
+
+
+def max_f(parts: Tensor) -> Tensor:
+    """Largest logit h / g, float64 ``[B]``, of h and g side by side ``[B, K + 1]``."""
+    return max_h(parts) / confidence(parts)
+
+
+_STATISTICS: Mapping[str, Objective] = {"max_h": max_h, "g": confidence, "max_f": max_f}
+_VALUES = Quantity(PARTS, Flat())
+
+
+@dataclass
+class Godin(Detector):
+    """``max_i h_i`` (or g) of the image after a step that raises it: ``x + epsilon * sign(gradient of the score)``.
+
+    Where the gradient is exactly 0 the step goes down, and it is not clipped. With ``max_f`` it still raises
+    ``max_i h_i``, as in the TensorFlow port.
+
+    Source: Hsu et al., arXiv 2002.11297. In which units the paper's epsilon is, is not known.
+
+    Attributes:
+        head: the head that the network wears (see :mod:`ood_bench.models.heads`); where the run's own model wears
+            another one, the method has its own network, trained by the run's recipe.
+        statistic: ``max_h``, ``g``, or the port's ``max_f``.
+        magnitudes: candidates for epsilon.
+        unit: of epsilon: ``raw`` [0, 1] pixels; ``bytes``, 0 to 255; or ``normalised``, of the network's input.
+        clip: whether stepped pixels are brought back to their range.
+    """
+
+    head: str = "godin_inner"
+    statistic: Literal["max_h", "g", "max_f"] = "max_h"
+    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    unit: Literal["raw", "bytes", "normalised"] = "raw"
+    clip: bool = False
+
+    tunes_by_id = True
+    plain: ClassVar[str] = "max_h"
+
+    def __post_init__(self) -> None:
+        if self.head not in DECOMPOSED:
+            raise ConfigError(f"method godin: head is {self.head!r}, it must be one of {', '.join(DECOMPOSED)}")
+        if not self.magnitudes or min(self.magnitudes) < 0:
+            raise ConfigError("method godin: magnitudes must be one or more numbers of at least 0")
+
+    @property
+    def variant(self) -> str:
+        """The statistic, where it is not the plain one."""
+        return "" if self.statistic == self.plain else self.statistic.replace("_", " ")
+
+    def deviations(self) -> list[str]:
+        """What is not known of the paper's head."""
+        if self.head != "godin_euclidean":
+            return []
+        return [
+            "The Euclidean h is minus the mean, not the sum, of the squared differences, as in two public "
+            "re-implementations; which one the paper uses is not known."
+        ]
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The run's own network if it wears the head, else one more that does."""
+        base = networks.base
+        if head_of(base.model) == self.head:
+            return [base]
+        return [replace(base, model={**base.model, "head": self.head}, checkpoint=None)]
+
+    def grid(self) -> list[dict[str, float]]:
+        """The magnitudes, in the order given."""
+        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """Both h and g, if some magnitude is 0."""
+        del classifier
+        return (_VALUES,) if 0 in self.magnitudes else ()
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The statistic after the step, ``[len(settings), n, 1]``."""
+        return self._stepped(scorer, view, settings, self.statistic)[:, :, None]
+
+    def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """What the step raises, after the step."""
+        return self._stepped(scorer, view, settings, self._raised)
+
+    @property
+    def _raised(self) -> str:
+        return "g" if self.statistic == "g" else "max_h"
+
+    def _stepped(self, scorer: Scorer, view: View, settings: Sequence[Setting], statistic: str) -> Array:
+        """One statistic at each setting, ``[len(settings), n]``."""
+        magnitudes = [setting["epsilon"] / (_BYTE if self.unit == "bytes" else 1.0) for setting in settings]
+        if not any(magnitudes):
+            rows = torch.from_numpy(np.array(scorer.bank(view, (_VALUES,))[_VALUES]))
+            return np.stack([_STATISTICS[statistic](rows).numpy()] * len(magnitudes))
+        identity = {
+            "method": f"godin-{self.revision}",
+            "network": scorer.classifier.key,
+            "view": view.fingerprint,
+            "raised": self._raised,
+            "statistic": statistic,
+            "magnitudes": magnitudes,
+            "normalised": self.unit == "normalised",
+            "clip": self.clip,
+            "device": scorer.classifier.device.type,
+        }
+        what = f"godin on {view.images.title}"
+        step = self.step(scorer, _STATISTICS[statistic])
+        return scorer.engine.cached(
+            "godin", identity, lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0]
+        )
+
+    def step(self, scorer: Scorer, score: Objective) -> Perturbation:
+        """The step that raises the score, and what is read off afterwards, for magnitudes in raw pixels."""
+        raised, std = _STATISTICS[self._raised], scorer.classifier.channel_std()
+        return Perturbation(
+            tap=PARTS,
+            losses=[lambda parts: -raised(parts)],
+            scores=[score],
+            rule=(lambda gradient: sign(gradient) * std) if self.unit == "normalised" else sign,
+            direction=-1.0,
+            batch_size=scorer.engine.batch_size(scorer.classifier),
+            clip=self.clip,
+        )

@@ -1,0 +1,99 @@
+"""The baseline row of generalized ODIN's TensorFlow port: MSP on images that another network has perturbed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.godin import max_h
+from ood_bench.methods.godin_port import GodinPort
+from ood_bench.methods.msp import log_max_softmax
+from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import LINEAR, PARTS
+from ood_bench.progress import ticking
+from ood_bench.scoring.perturb import input_gradients, sign
+from ood_bench.scoring.taps import full_precision
+from ood_bench.training.spec import TrainingSpec
+
+_BYTE = 255.0
+
+
+@dataclass
+class GodinPortBaseline(Detector):
+    """Maximum softmax probability of a plain network, on images that a network with h and g has perturbed.
+
+    The step is that of :class:`~ood_bench.methods.godin_port.GodinPort`, and so is the choice of its length.
+
+    Source: sayakpaul/Generalized-ODIN-TF, notebook for evaluation, which gives both models the same perturbed images.
+
+    Attributes:
+        head: head of the network that perturbs.
+        magnitudes: candidates for epsilon, in 0 to 255 pixels.
+    """
+
+    head: str = "godin_inner"
+    magnitudes: list[float] = field(default_factory=lambda: [0.04])
+
+    tunes_by_id = True
+
+    def __post_init__(self) -> None:
+        self._source = GodinPort(head=self.head, magnitudes=self.magnitudes)
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The plain network that scores, then the one that perturbs."""
+        base = networks.base
+        model = {key: value for key, value in base.model.items() if key != "head"}
+        plain = base if base.model.get("head", LINEAR) == LINEAR else replace(base, model=model, checkpoint=None)
+        return [plain, *self._source.networks(networks)]
+
+    def grid(self) -> list[dict[str, float]]:
+        """The magnitudes, in the order given."""
+        return self._source.grid()
+
+    def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The largest similarity that the other network sees after its step."""
+        other = Scorer(scorer.engine, scorer.classifiers[1:], scorer.train)
+        return self._source.id_scores(other, view, settings)
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Log of the maximum softmax probability after the step, ``[len(settings), n, 1]``."""
+        magnitudes = [setting["epsilon"] for setting in settings]
+        identity = {
+            "method": f"godin_port_baseline-{self.revision}",
+            "networks": [classifier.key for classifier in scorer.classifiers],
+            "view": view.fingerprint,
+            "magnitudes": magnitudes,
+            "device": scorer.classifier.device.type,
+        }
+        rows = scorer.engine.cached(
+            "godin_port_baseline", identity, lambda: self._transferred(scorer, view, magnitudes)
+        )
+        return rows[:, :, None]
+
+    def _transferred(self, scorer: Scorer, view: View, magnitudes: Sequence[float]) -> Array:
+        plain, source = scorer.classifiers
+        scores = np.empty((len(magnitudes), len(view)))
+        done = 0
+        what = f"godin_port_baseline on {view.images.title}"
+        with ticking(what, len(view), "images") as ticker, full_precision(), torch.no_grad():
+            for batch in view.batches(scorer.engine.batch_size(source)):
+                rows = slice(done, done + len(batch))
+                scores[:, rows] = _batch_scores(plain, source, batch, magnitudes)
+                done += len(batch)
+                ticker.advance(len(batch))
+        return scores
+
+    def features(self, statistics: Array) -> Array:
+        """The probability itself."""
+        return np.exp(statistics)
+
+
+def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:
+    """Log of the maximum softmax probability ``[magnitudes, B]`` of uint8 images ``[B, C, H, W]``."""
+    x = source.normalise(batch)
+    _, (gradient,) = input_gradients(source, x, PARTS, [lambda parts: -max_h(parts)])
+    direction = -sign(gradient) / source.channel_std() / _BYTE
+    stepped = [source.clipped(x + magnitude * direction) if magnitude else x for magnitude in magnitudes]
+    return np.stack([log_max_softmax(plain.network(images).double().cpu().numpy()) for images in stepped])

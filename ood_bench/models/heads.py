@@ -1,0 +1,197 @@
+"""Heads of generalized ODIN: a network's logits become h / g, similarity to a class over confidence."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ood_bench.errors import ConfigError
+
+LINEAR = "linear"
+PARTS = "h_and_g"
+"""Tap that holds h and g side by side, ``[B, K + 1]``: all that any score of generalized ODIN needs."""
+
+_NORM_FLOOR = 1e-4
+
+
+class Similarity(nn.Module):
+    """Base of the class similarities h ``[B, K]`` of features ``[B, D]``; optimizers keep weight decay off them.
+
+    Weights ``[K, D]`` start from He's normal distribution by inputs.
+
+    Args:
+        features: D.
+        classes: K.
+        truncated: whether the distribution is cut at two standard deviations and widened to keep its own, as Keras'.
+    """
+
+    def __init__(self, features: int, classes: int, *, truncated: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(classes, features))
+        if truncated:
+            truncated_he_normal(self.weight)
+        else:
+            nn.init.kaiming_normal_(self.weight)
+
+
+def truncated_he_normal(weight: Tensor) -> None:
+    """Draws ``[out, in, ...]`` as Keras' ``he_normal``: cut at two standard deviations of the distribution drawn from.
+
+    The standard deviation of what is left is ``sqrt(2 / in)``.
+    """
+    remaining = 0.87962566103423978  # standard deviation of a unit normal that is cut at -2 and 2
+    wide = (2 / weight[0].numel()) ** 0.5 / remaining
+    nn.init.trunc_normal_(weight, std=wide, a=-2 * wide, b=2 * wide)
+
+
+class InnerProduct(Similarity):
+    """``h_i = w_i z + b_i``, bias from 0: DeConf-I."""
+
+    def __init__(self, features: int, classes: int, *, truncated: bool = False) -> None:
+        super().__init__(features, classes, truncated=truncated)
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Similarities ``[B, K]`` of features ``[B, D]``."""
+        return nn.functional.linear(z, self.weight, self.bias)
+
+
+class Euclidean(Similarity):
+    """``h_i = -mean over D of (z - w_i)^2``: DeConf-E with the mean of the two public re-implementations."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Similarities ``[B, K]`` of features ``[B, D]``."""
+        return -(z.unsqueeze(1) - self.weight).square().mean(dim=2)
+
+
+class EuclideanSum(Similarity):
+    """``h_i = -|z - w_i|^2``, the squared distance itself: D times :class:`Euclidean`."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Similarities ``[B, K]`` of features ``[B, D]``."""
+        return -(z.unsqueeze(1) - self.weight).square().sum(dim=2)
+
+
+class Cosine(Similarity):
+    """``h_i = w_i z / ((|w_i| + 1e-4) (|z| + 1e-4))``, in (-1, 1): DeConf-C; two re-implementations' constant."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Similarities ``[B, K]`` of features ``[B, D]``."""
+        lengths = torch.linalg.vector_norm(self.weight, dim=1) + _NORM_FLOOR
+        length = torch.linalg.vector_norm(z, dim=1, keepdim=True) + _NORM_FLOOR
+        return nn.functional.linear(z / length, self.weight / lengths.unsqueeze(1))
+
+
+class _Parts(nn.Module):
+    """h and g of the same features, side by side."""
+
+    def __init__(self, h: Similarity, features: int, eps: float, momentum: float) -> None:
+        super().__init__()
+        self.h = h
+        self.g = nn.Sequential(nn.Linear(features, 1), nn.BatchNorm1d(1, eps, momentum), nn.Sigmoid())
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``[B, K + 1]``: h, then g in the last column."""
+        return torch.cat([self.h(z), self.g(z)], dim=1)
+
+
+class DecomposedConfidence(nn.Module):
+    """Logits ``f = h / g`` with a similarity h to every class and one confidence g in (0, 1) for the image.
+
+    ``g = sigmoid(BN(v z + c))``. Always computed in the precision of its weights, whatever autocast is on: f has no
+    bound where g is small.
+
+    Source: Hsu et al., "Generalized ODIN: Detecting Out-of-distribution Image without Learning from
+    Out-of-distribution Data", arXiv 2002.11297; details as its public re-implementations agree on them.
+
+    Args:
+        similarity: class of h.
+        features: number of features D.
+        classes: number of classes K.
+        truncated: see :class:`Similarity`.
+        eps: of g's batch norm.
+        momentum: of g's batch norm.
+    """
+
+    taps: ClassVar[dict[str, str]] = {"h": "parts.h", "g": "parts.g", PARTS: "parts"}
+
+    def __init__(
+        self,
+        similarity: type[Similarity],
+        features: int,
+        classes: int,
+        *,
+        truncated: bool = False,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.parts = _Parts(similarity(features, classes, truncated=truncated), features, eps, momentum)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Logits ``[B, K]`` of features ``[B, D]``."""
+        with torch.autocast(z.device.type, enabled=False):
+            parts: Tensor = self.parts(z.to(self.parts.h.weight.dtype))
+            return parts[:, :-1] / parts[:, -1:]
+
+
+_SIMILARITIES: Mapping[str, type[Similarity]] = {
+    "godin_inner": InnerProduct,
+    "godin_euclidean": Euclidean,
+    "godin_euclidean_sum": EuclideanSum,
+    "godin_cosine": Cosine,
+}
+DECOMPOSED = tuple(_SIMILARITIES)
+"""Names of the heads with h and g."""
+
+
+def head_of(model: Mapping[str, Any]) -> str:
+    """The head that a ``conf/model`` file asks for."""
+    return str(model.get("head", LINEAR))
+
+
+def model_title(model: Mapping[str, Any]) -> str:
+    """The model's name in records and tables, with its head where that is not linear: ``lenet+godin_inner``."""
+    head = head_of(model)
+    return str(model["name"]) if head == LINEAR else f"{model['name']}+{head}"
+
+
+def without_default_head(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``conf/model`` file's content without ``variants``, and without the head where it is the plain one.
+
+    Keys of artifacts are made from this, so that they are those of models from before there was a choice.
+    """
+    plain = {key: value for key, value in model.items() if key != "variants"}
+    return {key: value for key, value in plain.items() if key != "head" or value != LINEAR}
+
+
+def wear(network: nn.Module, head: str, classes: int) -> None:
+    """Puts a head in place of the network's last linear layer, which the penultimate tap feeds.
+
+    A network class may name options of its heads in ``head_options``: ``truncated``, and ``eps`` and ``momentum`` of
+    g's batch norm.
+
+    Raises:
+        ConfigError: if there is no such head, or the network does not end in a linear layer.
+    """
+    if head == LINEAR:
+        return
+    if head not in _SIMILARITIES:
+        raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED))}")
+    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    path, last = layers[-1] if layers else ("", None)
+    if last is None or last.out_features != classes:
+        raise ConfigError(f"model.head={head}: {type(network).__name__} does not end in a linear layer to {classes}")
+    options = getattr(network, "head_options", {})
+    parent, _, name = path.rpartition(".")
+    worn = DecomposedConfidence(_SIMILARITIES[head], last.in_features, classes, **options)
+    setattr(network.get_submodule(parent), name, worn)
+
+
+def head_taps(network: nn.Module) -> dict[str, str]:
+    """Module paths of the taps ``h``, ``g`` and :data:`PARTS` of the head that the network wears; empty for linear."""
+    for path, module in network.named_modules():
+        if isinstance(module, DecomposedConfidence):
+            return {tap: f"{path}.{inner}" for tap, inner in module.taps.items()}
+    return {}

@@ -1,0 +1,128 @@
+"""The pre-activation bottleneck network of generalized ODIN's TensorFlow port."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ood_bench.errors import ConfigError
+from ood_bench.models.heads import truncated_he_normal
+from ood_bench.models.layers import Pooled, check_window
+
+_STEM = 16
+_STAGES = ((16, 64, 1), (64, 128, 2), (128, 256, 2))  # inner width, output channels, stride
+_EPS, _MOMENTUM = 1e-3, 0.01  # Keras' batch norm; its momentum of 0.99 is torch's 0.01
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=_EPS, momentum=_MOMENTUM)
+
+
+class BottleneckV2(nn.Module):
+    """BN, ReLU and convolution three times (1x1, 3x3, 1x1), added to the shortcut; the sum is left raw.
+
+    Where the shape changes, the shortcut is a strided 1x1 convolution of the raw input.
+
+    Args:
+        channels: channels of the input.
+        width: channels between the convolutions.
+        out: channels of the output.
+        stride: stride of the 3x3 convolution.
+    """
+
+    def __init__(self, channels: int, width: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.bn1, self.relu1 = _norm(channels), nn.ReLU()
+        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
+        self.bn2, self.relu2 = _norm(width), nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.bn3, self.relu3 = _norm(width), nn.ReLU()
+        self.conv3 = nn.Conv2d(width, out, 1, bias=False)
+        same = channels == out and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels, out, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, out, H / stride, W / stride]``, of either sign."""
+        branch = self.conv1(self.relu1(self.bn1(x)))
+        branch = self.conv2(self.relu2(self.bn2(branch)))
+        branch = self.conv3(self.relu3(self.bn3(branch)))
+        summed: Tensor = self.shortcut(x) + branch
+        return summed
+
+
+class ResNetV2(nn.Module):
+    """Depth 20: 571,962 values for 10 classes as Keras counts (weights and running statistics), 572,223 with h and g.
+
+    Stem of 16 channels with BN and ReLU; three stages of bottlenecks of inner width 16, 64, 128 and 64, 128, 256 output
+    channels; BN, ReLU and average pooling to 256 features. Convolutions start from Glorot's uniform distribution, the
+    linear layer from Keras' He normal with bias 0, as Keras does it. It is not the ResNet-20 of basic blocks.
+
+    Taps: ``stem``, ``block{s}.{b}`` (stage and block counted from 1; the raw sum), ``final`` and ``pooled``.
+
+    Source: the TensorFlow port of generalized ODIN (sayakpaul/Generalized-ODIN-TF).
+
+    Args:
+        shape: channels, height and width of the images.
+        classes: number of classes.
+        depth: number of layers, 9n + 2.
+        pool_window: side of the last pooling's window; 0 averages over the whole map.
+
+    Raises:
+        ConfigError: if the depth is impossible, or the images do not fit the window.
+    """
+
+    penultimate: ClassVar[str] = "pooled"
+    head_options: ClassVar[dict[str, Any]] = {"truncated": True, "eps": _EPS, "momentum": _MOMENTUM}
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, *, depth: int = 20, pool_window: int = 8) -> None:
+        super().__init__()
+        if depth < 11 or (depth - 2) % 9:
+            raise ConfigError(f"resnet_v2: depth {depth} is not 9n + 2 (three stages of blocks of three layers)")
+        check_window("resnet_v2", shape, pool_window, lambda side: (side + 3) // 4)
+        self._count = (depth - 2) // 9
+        self.conv1 = nn.Conv2d(shape[0], _STEM, 3, padding=1, bias=False)
+        self.bn1, self.relu1 = _norm(_STEM), nn.ReLU()
+        channels = _STEM
+        for number, (width, out, stride) in enumerate(_STAGES, 1):
+            first = BottleneckV2(channels, width, out, stride)
+            rest = (BottleneckV2(out, width, out, 1) for _ in range(self._count - 1))
+            self.add_module(f"stage{number}", nn.Sequential(first, *rest))
+            channels = out
+        self.bn, self.relu = _norm(channels), nn.ReLU()
+        self.pool = Pooled(pool_window)
+        self.fc = nn.Linear(channels, classes)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
+        truncated_he_normal(self.fc.weight)
+        nn.init.zeros_(self.fc.bias)
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        return ((stage, block) for stage in range(1, len(_STAGES) + 1) for block in range(1, self._count + 1))
+
+    @property
+    def block_taps(self) -> tuple[str, ...]:
+        """Names of all blocks' taps, in forward order."""
+        return tuple(f"block{stage}.{block}" for stage, block in self._blocks())
+
+    @property
+    def stage_taps(self) -> tuple[str, ...]:
+        """Names of the stem's tap, of the first two stages' last block and of the final map."""
+        return ("stem", f"block1.{self._count}", f"block2.{self._count}", "final")
+
+    @property
+    def taps(self) -> dict[str, str]:
+        """Module path of every tap, in forward order."""
+        paths = {f"block{stage}.{block}": f"stage{stage}.{block - 1}" for stage, block in self._blocks()}
+        return {"stem": "relu1", **paths, "final": "relu", "pooled": "pool"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
+        x = self.relu1(self.bn1(self.conv1(x)))
+        for number in range(1, len(_STAGES) + 1):
+            x = self.get_submodule(f"stage{number}")(x)
+        logits: Tensor = self.fc(self.pool(self.relu(self.bn(x))))
+        return logits

@@ -1,0 +1,224 @@
+"""Heads of generalized ODIN against their formulas, and on every network that can wear them."""
+
+import math
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from ood_bench.errors import ConfigError
+from ood_bench.models import heads
+from ood_bench.models.classifier import Classifier, build_network, freeze
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+LENET = {"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet", "channel_dropout": 0.0, "dropout": 0.0}
+
+
+def slow_h(head, z, weight, bias):
+    """Similarity of one feature vector to one class, from plain floats."""
+    dot = sum(a * b for a, b in zip(z, weight, strict=True))
+    squares = [(a - b) ** 2 for a, b in zip(z, weight, strict=True)]
+    length, other = (math.sqrt(sum(value * value for value in vector)) for vector in (z, weight))
+    return {
+        "godin_inner": dot + bias,
+        "godin_euclidean": -sum(squares) / len(squares),
+        "godin_euclidean_sum": -sum(squares),
+        "godin_cosine": dot / ((length + 1e-4) * (other + 1e-4)),
+    }[head]
+
+
+def slow_g(z, head):
+    """Confidence of one feature vector in evaluation mode."""
+    linear, norm, _ = head.parts.g
+    before = sum(a * b for a, b in zip(z, linear.weight[0].tolist(), strict=True)) + linear.bias.item()
+    scaled = (before - norm.running_mean.item()) / math.sqrt(norm.running_var.item() + norm.eps)
+    return 1 / (1 + math.exp(-(scaled * norm.weight.item() + norm.bias.item())))
+
+
+@pytest.fixture(params=heads.DECOMPOSED)
+def network(request):
+    """A float64 LeNet with each head, g's batch norm in a state unlike a fresh one's."""
+    torch.manual_seed(0)
+    network = build_network({**LENET, "head": request.param}, (1, 8, 8), 3).double()
+    norm = network.fc2.parts.g[1]
+    for values in (norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data):
+        values.uniform_(0.3, 1.5)
+    if request.param == "godin_inner":
+        network.fc2.parts.h.bias.data.normal_()
+    network.head_name = request.param
+    return freeze(network)
+
+
+def test_logits_are_similarity_over_confidence(network):
+    x = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    features = []
+    network.relu3.register_forward_hook(lambda *found: features.append(found[2]))
+    logits = network(x)
+    head = network.fc2
+    for row, z in zip(logits.tolist(), features[0].tolist(), strict=True):
+        bias = getattr(head.parts.h, "bias", torch.zeros(3)).tolist()
+        expected = [
+            slow_h(network.head_name, z, weight, one) / slow_g(z, head)
+            for weight, one in zip(head.parts.h.weight.tolist(), bias, strict=True)
+        ]
+        np.testing.assert_allclose(row, expected, rtol=1e-10)
+
+
+def test_taps_hold_h_and_g(network):
+    classifier = Classifier(network, (0.0,), (1.0,))
+    assert list(classifier.taps)[-3:] == ["h", "g", heads.PARTS]
+    found = {}
+    for tap in ("h", "g", heads.PARTS):
+        module = network.get_submodule(classifier.taps[tap])
+        module.register_forward_hook(lambda *given, tap=tap: found.update({tap: given[2]}))
+    logits = network(torch.randn(4, 1, 8, 8, dtype=torch.float64))
+    assert (found["h"].shape, found["g"].shape) == ((4, 3), (4, 1))
+    torch.testing.assert_close(found["h"] / found["g"], logits, rtol=0, atol=0)
+    torch.testing.assert_close(torch.cat([found["h"], found["g"]], dim=1), found[heads.PARTS], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("tap", ["h", "g"])
+def test_input_gradients_against_finite_differences(network, tap):
+    x = torch.randn(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+
+    def score(images):
+        kept = []
+        path = Classifier(network, (0.0,), (1.0,)).taps[tap]
+        handle = network.get_submodule(path).register_forward_hook(lambda *found: kept.append(found[2]))
+        network(images)
+        handle.remove()
+        return kept[0].amax(dim=1)
+
+    assert torch.autograd.gradcheck(score, (x,), eps=1e-6, atol=1e-6)
+
+
+def test_training_gradients_against_finite_differences(network):
+    """Also through g's batch norm, whose statistics depend on the whole batch."""
+    head = network.fc2.train()
+    z = torch.rand(5, 128, dtype=torch.float64)
+    labels = torch.arange(5) % 3
+    for parameter in head.parameters():
+        parameter.requires_grad_()
+
+    def loss():
+        return nn.functional.cross_entropy(head(z), labels)
+
+    loss().backward()
+    for name, parameter in head.named_parameters():
+        spot = tuple(0 for _ in parameter.shape)
+        analytic, kept = parameter.grad[spot].item(), parameter.data[spot].item()
+        sides = []
+        for step in (1e-6, -1e-6):
+            parameter.data[spot] = kept + step
+            sides.append(loss().item())
+        parameter.data[spot] = kept
+        assert analytic == pytest.approx((sides[0] - sides[1]) / 2e-6, rel=1e-4, abs=1e-8), name
+
+
+def test_autocast_does_not_reach_the_head(network):
+    single = network.float()
+    z = torch.rand(4, 128)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = single.fc2(z.bfloat16())
+    torch.testing.assert_close(under, single.fc2(z.bfloat16().float()), rtol=0, atol=0)
+
+
+SHIPPED = [path.stem for path in sorted((CONF / "model").glob("*.yaml")) if path.stem != "timm"]
+
+
+def content(name, **changes):
+    return {**OmegaConf.to_container(OmegaConf.load(CONF / "model" / f"{name}.yaml"), resolve=True), **changes}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_network_wears_a_head(name):
+    with torch.device("meta"):
+        linear = build_network(content(name), (3, 32, 32), 10)
+        network = build_network(content(name, head="godin_cosine"), (3, 32, 32), 10)
+    path, last = [found for found in linear.named_modules() if isinstance(found[1], nn.Linear)][-1]
+    assert heads.head_taps(network) == {
+        tap: f"{path}.{inner}" for tap, inner in heads.DecomposedConfidence.taps.items()
+    }
+    assert network.get_submodule(f"{path}.parts.h").weight.shape == (10, last.in_features)
+
+
+SMALL = {
+    "resnet20": {"blocks": [1], "widths": [8]},
+    "densenet_bc_100_12": {"depth": 10},
+    "wrn_28_10": {"depth": 10, "widen": 1},
+    "vgg11": {},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_networks_with_a_head_run_and_learn(name):
+    torch.manual_seed(0)
+    network = build_network(content(name, head="godin_euclidean", **SMALL[name]), (3, 32, 32), 10)
+    logits = network(torch.randn(3, 3, 32, 32))
+    assert logits.shape == (3, 10)
+    nn.functional.cross_entropy(logits, torch.arange(3)).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+class _Timms(nn.Module):
+    """What a network of the timm library looks like from outside."""
+
+    def __init__(self, name, pretrained, num_classes, in_chans):
+        super().__init__()
+        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1))
+        self.fc = nn.Linear(4 * in_chans, num_classes)
+
+    def forward(self, x):
+        return self.fc(self.global_pool(x))
+
+
+def test_a_timm_network_wears_a_head(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", types.SimpleNamespace(create_model=_Timms))
+    model = content("timm", head="godin_inner", taps={"pooled": "global_pool"})
+    network = build_network(model, (3, 32, 32), 10)
+    assert Classifier(network, (0.0,), (1.0,)).taps["g"] == "net.fc.parts.g"
+    assert network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_the_linear_head_changes_nothing():
+    networks = []
+    for model in (LENET, {**LENET, "head": "linear"}):
+        torch.manual_seed(3)
+        networks.append(build_network(model, (1, 8, 8), 3))
+    first, second = (network.state_dict() for network in networks)
+    assert list(first) == list(second)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert heads.head_taps(networks[1]) == {}
+
+
+def test_a_title_names_the_head_unless_it_is_linear():
+    assert [heads.model_title(model) for model in (LENET, {**LENET, "head": "linear"})] == ["lenet", "lenet"]
+    assert heads.model_title({**LENET, "head": "godin_cosine"}) == "lenet+godin_cosine"
+
+
+def test_weights_start_from_hes_distribution():
+    torch.manual_seed(0)
+    plain = heads.InnerProduct(50, 4000)
+    assert plain.weight.std().item() == pytest.approx(math.sqrt(2 / 50), rel=0.01)
+    assert not plain.bias.any()
+    keras = heads.Cosine(50, 4000, truncated=True).weight
+    assert keras.std().item() == pytest.approx(math.sqrt(2 / 50), rel=0.01)
+    assert keras.abs().max().item() <= 2 * math.sqrt(2 / 50) / 0.879
+    assert plain.weight.abs().max().item() > 2.5 * math.sqrt(2 / 50)
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.head is 'round': choose one of linear, godin_inner"):
+        build_network({**LENET, "head": "round"}, (1, 8, 8), 3)
+
+
+def test_a_network_without_a_last_linear_layer_is_refused():
+    with pytest.raises(ConfigError, match=r"Sequential does not end in a linear layer to 3"):
+        heads.wear(nn.Sequential(nn.Linear(4, 5)), "godin_inner", 3)
+    with pytest.raises(ConfigError, match=r"Sequential does not end in a linear layer to 3"):
+        heads.wear(nn.Sequential(nn.ReLU()), "godin_inner", 3)

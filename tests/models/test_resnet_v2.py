@@ -1,0 +1,64 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ood_bench.errors import ConfigError
+from ood_bench.models.classifier import build_network
+from ood_bench.models.resnet_v2 import BottleneckV2, ResNetV2
+
+MODEL = {"_target_": "ood_bench.models.resnet_v2.ResNetV2", "name": "resnet20_v2"}
+
+
+def keras_count(network):
+    """Values as Keras counts them: weights and the running statistics of batch norms, without their step counters."""
+    return sum(value.numel() for name, value in network.state_dict().items() if "num_batches" not in name)
+
+
+@pytest.mark.parametrize(("head", "values"), [("linear", 571_962), ("godin_inner", 572_223)])
+def test_it_has_as_many_values_as_the_port_prints(head, values):
+    assert keras_count(build_network({**MODEL, "head": head}, (3, 32, 32), 10)) == values
+
+
+def test_batch_norms_are_keras():
+    network = build_network({**MODEL, "head": "godin_inner"}, (3, 32, 32), 10)
+    norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    assert len(norms) == 1 + 6 * 3 + 1 + 1
+
+
+@pytest.mark.parametrize(("channels", "out", "stride"), [(8, 8, 1), (8, 16, 2), (8, 16, 1)])
+def test_a_block_against_its_formula(channels, out, stride):
+    torch.manual_seed(0)
+    block = BottleneckV2(channels, 4, out, stride).eval()
+    weights = block.state_dict()
+    for name in ("bn1", "bn2", "bn3"):
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            weights[f"{name}.{part}"].uniform_(0.5, 1.5)
+
+    def active(x, name):
+        parts = (weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return F.relu(F.batch_norm(x, *parts, eps=1e-3))
+
+    x = torch.randn(2, channels, 6, 6)
+    branch = F.conv2d(active(x, "bn1"), weights["conv1.weight"])
+    branch = F.conv2d(active(branch, "bn2"), weights["conv2.weight"], stride=stride, padding=1)
+    branch = F.conv2d(active(branch, "bn3"), weights["conv3.weight"])
+    kernel = weights.get("shortcut.weight")
+    shortcut = x if kernel is None else F.conv2d(x, kernel, stride=stride)
+    torch.testing.assert_close(block(x), branch + shortcut)
+
+
+def test_the_features_are_256_and_the_last_map_8x8():
+    network = ResNetV2((3, 32, 32), 10).eval()
+    shapes = {}
+    for tap in ("final", "pooled"):
+        module = network.get_submodule(network.taps[tap])
+        module.register_forward_hook(lambda *found, tap=tap: shapes.update({tap: tuple(found[2].shape)}))
+    network(torch.randn(2, 3, 32, 32))
+    assert shapes == {"final": (2, 256, 8, 8), "pooled": (2, 256)}
+
+
+@pytest.mark.parametrize("depth", [2, 12, 18])
+def test_impossible_depths_are_refused(depth):
+    with pytest.raises(ConfigError, match=rf"depth {depth} is not 9n \+ 2"):
+        ResNetV2((3, 32, 32), 10, depth=depth)
