@@ -46,7 +46,10 @@ def read(store: Path, key: str) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def beating(store: Path, words: Sequence[str]) -> Iterator[None]:
-    """Tells the store, for as long as the block lasts, how the job gets on, and at last how it ended."""
+    """Tells the store, for as long as the block lasts, how the job gets on, and at last how it ended.
+
+    A store that does not exist is not made for this: a run that is refused leaves nothing behind.
+    """
     job = {
         "words": list(words),
         "host": socket.gethostname(),
@@ -57,6 +60,8 @@ def beating(store: Path, words: Sequence[str]) -> Iterator[None]:
     path, stop = path_of(store, job_key(words)), threading.Event()
 
     def tell(state: str, error: str = "") -> None:
+        if not store.exists():
+            return
         ticker = underway()
         said = {**job, "state": state, "error": error, "work": None if ticker is None else ticker.report()}
         with contextlib.suppress(ArtifactError):  # a job must not die of not being seen

@@ -83,6 +83,12 @@ def test_jobs_are_named_as_slurms_commands_take_them(said, tmp_path, monkeypatch
         assert said()["slurm"] == job
 
 
+def test_no_store_is_made_for_it(tmp_path):
+    with beating(tmp_path / "store", WORDS):
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_torn_heartbeat_counts_as_none(said, tmp_path):
     path = beacon.path_of(tmp_path, job_key(WORDS))
     path.parent.mkdir(parents=True)

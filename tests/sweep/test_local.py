@@ -21,6 +21,7 @@ METRICS = ["auroc", "aupr_in", "aupr_out", "fpr95"]
 
 @pytest.fixture
 def words(toy):
+    toy.remove("train.epochs=1")
     return [*toy, "method=msp", f"train.epochs={EPOCHS}"]
 
 
