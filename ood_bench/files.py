@@ -114,17 +114,25 @@ def staged_folder(final: Path) -> Iterator[Path]:
             shutil.rmtree(staged, ignore_errors=True)
 
 
+class BusyError(Exception):
+    """Another process holds a lock."""
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Holds an exclusive lock on ``path`` + ``.lock``; the system frees it when its owner dies.
 
     Raises:
+        BusyError: if another process holds it and ``wait`` is false.
         ArtifactError: if the lock file cannot be made.
     """
     with clear_io_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(f"{path}.lock")
-        lock.acquire()
+        try:
+            lock.acquire(blocking=wait)
+        except filelock.Timeout as error:
+            raise BusyError(str(path)) from error
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ def execute(settings: RunSettings) -> Finished:
         protocol.check(name, detector)
     convention_named(protocol.convention)
     recipe_from(settings.train)
-    if settings.checkpoint is not None and not settings.checkpoint.is_file():
+    if settings.checkpoint is not None and not settings.checkpoint.exists():
         raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
     device = device_named(settings.device)
     sets = open_sets(settings)
@@ -108,6 +108,7 @@ class _Runner:
         for method, node in self._settings.method.items():
             detector = build_detector(method, node)
             specs = detector.networks(self._networks(method, seed))
+            _refuse_folders(method, specs)
             for name, ood in self._sets.ood.items():
                 if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
                     _log.warning("%s was trained on %s: it is not scored on it", method, name)
@@ -141,7 +142,8 @@ class _Runner:
             seed=seed,
             checkpoint=self._settings.checkpoint,
         )
-        return Networks(base, self._settings.model.get("variants") or {}, self._sets.outliers.get(method))
+        variants = self._settings.model.get("variants") or {}
+        return Networks(base, variants, self._sets.outliers.get(method), self._sets.validation.get(method))
 
     def count(self, plan: Any) -> tuple[int, int]:
         """Number of cells, and of those without a record."""
@@ -164,14 +166,12 @@ class _Runner:
 
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
         """One scorer for each method, its classifiers found or trained."""
-        loaded: dict[str, Classifier] = {}
-        scorers = {}
-        for method, cell in _first(cells):
-            for spec in cell.specs:
-                if spec.key not in loaded:
-                    loaded[spec.key] = self._classifiers.obtain(spec)
-            scorers[method] = Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train)
-        return scorers
+        specs = {spec.key: spec for _, cell in _first(cells) for spec in cell.specs}
+        loaded = dict(zip(specs, self._classifiers.obtain_all(list(specs.values())), strict=True))
+        return {
+            method: Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train, self._sets.test)
+            for method, cell in _first(cells)
+        }
 
     def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
         """One pass through each network for what all methods together want to know of ``images``."""
@@ -207,6 +207,15 @@ class _Runner:
         records = [record for record, _ in pairs]
         paths = [str(self._records.path(record)) for record in records]
         return Finished(records, paths, sum(new for _, new in pairs))
+
+
+def _refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
+    for spec in (*specs, *(one.initial for one in specs if one.initial is not None)):
+        if spec.checkpoint is not None and not spec.checkpoint.is_file():
+            raise ConfigError(
+                f"method {method}: checkpoint={spec.checkpoint} is a folder; it takes a file. Only methods of several "
+                "published networks, such as eloc, take a folder"
+            )
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:

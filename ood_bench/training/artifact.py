@@ -1,15 +1,17 @@
 """Trained classifiers as artifacts: found if they exist, else trained once, whoever comes first."""
 
+import contextlib
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.files import locked, staged_folder
+from ood_bench.files import BusyError, locked, staged_folder
 from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.trainer import Trainer, TrainingState
@@ -46,6 +48,21 @@ class ClassifierStore:
         """Folder of the finished classifier."""
         return self._root / spec.title
 
+    def obtain_all(self, specs: Sequence[TrainingSpec]) -> list[Classifier]:
+        """Loads several classifiers, after training those that do not exist yet.
+
+        What another process is training is left for the end, so that processes that need the same classifiers share
+        the work between them.
+
+        Raises:
+            TrainingError: if training fails.
+            ArtifactError: if the store cannot be used or an artifact in it is damaged.
+        """
+        for spec in specs:
+            with contextlib.suppress(BusyError):
+                self._make(spec, wait=False)
+        return [self.obtain(spec) for spec in specs]
+
     def obtain(self, spec: TrainingSpec) -> Classifier:
         """Loads the classifier, after training it if it does not exist yet.
 
@@ -58,13 +75,19 @@ class ClassifierStore:
         """
         if spec.checkpoint is not None:
             return load_classifier(self._imported(spec, spec.checkpoint), self._device)
+        self._make(spec, wait=True)
+        return load_classifier(self.path(spec), self._device)
+
+    def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
+        """Trains the classifier if it does not exist; see :func:`~ood_bench.files.locked` for ``wait``."""
         final = self.path(spec)
-        if not final.exists():
-            initial = None if spec.initial is None else self.obtain(spec.initial)
-            with locked(final):
-                if not final.exists():
-                    self._train(spec, final, initial)
-        return load_classifier(final, self._device)
+        if spec.checkpoint is not None or final.exists():
+            return
+        if spec.initial is not None:
+            self._make(spec.initial, wait=wait)
+        with locked(final, wait=wait):
+            if not final.exists():
+                self._train(spec, final, None if spec.initial is None else self.obtain(spec.initial))
 
     def _imported(self, spec: TrainingSpec, file: Path) -> Path:
         """Folder of the classifier that a published checkpoint becomes, measured on the run's ID test images."""
@@ -78,7 +101,9 @@ class ClassifierStore:
         }
         model = {key: value for key, value in spec.model.items() if key != "variants"}
         store = self._root.parent
-        return import_checkpoint(file, model=model, id_node=id_node, store=store, test=spec.test, device=self._device)
+        return import_checkpoint(
+            file, model=model, id_node=id_node, store=store, test=spec.measured, device=self._device
+        )
 
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
         workdir = final.with_name(f"{final.name}.training")
@@ -93,6 +118,7 @@ class ClassifierStore:
     def _card(self, spec: TrainingSpec, state: TrainingState) -> dict[str, object]:
         moments = spec.normalisation
         network = freeze(state.network)
+        kept = state.epoch if state.best is None else state.best["epoch"]
         finished = Classifier(network, tuple(moments["mean"]), tuple(moments["std"]))
         return {
             "key": spec.key,
@@ -100,8 +126,9 @@ class ClassifierStore:
             "recipe": spec.recipe.name,
             "deviations": list(spec.recipe.deviations),
             "data": {"name": spec.data.name, "variant": spec.data.variant, "n": len(spec.data)},
-            "id_accuracy": accuracy(finished, spec.test),
-            "train_accuracy": state.history[-1]["train_accuracy"],
+            "id_accuracy": accuracy(finished, spec.measured),
+            "train_accuracy": state.history[kept - 1]["train_accuracy"],
+            **({} if state.best is None else {"epoch": kept}),
             "history": state.history,
             "trained_seconds": state.seconds,
             "device": str(self._device),

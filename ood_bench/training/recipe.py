@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
 from ood_bench.training.augment import augmentations
+from ood_bench.training.objectives import Objective, build_objective
 
 _MOST = 1e30
 
@@ -29,13 +30,21 @@ class ScheduleName(StrEnum):
     exponential = "exponential"
     multistep = "multistep"
     cosine = "cosine"
+    linear = "linear"
 
 
-class LossName(StrEnum):
-    """Objectives; see :mod:`ood_bench.training.losses`."""
+class StreamOrder(StrEnum):
+    """How the second stream is drawn: with replacement, or shuffled anew whenever all of it was shown."""
 
-    cross_entropy = "cross_entropy"
-    outlier_exposure = "outlier_exposure"
+    random = "random"
+    shuffled = "shuffled"
+
+
+class Selection(StrEnum):
+    """Whose weights are kept: the last epoch's, or those of the best one; see :mod:`ood_bench.training.selection`."""
+
+    last = "last"
+    msp_auroc = "msp_auroc"
 
 
 class Autocast(StrEnum):
@@ -67,7 +76,7 @@ class OptimizerConfig:
 
 @dataclass
 class ScheduleConfig:
-    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` is for cosine."""
+    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` is for cosine and linear."""
 
     name: ScheduleName = ScheduleName.constant
     gamma: float = 0.1
@@ -77,10 +86,14 @@ class ScheduleConfig:
 
 @dataclass
 class LossConfig:
-    """Objective; ``outlier_weight`` scales the outlier term of outlier exposure."""
+    """Objective: a name or an import path, see :mod:`ood_bench.training.objectives`, and its options.
 
-    name: LossName = LossName.cross_entropy
+    ``outlier_weight`` scales the outlier term of outlier exposure.
+    """
+
+    name: str = "cross_entropy"
     outlier_weight: float = 0.5
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,12 +104,14 @@ class Recipe:
         name: name in records and tables.
         epochs: passes over the ID training set.
         batch_size: ID images a step.
-        outlier_batch_size: outlier images a step, for losses that see outliers.
+        outlier_batch_size: images of the second stream a step, for losses that have one.
+        outlier_order: how the second stream is drawn.
         augment: names from :mod:`ood_bench.training.augment`, applied in order.
         autocast: precision of the passes.
         compile: whether to run the network through ``torch.compile``.
         channels_last: memory format of the passes.
         start: fresh weights or fine-tuning.
+        selection: whose weights are kept.
         deviations: known differences from the paper's training, as footnotes of every table that uses it.
     """
 
@@ -104,6 +119,7 @@ class Recipe:
     epochs: int = 1
     batch_size: int = 64
     outlier_batch_size: int = 0
+    outlier_order: StreamOrder = StreamOrder.random
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -112,13 +128,27 @@ class Recipe:
     compile: bool = False
     channels_last: bool = True
     start: Start = Start.scratch
+    selection: Selection = Selection.last
     deviations: list[str] = field(default_factory=list)
 
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        options = {"weight": self.loss.outlier_weight} if self.loss.name == "outlier_exposure" else {}
+        return build_objective(self.loss.name, {**options, **self.loss.options})
+
     def identity(self) -> dict[str, Any]:
-        """Everything that changes the weights, for the artifact's key: all but the name and the footnotes."""
+        """Everything that changes the weights, for the artifact's key: all but the name and the footnotes.
+
+        What came later than the first trained classifiers is left out at its default, so that those keep their keys.
+        """
         whole = OmegaConf.to_container(OmegaConf.structured(self), enum_to_str=True)
         assert isinstance(whole, dict)  # noqa: S101 - a structured config is a mapping
-        return {str(key): value for key, value in whole.items() if key not in ("name", "deviations")}
+        silent = {"outlier_order": "random", "selection": "last"}
+        if not whole["loss"]["options"]:
+            del whole["loss"]["options"]
+        dropped = {"name", "deviations", *(key for key, default in silent.items() if whole[key] == default)}
+        return {str(key): value for key, value in whole.items() if key not in dropped}
 
 
 def recipe_from(config: Mapping[str, Any]) -> Recipe:
@@ -136,9 +166,26 @@ def recipe_from(config: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"train: epochs ({recipe.epochs}) and batch_size ({recipe.batch_size}) must be at least 1")
     _refuse_impossible(recipe.optimizer, recipe.schedule)
     augmentations(recipe.augment)
-    if recipe.loss.name is LossName.outlier_exposure and recipe.outlier_batch_size < 1:
-        raise ConfigError("train.loss.name=outlier_exposure needs train.outlier_batch_size of at least 1")
+    if recipe.objective.streams > 1 and recipe.outlier_batch_size < 1:
+        raise ConfigError(f"train.loss.name={recipe.loss.name} needs train.outlier_batch_size of at least 1")
     return recipe
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with ``changes`` laid over it, mapping by mapping; they may bring a name, else it keeps its own.
+
+    Raises:
+        ConfigError: as :func:`recipe_from`.
+    """
+    return recipe_from(_merged({**recipe.identity(), "name": recipe.name}, changes))
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _refuse_impossible(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
@@ -165,7 +212,7 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
 
     Args:
         schedule: the rule. ``exponential`` multiplies by gamma after every epoch, ``multistep`` at each milestone,
-            ``cosine`` goes to ``final_lr`` step by step.
+            ``cosine`` and ``linear`` go to ``final_lr`` step by step.
         lr: the starting rate.
         epochs: epochs in all.
         epoch: current epoch, from 0.
@@ -179,5 +226,8 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
         case ScheduleName.cosine:
             floor = schedule.final_lr / lr
             return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (epoch + progress) / epochs))
+        case ScheduleName.linear:
+            floor = schedule.final_lr / lr
+            return floor + (1 - floor) * (1 - (epoch + progress) / epochs)
         case _:
             return 1.0

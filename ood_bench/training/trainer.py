@@ -15,8 +15,10 @@ from ood_bench.files import clear_io_errors, write_atomically
 from ood_bench.models.classifier import Classifier, build_network, to_layout
 from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
-from ood_bench.training.losses import cross_entropy, outlier_exposure
-from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, learning_rate_factor
+from ood_bench.training.folds import split_known, taken
+from ood_bench.training.objectives import Batch
+from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, StreamOrder, learning_rate_factor
+from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
 
 _log = logging.getLogger(__name__)
@@ -39,7 +41,10 @@ def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optim
 
 @dataclass
 class TrainingState:
-    """What a checkpoint holds: enough to go on as if nothing had happened."""
+    """What a checkpoint holds: enough to go on as if nothing had happened.
+
+    ``best`` is the best epoch so far by the recipe's selection: its number (from 1), its value and its weights.
+    """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -47,6 +52,13 @@ class TrainingState:
     epoch: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+
+    def choose(self, value: float) -> None:
+        """Keeps the present weights if ``value`` is strictly the best so far; the first epoch always counts as best."""
+        if self.best is None or value > self.best["value"]:
+            weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+            self.best = {"epoch": self.epoch, "value": value, "network": weights}
 
     def save(self, path: Path, key: str) -> None:
         """Writes the checkpoint atomically."""
@@ -62,6 +74,7 @@ class TrainingState:
                 "epoch": self.epoch,
                 "seconds": self.seconds,
                 "history": self.history,
+                "best": self.best,
             },
             buffer,
         )
@@ -86,21 +99,37 @@ class TrainingState:
             if saved["cuda_rng"] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(saved["cuda_rng"])
             self.epoch, self.seconds, self.history = saved["epoch"], saved["seconds"], saved["history"]
+            self.best = saved.get("best")
         except Exception as error:  # a damaged file can fail in the unpickler in any way
             raise ArtifactError(
                 f"checkpoint {path} is truncated or damaged ({error}): delete it to start again"
             ) from error
 
 
-class _OutlierStream:
-    """Endless random batches of outliers."""
+class _SecondStream:
+    """Endless batches of the second stream.
 
-    def __init__(self, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
-        self._images, self._batch_size, self._generator = images, batch_size, generator
+    With replacement, or image by image: then all images come once, the last batch smaller, before they are shuffled
+    anew. Every epoch starts with a fresh shuffle, so that training can go on after any of them.
+    """
+
+    def __init__(self, images: Tensor, batch_size: int, order: StreamOrder, generator: torch.Generator) -> None:
+        self._images, self._batch_size, self._order, self._generator = images, batch_size, order, generator
+        self._waiting: list[Tensor] = []
+
+    def restart(self) -> None:
+        """Forgets what is left of the present shuffle."""
+        self._waiting = []
 
     def draw(self) -> Tensor:
-        """One batch ``[M, C, H, W]``, drawn with replacement."""
-        index = torch.randint(len(self._images), (self._batch_size,), generator=self._generator)
+        """One batch ``[M, C, H, W]``."""
+        if self._order is StreamOrder.random:
+            index = torch.randint(len(self._images), (self._batch_size,), generator=self._generator)
+        else:
+            if not self._waiting:
+                shuffled = torch.randperm(len(self._images), generator=self._generator)
+                self._waiting = list(torch.split(shuffled, self._batch_size))
+            index = self._waiting.pop(0)
         return self._images[index.to(self._images.device)]
 
 
@@ -126,20 +155,40 @@ class Trainer:
         )
         self._forward = torch.compile(network) if spec.recipe.compile else network
         self._augment = augmentations(spec.recipe.augment)
-        self._images = torch.from_numpy(spec.data.images.copy()).to(device)
-        self._labels = torch.from_numpy(spec.data.labels.copy()).to(device)  # type: ignore[union-attr]
-        self._outliers = None
-        if spec.outliers is not None:
-            outliers = torch.from_numpy(spec.outliers.images.copy()).to(device)
-            self._outliers = _OutlierStream(outliers, spec.recipe.outlier_batch_size, self.state.generator)
+        self._objective = spec.recipe.objective
+        self._load(spec)
         moments = spec.normalisation
         self._normalise = Classifier(network, tuple(moments["mean"]), tuple(moments["std"])).normalise
+        self._selector: MspSelector | None = None
+        if spec.validation is not None:
+            self._selector = MspSelector(spec.test, spec.validation, self._normalise)
+
+    def _load(self, spec: TrainingSpec) -> None:
+        """Puts the images of both streams on the device."""
+        images, labels = spec.data.images, spec.data.labels
+        second = None if spec.outliers is None else spec.outliers.images
+        assert labels is not None  # noqa: S101 - refused by the specification
+        if spec.known is None:
+            images, labels = images.copy(), labels.copy()
+        else:
+            rows, labels, left_out = split_known(labels, spec.known)
+            second = taken(images, left_out) if second is None else second
+            images = taken(images, rows)
+        self._images = torch.from_numpy(images).to(self.device)
+        self._labels = torch.from_numpy(labels).to(self.device)
+        self._second: _SecondStream | None = None
+        if self._objective.streams > 1 and second is not None:
+            outliers = torch.from_numpy(second.copy()).to(self.device)
+            recipe = spec.recipe
+            self._second = _SecondStream(
+                outliers, recipe.outlier_batch_size, recipe.outlier_order, self.state.generator
+            )
 
     def run(self, checkpoint: Path) -> TrainingState:
         """Trains to the last epoch, from ``checkpoint`` if it exists, writing it after every epoch.
 
         Returns:
-            The finished state, network in training mode.
+            The finished state, network in training mode, with the weights that the recipe's selection keeps.
 
         Raises:
             TrainingError: if the loss is no longer finite.
@@ -151,20 +200,28 @@ class Trainer:
             _log.info("continuing %s from epoch %d of %d", self.spec.title, state.epoch, recipe.epochs)
         left = recipe.epochs - state.epoch
         what = f"training {self.spec.model['name']} on {self.spec.data.name}, seed {self.spec.seed}"
-        with ticking(what, left * len(self.spec.data), "images") as ticker:
+        with ticking(what, left * len(self._images), "images") as ticker:
             while state.epoch < recipe.epochs:
                 start = time.monotonic()
                 entry = self._epoch(ticker)
                 state.epoch += 1
+                if self._selector is not None:
+                    entry["validation_auroc"] = 100 * self._selector(state.network)
+                    state.choose(entry["validation_auroc"])
                 state.seconds += time.monotonic() - start
                 state.history.append(entry)
                 state.save(checkpoint, key)
+        if state.best is not None:
+            state.network.load_state_dict(state.best["network"])
+        state.network.train()
         return state
 
     def _epoch(self, ticker: Ticker) -> dict[str, float]:
         """One pass over the training set; returns mean loss and accuracy in percent."""
         state, recipe = self.state, self.spec.recipe
         state.network.train()
+        if self._second is not None:
+            self._second.restart()
         count = len(self._images)
         order = torch.randperm(count, generator=state.generator)
         loss_sum = torch.zeros((), device=self.device)
@@ -189,27 +246,26 @@ class Trainer:
 
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """One update on the images of ``index``; returns the loss and the number of correct predictions."""
-        state, loss_config = self.state, self.spec.recipe.loss
+        state = self.state
         images, labels = self._images[index], self._labels[index]
-        if self._outliers is not None:
-            images = torch.cat([images, self._outliers.draw()])
+        if self._second is not None:
+            images = torch.cat([images, self._second.draw()])
         for augmentation in self._augment:
             images = augmentation(images, state.generator)
         x = self._normalise(images)
         if self.spec.recipe.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.autocast is Autocast.bfloat16):
-            logits = self._forward(x)
-        logits = logits.float()
-        inside, outside = logits[: len(labels)], logits[len(labels) :]
-        if self._outliers is None:
-            loss = cross_entropy(inside, labels)
-        else:
-            loss = outlier_exposure(inside, labels, outside, loss_config.outlier_weight)
+        loss, logits = self._objective(self._logits, Batch(x, labels))
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
-        return loss.detach(), (inside.detach().argmax(dim=1) == labels).sum()
+        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Float32 logits of normalised images, in the recipe's precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.autocast is Autocast.bfloat16):
+            logits: Tensor = self._forward(x)
+        return logits.float()
 
     def _refuse_infinite(self, loss_sum: Tensor, rate: float) -> None:
         if not torch.isfinite(loss_sum):
