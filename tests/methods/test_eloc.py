@@ -66,8 +66,8 @@ def test_settings_share_passes_and_come_in_the_order_asked_for(toys):
 
 def test_at_a_high_temperature_scores_stay_distinct(toys):
     scores = toys.scores("eloc", View(toys.image_set("near", 40)), magnitudes=[0.0], temperatures=[5000.0])
-    members = 2
-    np.testing.assert_allclose(scores, members * (1 / 2 - math.log(2)), atol=0.01)
+    members, outputs = 4, 3
+    np.testing.assert_allclose(scores, members * (1 / outputs - math.log(outputs)), atol=0.01)
     assert len(np.unique(scores)) == 40
 
 
@@ -91,14 +91,12 @@ def test_accuracy_averages_the_padded_softmax(toys):
     found, using = toys.fitted("eloc")
     assert found.findings() == {}
     images = toys.image_set("id", 40, seed=8)
-    network_shares = [
-        [shares(toys.double(given), x, 1.0) for x in toys.inputs(images)] for given in using.classifiers
-    ]
+    network_shares = [[shares(toys.double(given), x, 1.0) for x in toys.inputs(images)] for given in using.classifiers]
     expected = np.zeros((40, toys.CLASSES))
     for spec, rows in zip(found.networks(toys.networks()), network_shares, strict=True):
         for number, row in enumerate(rows):
             for output, label in enumerate(spec.known):
-                expected[number, label] += row[output] / 2
+                expected[number, label] += row[output] / 4
     np.testing.assert_allclose(found.probabilities(using, View(images)), expected, atol=1e-6)
     found.fit(replace(using, test=images), np.random.RandomState(0))
     correct = 100 * np.mean(expected.argmax(axis=1) == images.labels)
@@ -114,16 +112,18 @@ def test_every_fold_is_a_classifier_of_its_own(toys):
     networks = toys.networks(seed=4)
     specs = with_recipe(toys, selection="last").networks(networks)
     order = [int(one) for one in np.random.RandomState(3).permutation(4)]
-    assert [spec.known for spec in specs] == [tuple(order[2:]), tuple(order[:2])]
-    assert {(spec.classes, spec.seed, spec.recipe.epochs) for spec in specs} == {(2, 4, 1)}
-    assert [spec.recipe.name for spec in specs] == ["mine_fold1", "mine_fold2"]
-    assert len({spec.key for spec in specs} | {networks.base.key}) == 3
+    assert [spec.known for spec in specs] == [tuple(order[:fold] + order[fold + 1 :]) for fold in range(4)]
+    assert {(spec.classes, spec.seed, spec.recipe.epochs) for spec in specs} == {(3, 4, 1)}
+    assert [spec.recipe.name for spec in specs] == [f"mine_fold{fold}" for fold in (1, 2, 3, 4)]
+    assert len({spec.key for spec in specs} | {networks.base.key}) == 5
     assert all(spec.outliers is None and spec.validation is None for spec in specs)
 
 
 def test_a_recipe_that_chooses_the_epoch_needs_validation_images(toys):
     networks = toys.networks()
-    with pytest.raises(ConfigError, match=r"name some, as in ood@method\.eloc\.validation=isun, or keep the last epoch"):
+    with pytest.raises(
+        ConfigError, match=r"name some, as in ood@method\.eloc\.validation=isun, or keep the last epoch"
+    ):
         with_recipe(toys, selection="msp_auroc").networks(networks)
     validation = toys.image_set("static", 9)
     specs = with_recipe(toys, selection="msp_auroc").networks(replace(networks, validation=validation))
@@ -137,7 +137,8 @@ def test_published_checkpoints_are_found_fold_by_fold(toys, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(bytes([number]))
     base = replace(toys.base_spec(), checkpoint=tmp_path)
-    specs = with_recipe(toys, selection="msp_auroc").networks(replace(toys.networks(), base=base))
+    found = toys.detector("eloc", folds=2, train={**RECIPE, "selection": "msp_auroc"})
+    specs = found.networks(replace(toys.networks(), base=base))
     assert [spec.checkpoint for spec in specs] == [tmp_path / name for name in names]
     assert {spec.recipe.selection for spec in specs} == {Selection.last}
     with pytest.raises(ConfigError, match=r"it holds 0 files \*_fold_3_\*_checkpoint/model_best\.pth\.tar"):

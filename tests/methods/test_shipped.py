@@ -19,7 +19,7 @@ FLAVOURS = {
     "fssd-steps": ("fssd", {"magnitudes": [0.05, 0.0], "gradient_batch": 16}),
     "deep_ensemble-mean_of_max": ("deep_ensemble", {"combine": "mean_of_max"}),
     "mc_dropout-logit_variance": ("mc_dropout", {"statistic": "logit_variance", "passes": 6}),
-    "eloc-grid": ("eloc", {"magnitudes": [0.05, 0.0], "temperatures": [1.0, 1000.0]}),
+    "eloc-grid": ("eloc", {"magnitudes": [0.005, 0.0], "temperatures": [1.0, 1000.0]}),
     "eloc-entropy": ("eloc", {"perturb_loss": "entropy", "magnitudes": [0.05]}),
     "outlier_exposure-scratch": (
         "outlier_exposure",
@@ -34,7 +34,7 @@ RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 CHANGES = {
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
-        "folds": ({}, 2, 4),
+        "folds": ({}, 4, 2),
         "split_seed": ({}, 3, 1),
         "magnitudes": ({}, [0.002], [0.05]),
         "temperatures": ({}, [1000.0], [10.0]),
@@ -182,7 +182,11 @@ def test_unknown_keys_are_refused(method, toys):
 
 @pytest.mark.parametrize(
     ("method", "key"),
-    [*((method, key) for method, keys in CHANGES.items() for key in keys), ("outlier_exposure", "train"), ("eloc", "train")],
+    [
+        *((method, key) for method, keys in CHANGES.items() for key in keys),
+        ("outlier_exposure", "train"),
+        ("eloc", "train"),
+    ],
 )
 def test_ill_typed_values_are_refused(method, key, toys):
     value = "nonsense" if key == "train" else {"nonsense": 1}

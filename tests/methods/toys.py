@@ -33,7 +33,7 @@ METHODS = [path.stem for path in sorted((CONF / "method").glob("*.yaml"))]
 SHAPE, CLASSES, MEAN, STD = (3, 8, 8), 4, (0.5, 0.4, 0.6), (0.2, 0.35, 0.6)
 
 # Methods whose shipped defaults do not fit four classes.
-SMALL = {"eloc": {"folds": 2}}
+SMALL = {"eloc": {"folds": 4}}
 
 _networks = {}
 

@@ -68,7 +68,9 @@ def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
     first, second = (whole[:3], whole[3:]) if passes == "one" else (network(batch.inside), network(batch.outside))
     torch.testing.assert_close(inside, first)
     torch.testing.assert_close(loss, margin_entropy(first, LABELS, second, 2.0, 0.5))
-    other = build_objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"})
+    other = build_objective(
+        "margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"}
+    )
     assert abs(other(network, batch)[0] - loss) > 1e-3
 
 

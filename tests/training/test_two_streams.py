@@ -75,7 +75,8 @@ def test_leave_out_training_equals_a_slow_loop(make_spec, tmp_path):
     known, others = spec.data.images[labels != 1], spec.data.images[labels == 1]
     order, drawn = torch.randperm(16, generator=generator), torch.randperm(8, generator=generator)
     inside, outside = (
-        network((torch.tensor(part)[rows].float() / 255 - 0.3) / 0.25) for part, rows in ((known, order), (others, drawn))
+        network((torch.tensor(part)[rows].float() / 255 - 0.3) / 0.25)
+        for part, rows in ((known, order), (others, drawn))
     )
     targets = torch.tensor([{2: 0, 0: 1}[label] for label in labels[labels != 1]])[order]
     loss = margin_entropy(inside, targets, outside, 0.4, 0.5)
