@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def slow_sweep(inside, outside):
         (sum(one >= t for one in inside) / len(inside), sum(one >= t for one in outside) / len(outside))
         for t in thresholds
     ]
-    return sum((before[1] - after[1]) * before[0] for before, after in zip(rates, rates[1:], strict=False))
+    return sum((before[1] - after[1]) * before[0] for before, after in itertools.pairwise(rates))
 
 
 def scores(seed, count=60):

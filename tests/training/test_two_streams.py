@@ -207,7 +207,7 @@ def test_older_checkpoints_without_a_best_epoch_are_read(make_spec, tmp_path):
     assert same(Trainer(spec, CPU).run(path).network.state_dict(), expected)
 
 
-def test_images_are_read_only_views_no_longer(make_spec, tmp_path):
+def test_the_trainer_holds_its_own_copy_of_the_images(make_spec, tmp_path):
     """Memory-mapped sets are read only; what the trainer holds is its own copy."""
     spec = make_spec(KNOWN, **LEAVE_OUT)
     np.save(tmp_path / "images.npy", spec.data.images)
