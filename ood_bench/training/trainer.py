@@ -17,9 +17,10 @@ from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
 from ood_bench.training.folds import split_known, taken
 from ood_bench.training.objectives import Batch
-from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, StreamOrder, learning_rate_factor
+from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, learning_rate_factor
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.training.streams import SecondStream
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
@@ -106,33 +107,6 @@ class TrainingState:
             ) from error
 
 
-class _SecondStream:
-    """Endless batches of the second stream.
-
-    With replacement, or image by image: then all images come once, the last batch smaller, before they are shuffled
-    anew. Every epoch starts with a fresh shuffle, so that training can go on after any of them.
-    """
-
-    def __init__(self, images: Tensor, batch_size: int, order: StreamOrder, generator: torch.Generator) -> None:
-        self._images, self._batch_size, self._order, self._generator = images, batch_size, order, generator
-        self._waiting: list[Tensor] = []
-
-    def restart(self) -> None:
-        """Forgets what is left of the present shuffle."""
-        self._waiting = []
-
-    def draw(self) -> Tensor:
-        """One batch ``[M, C, H, W]``."""
-        if self._order is StreamOrder.random:
-            index = torch.randint(len(self._images), (self._batch_size,), generator=self._generator)
-        else:
-            if not self._waiting:
-                shuffled = torch.randperm(len(self._images), generator=self._generator)
-                self._waiting = list(torch.split(shuffled, self._batch_size))
-            index = self._waiting.pop(0)
-        return self._images[index.to(self._images.device)]
-
-
 class Trainer:
     """Trains the classifier of one :class:`TrainingSpec`.
 
@@ -176,13 +150,11 @@ class Trainer:
             images = taken(images, rows)
         self._images = torch.from_numpy(images).to(self.device)
         self._labels = torch.from_numpy(labels).to(self.device)
-        self._second: _SecondStream | None = None
+        self._second: SecondStream | None = None
         if self._objective.streams > 1 and second is not None:
             outliers = torch.from_numpy(second.copy()).to(self.device)
             recipe = spec.recipe
-            self._second = _SecondStream(
-                outliers, recipe.outlier_batch_size, recipe.outlier_order, self.state.generator
-            )
+            self._second = SecondStream(outliers, recipe.outlier_batch_size, recipe.outlier_order, self.state.generator)
 
     def run(self, checkpoint: Path) -> TrainingState:
         """Trains to the last epoch, from ``checkpoint`` if it exists, writing it after every epoch.

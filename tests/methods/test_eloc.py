@@ -23,8 +23,9 @@ def shares(network, x, temperature):
     return [math.exp(value) / total for value in logits]
 
 
-def slow_member(network, x, magnitude, temperature, loss, std):
+def slow_member(network, x, setting, loss, std):
     """Steps down the loss by its gradient's sign, then takes the maximum less the entropy."""
+    magnitude, temperature = setting["epsilon"], setting["temperature"]
     leaf = x[None].clone().requires_grad_()
     logs = (network(leaf) / temperature).log_softmax(dim=1)[0]
     value = -logs.max() if loss == "ce" else -(logs.exp() * logs).sum()
@@ -42,10 +43,7 @@ def test_equals_the_formula_summed_over_the_members(loss, toys):
     ours = found.statistics(using, View(images), found.grid())[:, :, 0]
     members = [toys.double(given) for given in using.classifiers]
     for setting, row in zip(found.grid(), ours, strict=True):
-        expected = [
-            sum(slow_member(one, x, setting["epsilon"], setting["temperature"], loss, toys.STD) for one in members)
-            for x in toys.inputs(images)
-        ]
+        expected = [sum(slow_member(one, x, setting, loss, toys.STD) for one in members) for x in toys.inputs(images)]
         # float32 logits: at T = 1000 the digits behind the common value are what counts.
         scale = np.std(expected) if setting["temperature"] > 1 else 1
         np.testing.assert_allclose(row, expected, atol=2e-4 * scale, rtol=0)

@@ -204,3 +204,10 @@ def test_the_key_of_fine_tuning_with_outliers_stays(make_spec):
     networks = Networks(pinned_spec(make_spec, settings), {}, striped("out", 7))
     method = build_detector("outlier_exposure", settings.method["outlier_exposure"])
     assert [spec.key for spec in method.networks(networks)] == ["693bff6850fb54d2"]
+
+
+def test_the_keys_of_leave_out_classifiers_stay(make_spec):
+    settings = compose_settings(["experiment=eloc_fashionmnist"])
+    networks = Networks(pinned_spec(make_spec, settings), {})
+    keys = [spec.key for spec in build_detector("eloc", settings.method["eloc"]).networks(networks)]
+    assert keys == ["4e20f752d8a64445", "af37e7a98275d40c", "06cdc84cb34758b6", "7b56b252c943fd72", "b201c4682246f8cb"]
