@@ -113,20 +113,20 @@ class _Runner:
                 if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
                     _log.warning("%s was trained on %s: it is not scored on it", method, name)
                     continue
-                cells.append(
-                    Cell(
-                        method=method,
-                        model=self._settings.model["name"],
-                        detector=detector,
-                        specs=specs,
-                        ood_name=name,
-                        ood=ood,
-                        test=self._sets.test,
-                        seed=seed,
-                        protocol=self._protocol,
-                        resamples=self._settings.scoring.resamples,
-                    )
+                cell = Cell(
+                    method=method,
+                    model=self._settings.model["name"],
+                    detector=detector,
+                    specs=specs,
+                    ood_name=name,
+                    ood=ood,
+                    test=self._sets.test,
+                    seed=seed,
+                    protocol=self._protocol,
+                    resamples=self._settings.scoring.resamples,
                 )
+                cell.refuse_overlap()
+                cells.append(cell)
         if not cells:
             raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
         return cells
