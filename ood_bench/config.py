@@ -64,10 +64,14 @@ class TuneSettings(_Part):
 
 
 class Changes(_Part):
-    """Keys of methods and OOD sets that a protocol, a paper or an experiment changes, by config name."""
+    """Keys of methods, OOD sets and protocols that a protocol, a paper or an experiment changes, by config name.
+
+    A key with dots, such as ``source.resize``, changes one value deeper down and leaves its neighbours.
+    """
 
     method: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ood: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    protocol: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class RunSettings(_Part):
@@ -194,16 +198,29 @@ def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
 
 
 def _lay_under(content: dict[str, Any], changes: Changes, overrides: Sequence[str]) -> None:
-    """Replaces keys of the methods and OOD sets that are selected, except those set on the command line."""
+    """Replaces keys of what is selected, except those set on the command line."""
     said = [item.lstrip("+").split("=", 1)[0] for item in overrides]
     said = [key for key in said if "." in key]  # method=odin selects, method.odin.magnitudes=… sets
-    for group, nodes in (("method", changes.method), ("ood", changes.ood)):
-        for name, fixed in nodes.items():
-            if not isinstance(selected := content[group].get(name), dict):
-                continue
-            for key, value in fixed.items():
-                if not any(_covers(word, f"{group}.{name}.{key}") for word in said):
-                    selected[key] = value
+    places = [(f"method.{name}", content["method"].get(name), fixed) for name, fixed in changes.method.items()]
+    places += [(f"ood.{name}", content["ood"].get(name), fixed) for name, fixed in changes.ood.items()]
+    protocol = content["protocol"]
+    places += [
+        ("protocol", protocol, fixed) for name, fixed in changes.protocol.items() if protocol.get("name") == name
+    ]
+    for place, selected, fixed in places:
+        if not isinstance(selected, dict):
+            continue
+        for key, value in fixed.items():
+            if not any(_covers(word, f"{place}.{key}") for word in said):
+                _set(selected, key, value)
+
+
+def _set(node: dict[str, Any], key: str, value: Any) -> None:
+    """Sets the value at a dotted key."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[last] = value
 
 
 def _covers(said: str, key: str) -> bool:

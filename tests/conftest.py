@@ -1,15 +1,43 @@
 """What all tests share: one thread, so that equal computations give equal bits and workers do not fight for cores."""
 
+import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
+
+
+@pytest.fixture(scope="session")
+def toys_on_disk() -> ModuleType:
+    """The module ``tests/toy_root.py``."""
+    spec = importlib.util.spec_from_file_location("ood_bench_toy_root", Path(__file__).with_name("toy_root.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def _toy_folder(toys_on_disk: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("toy_root")
+    toys_on_disk.fill(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def toy_root(toys_on_disk: ModuleType, _toy_folder: Path) -> Iterator[Path]:
+    """Tiny sets in the real archives' layouts; in this module their files pass for the published ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        toys_on_disk.accept(patch)
+        yield _toy_folder
 
 
 @pytest.fixture

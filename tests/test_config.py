@@ -135,6 +135,21 @@ def test_an_experiment_beats_the_protocol():
     assert magnitudes("experiment=quickstart", "protocol=fssd", "method=odin") == [0.01]
 
 
+def test_a_dotted_key_changes_one_value_and_leaves_its_neighbours():
+    before = compose_settings(["ood=lsun_crop"]).ood["lsun_crop"]
+    words = ["+adapt.ood.lsun_crop={source.resize: squash, source.size: 32}", "ood.lsun_crop.source.size=16"]
+    after = compose_settings(["ood=lsun_crop", *words]).ood["lsun_crop"]
+    assert after["source"] == before["source"] | {"resize": "squash", "size": 16}
+    assert after | {"source": None} == before | {"source": None}
+
+
+def test_a_papers_changes_reach_the_protocol_of_that_name_only():
+    words = ["+adapt.protocol.odin={skip: 5, stop: 50}", "protocol.stop=60"]
+    odin = compose_settings(["protocol=odin", *words]).protocol
+    assert (odin["skip"], odin["stop"]) == (5, 60)
+    assert "skip" not in compose_settings(["protocol=plain", words[0]]).protocol
+
+
 REFUSED_OVERRIDES = [
     ("foo=1", r"Could not override 'foo'"),
     ("+foo=1", r"foo: extra inputs are not permitted"),

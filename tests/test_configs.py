@@ -158,6 +158,8 @@ QUICK = [
     "method.fssd.noise_images=5",
     "device=cpu",
 ]
+CIFAR = ["train.epochs=1", "scoring.resamples=2", "device=cpu"]  # and what tests/toy_root.py says of the OOD sets
+ODIN = ["protocol.skip=20"]
 TOYS = {
     "experiment=quickstart": [
         *QUICK,
@@ -184,6 +186,10 @@ TOYS = {
         "method.mahalanobis.magnitudes=[0.01]",
         "method.fssd.magnitudes=[0.01,0.0]",
     ],
+    **{f"paper=odin_densenet_{name}": [*CIFAR, *ODIN, "model.depth=10"] for name in ("cifar10", "cifar100")},
+    **{
+        f"paper=odin_wrn_{name}": [*CIFAR, *ODIN, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
+    },
 }
 
 
@@ -193,12 +199,16 @@ def test_every_whole_run_has_a_toy():
 
 
 @pytest.fixture(scope="module", params=WHOLE_RUNS)
-def finished(request, small_data, tmp_path_factory):
+def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     """One shipped run at toy scale: its settings, what it gave, and the folder that it ran in."""
     root, releases = small_data
     folder = tmp_path_factory.mktemp("run")
+    whole = compose_settings([request.param])
+    small = []
+    if whole.id["name"].startswith("cifar"):
+        root, small = toy_root, toys_on_disk.words(*whole.ood)
     roots = [f"data.root={root}", f"store.root={folder}/store", f"results.root={folder}/results"]
-    settings = compose_settings([request.param, *TOYS[request.param], *roots])
+    settings = compose_settings([request.param, *small, *TOYS[request.param], *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, release in releases.items():
@@ -298,6 +308,9 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         if settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
+        elif (settings.protocol["name"], record["method"]) == ("odin", "odin"):
+            assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
+            assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
         else:
             assert record["evaluation"]["tuned_on"] == "nothing"
 

@@ -3,6 +3,7 @@
 import fnmatch
 import hashlib
 import os
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class FolderSource(Source):
             across classes, which restores the official order where names are row numbers).
         include: pattern that a file's path below the folder must match, as in ``"train_*"``; none for all.
         rows: first row kept and row to stop before, after sorting; none for all.
+        sample: number of images drawn from the sorted ones without replacement, in the order drawn; none for all.
+        sample_seed: seed of Python's generator that draws them.
         mode: ``"RGB"`` or ``"L"``.
         resize: see :class:`ood_bench.data.decode.Decoding`.
         size: side, or height and width, after resizing.
@@ -66,6 +69,8 @@ class FolderSource(Source):
     order: Order = "path"
     include: str | None = None
     rows: tuple[int, int] | None = None
+    sample: Annotated[int, Field(gt=0)] | None = None
+    sample_seed: int = 0
     mode: Mode = "RGB"
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
@@ -78,16 +83,22 @@ class FolderSource(Source):
             raise ConfigError(f"{self.name}: resize {self.resize} with size {self.size}: set both, or neither")
         if self.rows is not None and not 0 <= self.rows[0] < self.rows[1]:
             raise ConfigError(f"{self.name}: rows {list(self.rows)} are not [first, stop] with first < stop")
+        if self.rows is not None and self.sample is not None:
+            raise ConfigError(f"{self.name}: rows and sample cannot be set together")
 
     @property
     def full_variant(self) -> str:
         """The variant, the resize policy with its filter, and the rows."""
         kept = "" if self.rows is None else f"rows {self.rows[0]:,} to {self.rows[1] - 1:,}"
+        if self.sample is not None:
+            kept = f"{self.sample:,} drawn with Python's seed {self.sample_seed}"
         return "; ".join(part for part in (self.variant, str(self._decoding), kept) if part)
 
     def parameters(self) -> dict[str, Any]:
         """See :meth:`Source.parameters`; the decoder's version counts as well."""
-        return {**super().parameters(), "pillow": PIL.__version__}
+        drawn = {} if self.sample is None else {"sample": self.sample, "sample_seed": self.sample_seed}
+        others = {key: value for key, value in super().parameters().items() if not key.startswith("sample")}
+        return {**others, **drawn, "pillow": PIL.__version__}
 
     def missing(self, root: Path) -> str | None:
         """See :meth:`Source.missing`."""
@@ -155,9 +166,15 @@ class FolderSource(Source):
         """Relative paths of the set's files in its order.
 
         Raises:
-            DataError: as :meth:`_files`, or if ``rows`` asks for more.
+            DataError: as :meth:`_files`, or if ``rows`` or ``sample`` ask for more.
         """
         paths = sorted(self._files(folder), key=lambda path: sort_key(path, self.order))
+        if self.sample is not None:
+            if len(paths) < self.sample:
+                raise DataError(
+                    f"{self.name}: a sample of {self.sample} from {folder}, which holds {len(paths)} images"
+                )
+            return random.Random(self.sample_seed).sample(paths, self.sample)  # noqa: S311 - no secret
         if self.rows is None:
             return paths
         if len(paths) < self.rows[1]:

@@ -35,8 +35,6 @@ class McDropout(Detector):
     seed: int = 0
     batch_size: int = 100
 
-    revision = 2
-
     def __post_init__(self) -> None:
         if self.passes < 1 or self.batch_size < 1:
             raise ConfigError("method mc_dropout: passes and batch_size must be at least 1")

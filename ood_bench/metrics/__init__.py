@@ -79,4 +79,5 @@ def _moved(value: float, twin: Measure | None) -> Measure:
     if twin is None or twin.low is None or twin.high is None:
         return Measure(value)
     shift = value - twin.value
-    return Measure(value, max(0.0, twin.low + shift), min(100.0, twin.high + shift))
+    low, high = (min(100.0, max(0.0, end + shift)) for end in (twin.low, twin.high))
+    return Measure(value, low, high)

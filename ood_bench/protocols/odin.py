@@ -33,6 +33,7 @@ class OdinProtocol(Protocol):
         stop: row before which scoring stops.
         cut_id: OOD sets whose length also ends the ID stream (iSUN, which has 8,925 images).
         epsilons: published magnitude by OOD set.
+        stands_for: by OOD set, the one whose published magnitude it takes, such as a rebuilt set its original's.
         temperature: temperature that goes with ``epsilons``.
         classes: number of classes, which chooses the official grid of thresholds.
         validation: config name of the OOD set to tune on; it must be one of the run's.
@@ -44,6 +45,7 @@ class OdinProtocol(Protocol):
     stop: int = _STOP
     cut_id: list[str] = field(default_factory=list)
     epsilons: dict[str, float] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
     temperature: float = 1000.0
     classes: int = 10
     validation: str = ""
@@ -71,7 +73,10 @@ class OdinProtocol(Protocol):
     def identity(self) -> dict[str, Any]:
         """The options, with the pixels of the validation set where one is used."""
         used = self._sets.get(self.validation) if self.tune == "validation_ood" else None
-        return {**super().identity(), "validation_set": None if used is None else used.fingerprint}
+        options = {**super().identity(), "validation_set": None if used is None else used.fingerprint}
+        if not self.stands_for:
+            del options["stands_for"]
+        return options
 
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates where nothing chooses among them."""
@@ -84,12 +89,13 @@ class OdinProtocol(Protocol):
             )
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
-        """Refuses sets that end before the first scored row."""
+        """Refuses sets of which fewer rows would be scored than skipped."""
+        mend = "set protocol.skip=0" if self.tune in ("published", "none") else "set protocol.skip lower"
         for images in (id_test, ood):
-            if len(images) <= self.skip:
+            if len(images) < max(2 * self.skip, 1):
                 raise ConfigError(
                     f"protocol {self.name} skips the first {self.skip} rows of {images.title}, which has only "
-                    f"{len(images)}: set protocol.skip lower"
+                    f"{len(images)}, and would score fewer than it skips: {mend}; tables then say which rows count"
                 )
         if self.tune in ("per_set", "validation_ood") and self.skip == 0:
             raise ConfigError(f"protocol {self.name}: protocol.skip=0 leaves no rows to tune on")
@@ -140,9 +146,11 @@ class OdinProtocol(Protocol):
 
     def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
         """The setting to score with, and how it was chosen."""
-        if self.tune == "published" and method == "odin" and ood.name in self.epsilons:
-            setting = {"epsilon": self.epsilons[ood.name], "temperature": self.temperature}
-            return Choice(setting, f"images of {ood.name}: the magnitude published for this set")
+        original = self.stands_for.get(ood.name, ood.name)
+        if self.tune == "published" and method == "odin" and original in self.epsilons:
+            setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
+            where = "" if original == ood.name else f", for which {ood.name} stands in"
+            return Choice(setting, f"images of {original}: the magnitude published for this set{where}")
         if len(settings := detector.grid()) == 1:
             return Choice(settings[0])
         if self.tune not in ("per_set", "validation_ood"):

@@ -1,5 +1,6 @@
 """What one forward pass can leave behind for each image: the logits, and named taps in a reduced form."""
 
+import functools
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Distance(Reduction):
 
     centre: npt.NDArray[np.float32]
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Name that holds a hash of the point."""
         return f"distance-{hashlib.sha256(self.centre.tobytes()).hexdigest()[:16]}"
@@ -91,16 +92,24 @@ class Distance(Reduction):
 
     def __call__(self, tap: Tensor) -> Tensor:
         """Rows ``[B, 1]``, differentiable."""
-        rows, point = _in_memory_order(tap, torch.from_numpy(self.centre).to(tap.device))
-        norm: Tensor = torch.linalg.vector_norm(rows - point, dim=1, keepdim=True)
+        channels_last = _is_channels_last(tap)
+        rows = (tap.permute(0, 2, 3, 1) if channels_last else tap).flatten(1)
+        norm: Tensor = torch.linalg.vector_norm(rows - self._point(channels_last, tap.device), dim=1, keepdim=True)
         return norm
 
+    def _point(self, channels_last: bool, device: torch.device) -> Tensor:
+        """The point ``[1, D]`` in the order in which taps lie in memory; made once, not for every piece of a tap."""
+        known: dict[tuple[bool, torch.device], Tensor] = self.__dict__.setdefault("_points", {})
+        if (channels_last, device) not in known:
+            with torch.inference_mode(mode=False):  # it may be used in a pass with gradients later
+                point = torch.from_numpy(self.centre).to(device)
+                known[channels_last, device] = (point.permute(1, 2, 0) if channels_last else point).reshape(1, -1)
+        return known[channels_last, device]
 
-def _in_memory_order(tap: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
-    """Flattens a tap and a point alike, without a copy where the tap is stored channels-last."""
-    if tap.ndim == 4 and not tap.is_contiguous() and tap.is_contiguous(memory_format=torch.channels_last):
-        return tap.permute(0, 2, 3, 1).flatten(1), point.permute(1, 2, 0).reshape(1, -1)
-    return tap.flatten(1), point.reshape(1, -1)
+
+def _is_channels_last(tap: Tensor) -> bool:
+    """Whether a tap can be flattened without a copy only with its channels last."""
+    return tap.ndim == 4 and not tap.is_contiguous() and tap.is_contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.files import BusyError, locked, staged_folder
 from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
 from ood_bench.training.spec import TrainingSpec
-from ood_bench.training.trainer import Trainer, TrainingState
+from ood_bench.training.speed import Speed
+from ood_bench.training.state import TrainingState
+from ood_bench.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 _BATCH = 256
@@ -110,10 +112,19 @@ class ClassifierStore:
         weights = None if initial is None else initial.network.state_dict()
         with torch.random.fork_rng():  # training seeds torch's generators; what else uses them is left alone
             state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
+        speed = self._speed(spec, state)
         with staged_folder(final) as folder:
-            save_classifier(folder, freeze(state.network), self._card(spec, state))
+            save_classifier(folder, freeze(state.network), {**self._card(spec, state), "speed": speed.card()})
         shutil.rmtree(workdir, ignore_errors=True)
-        _log.info("trained %s in %.0f s", spec.title, state.seconds)
+        _log.info("trained %s in %.0f s: %s", spec.title, state.seconds, speed)
+
+    def _speed(self, spec: TrainingSpec, state: TrainingState) -> Speed:
+        steps = -(-len(spec.data) // spec.recipe.batch_size)
+        images = len(spec.data) + (0 if spec.outliers is None else steps * spec.recipe.outlier_batch_size)
+        times = state.times or [state.seconds / state.epoch]  # a checkpoint of an earlier version has no times
+        return Speed.of(
+            state.network, spec.data.shape, images, times, device=self._device, autocast=spec.recipe.autocast
+        )
 
     def _card(self, spec: TrainingSpec, state: TrainingState) -> dict[str, object]:
         moments = spec.normalisation

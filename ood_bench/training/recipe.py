@@ -14,6 +14,7 @@ from ood_bench.training.augment import augmentations
 from ood_bench.training.objectives import Objective, build_objective
 
 _MOST = 1e30
+_FIRST = 1 / 25
 
 
 class OptimizerName(StrEnum):
@@ -30,6 +31,7 @@ class ScheduleName(StrEnum):
     exponential = "exponential"
     multistep = "multistep"
     cosine = "cosine"
+    one_cycle = "one_cycle"
     linear = "linear"
 
 
@@ -54,6 +56,14 @@ class Autocast(StrEnum):
     bfloat16 = "bfloat16"
 
 
+class CompileMode(StrEnum):
+    """Modes of ``torch.compile``; ``reduce_overhead`` replays CUDA graphs, ``max_autotune`` also times kernels."""
+
+    default = "default"
+    reduce_overhead = "reduce-overhead"
+    max_autotune = "max-autotune"
+
+
 class Start(StrEnum):
     """Where training starts: fresh weights, or the classifier of the plain recipe with the same seed."""
 
@@ -76,12 +86,16 @@ class OptimizerConfig:
 
 @dataclass
 class ScheduleConfig:
-    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` is for cosine and linear."""
+    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` where the rate ends.
+
+    ``warmup`` is the share of all epochs in which the rate of one-cycle rises.
+    """
 
     name: ScheduleName = ScheduleName.constant
     gamma: float = 0.1
     milestones: list[int] = field(default_factory=list)
     final_lr: float = 0.0
+    warmup: float = 0.0
 
 
 @dataclass
@@ -109,6 +123,7 @@ class Recipe:
         augment: names from :mod:`ood_bench.training.augment`, applied in order.
         autocast: precision of the passes.
         compile: whether to run the network through ``torch.compile``.
+        compile_mode: how, if so.
         channels_last: memory format of the passes.
         start: fresh weights or fine-tuning.
         selection: whose weights are kept.
@@ -126,6 +141,7 @@ class Recipe:
     augment: list[str] = field(default_factory=list)
     autocast: Autocast = Autocast.none
     compile: bool = False
+    compile_mode: CompileMode = CompileMode.default
     channels_last: bool = True
     start: Start = Start.scratch
     selection: Selection = Selection.last
@@ -140,15 +156,21 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """Everything that changes the weights, for the artifact's key: all but the name and the footnotes.
 
-        What came later than the first trained classifiers is left out at its default, so that those keep their keys.
+        Options younger than the first keys count only where they are used, so that old keys stay.
         """
         whole = OmegaConf.to_container(OmegaConf.structured(self), enum_to_str=True)
         assert isinstance(whole, dict)  # noqa: S101 - a structured config is a mapping
-        silent = {"outlier_order": "random", "selection": "last"}
-        if not whole["loss"]["options"]:
+        if not self.compile or self.compile_mode is CompileMode.default:
+            del whole["compile_mode"]
+        if not self.schedule.warmup:
+            del whole["schedule"]["warmup"]
+        if not self.loss.options:
             del whole["loss"]["options"]
-        dropped = {"name", "deviations", *(key for key, default in silent.items() if whole[key] == default)}
-        return {str(key): value for key, value in whole.items() if key not in dropped}
+        if self.outlier_order is StreamOrder.random:
+            del whole["outlier_order"]
+        if self.selection is Selection.last:
+            del whole["selection"]
+        return {str(key): value for key, value in whole.items() if key not in ("name", "deviations")}
 
 
 def recipe_from(config: Mapping[str, Any]) -> Recipe:
@@ -199,12 +221,18 @@ def _refuse_impossible(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> 
         "optimizer.eps": (optimizer.eps, _MOST),
         "schedule.gamma": (schedule.gamma, _MOST),
         "schedule.final_lr": (schedule.final_lr, _MOST),
+        "schedule.warmup": (schedule.warmup, 1.0),
     }
     for key, (value, most) in bounds.items():
         if not 0 <= value <= most:
             raise ConfigError(f"train.{key} is {value}: it must be from 0 to {most:g}")
     if optimizer.nesterov and optimizer.momentum == 0:
         raise ConfigError("train.optimizer.nesterov=true needs train.optimizer.momentum above 0")
+    if (schedule.name is ScheduleName.one_cycle) != (0 < schedule.warmup < 1):
+        raise ConfigError(
+            f"train.schedule.warmup is {schedule.warmup} with schedule {schedule.name.value}: one_cycle needs a share "
+            "between 0 and 1, the others 0"
+        )
 
 
 def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch: int, progress: float) -> float:
@@ -212,7 +240,8 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
 
     Args:
         schedule: the rule. ``exponential`` multiplies by gamma after every epoch, ``multistep`` at each milestone,
-            ``cosine`` and ``linear`` go to ``final_lr`` step by step.
+            ``cosine`` and ``linear`` go to ``final_lr`` step by step, ``one_cycle`` rises from a 25th to the full rate
+            in the first ``warmup`` of all epochs and falls to ``final_lr``, both linearly (Smith and Topin, 2017).
         lr: the starting rate.
         epochs: epochs in all.
         epoch: current epoch, from 0.
@@ -223,11 +252,15 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
             return float(schedule.gamma**epoch)
         case ScheduleName.multistep:
             return float(schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones))
-        case ScheduleName.cosine:
-            floor = schedule.final_lr / lr
-            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (epoch + progress) / epochs))
-        case ScheduleName.linear:
-            floor = schedule.final_lr / lr
-            return floor + (1 - floor) * (1 - (epoch + progress) / epochs)
+        case ScheduleName.cosine | ScheduleName.linear:
+            done, floor = epoch + progress, schedule.final_lr / lr
+            linear = schedule.name is ScheduleName.linear
+            left = 1 - done / epochs if linear else 0.5 * (1 + math.cos(math.pi * done / epochs))
+            return floor + (1 - floor) * left
+        case ScheduleName.one_cycle:
+            done, floor = (epoch + progress) / epochs, schedule.final_lr / lr
+            if done < schedule.warmup:
+                return _FIRST + (1 - _FIRST) * done / schedule.warmup
+            return floor + (1 - floor) * (1 - done) / (1 - schedule.warmup)
         case _:
             return 1.0

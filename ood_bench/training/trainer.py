@@ -1,29 +1,37 @@
 """The training loop: data resident on the device, a checkpoint every epoch, resumed to the same bits on CPU."""
 
-import io
 import logging
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ood_bench.errors import ArtifactError, TrainingError
-from ood_bench.files import clear_io_errors, write_atomically
+from ood_bench.budget import reserve, time_for
+from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, to_layout
 from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
+from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.folds import split_known, taken
 from ood_bench.training.objectives import Batch
-from ood_bench.training.recipe import Autocast, OptimizerConfig, OptimizerName, learning_rate_factor
+from ood_bench.training.recipe import (
+    Autocast,
+    CompileMode,
+    OptimizerConfig,
+    OptimizerName,
+    StreamOrder,
+    learning_rate_factor,
+)
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
-from ood_bench.training.streams import SecondStream
+from ood_bench.training.speed import tuned_convolutions
+from ood_bench.training.state import TrainingState
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
+_SAVE_SECONDS = 15.0
 
 
 def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optimizer:
@@ -37,74 +45,17 @@ def _optimizer(config: OptimizerConfig, network: nn.Module) -> torch.optim.Optim
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay,
+        fused=True if next(network.parameters()).is_cuda else None,
     )
 
 
-@dataclass
-class TrainingState:
-    """What a checkpoint holds: enough to go on as if nothing had happened.
+def _compiled(network: nn.Module, mode: CompileMode) -> Callable[[Tensor], Tensor]:
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode.value, dynamic=False)
+    return compiled
 
-    ``best`` is the best epoch so far by the recipe's selection: its number (from 1), its value and its weights.
-    """
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    generator: torch.Generator
-    epoch: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
-
-    def choose(self, value: float) -> None:
-        """Keeps the present weights if ``value`` is strictly the best so far; the first epoch always counts as best."""
-        if self.best is None or value > self.best["value"]:
-            weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
-            self.best = {"epoch": self.epoch, "value": value, "network": weights}
-
-    def save(self, path: Path, key: str) -> None:
-        """Writes the checkpoint atomically."""
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "key": key,
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-                "torch_rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                "epoch": self.epoch,
-                "seconds": self.seconds,
-                "history": self.history,
-                "best": self.best,
-            },
-            buffer,
-        )
-        write_atomically(path, buffer.getvalue())
-
-    def restore(self, path: Path, key: str) -> None:
-        """Reads a checkpoint back.
-
-        Raises:
-            ArtifactError: if it is truncated, damaged, or another classifier's.
-        """
-        with clear_io_errors("read the checkpoint", path):
-            content = path.read_bytes()
-        try:
-            saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            if saved["key"] != key:
-                raise ValueError("it belongs to another classifier")  # noqa: TRY301 - one message for all damage
-            self.network.load_state_dict(saved["network"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.generator.set_state(saved["generator"])
-            torch.set_rng_state(saved["torch_rng"])
-            if saved["cuda_rng"] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(saved["cuda_rng"])
-            self.epoch, self.seconds, self.history = saved["epoch"], saved["seconds"], saved["history"]
-            self.best = saved.get("best")
-        except Exception as error:  # a damaged file can fail in the unpickler in any way
-            raise ArtifactError(
-                f"checkpoint {path} is truncated or damaged ({error}): delete it to start again"
-            ) from error
+def _last(times: list[float]) -> float:
+    return times[-1] if times else 0.0
 
 
 class Trainer:
@@ -127,7 +78,7 @@ class Trainer:
         self.state = TrainingState(
             network, _optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
-        self._forward = torch.compile(network) if spec.recipe.compile else network
+        self._compiled = _compiled(network, spec.recipe.compile_mode) if spec.recipe.compile else network
         self._augment = augmentations(spec.recipe.augment)
         self._objective = spec.recipe.objective
         self._load(spec)
@@ -150,14 +101,13 @@ class Trainer:
             images = taken(images, rows)
         self._images = torch.from_numpy(images).to(self.device)
         self._labels = torch.from_numpy(labels).to(self.device)
-        self._second: SecondStream | None = None
-        if self._objective.streams > 1 and second is not None:
-            outliers = torch.from_numpy(second.copy()).to(self.device)
-            recipe = spec.recipe
-            self._second = SecondStream(outliers, recipe.outlier_batch_size, recipe.outlier_order, self.state.generator)
+        wanted = second if self._objective.streams > 1 else None
+        self._outliers = None if wanted is None else torch.from_numpy(wanted.copy()).to(self.device)
 
     def run(self, checkpoint: Path) -> TrainingState:
-        """Trains to the last epoch, from ``checkpoint`` if it exists, writing it after every epoch.
+        """Trains to the last epoch, from ``checkpoint`` if it exists.
+
+        It is written after every epoch; on a GPU, every 15 seconds and at the end.
 
         Returns:
             The finished state, network in training mode, with the weights that the recipe's selection keeps.
@@ -165,6 +115,7 @@ class Trainer:
         Raises:
             TrainingError: if the loss is no longer finite.
             ArtifactError: if the checkpoint cannot be read or written.
+            OutOfTime: if a time limit does not allow another epoch.
         """
         state, recipe, key = self.state, self.spec.recipe, self.spec.key
         if checkpoint.exists():
@@ -172,76 +123,109 @@ class Trainer:
             _log.info("continuing %s from epoch %d of %d", self.spec.title, state.epoch, recipe.epochs)
         left = recipe.epochs - state.epoch
         what = f"training {self.spec.model['name']} on {self.spec.data.name}, seed {self.spec.seed}"
-        with ticking(what, left * len(self._images), "images") as ticker:
+        saved = 0.0
+        with ticking(what, left * len(self._images), "images") as ticker, tuned_convolutions(self.device):
             while state.epoch < recipe.epochs:
+                reserve(_last(state.times), f"epoch {state.epoch + 1} of {self.spec.title}")
                 start = time.monotonic()
                 entry = self._epoch(ticker)
                 state.epoch += 1
                 if self._selector is not None:
                     entry["validation_auroc"] = 100 * self._selector(state.network)
                     state.choose(entry["validation_auroc"])
-                state.seconds += time.monotonic() - start
+                state.times.append(time.monotonic() - start)
+                state.seconds += state.times[-1]
                 state.history.append(entry)
-                state.save(checkpoint, key)
+                if self._must_save(time.monotonic() - saved):
+                    state.save(checkpoint, key)
+                    saved = time.monotonic()
         if state.best is not None:
             state.network.load_state_dict(state.best["network"])
         state.network.train()
         return state
 
+    def _must_save(self, age: float) -> bool:
+        """Whether this epoch leaves a checkpoint; a fast GPU would spend more time on writing them than on training.
+
+        Args:
+            age: seconds since the last one.
+        """
+        last = self.state.epoch == self.spec.recipe.epochs or not time_for(_last(self.state.times))
+        return last or self.device.type == "cpu" or age > _SAVE_SECONDS
+
     def _epoch(self, ticker: Ticker) -> dict[str, float]:
         """One pass over the training set; returns mean loss and accuracy in percent."""
         state, recipe = self.state, self.spec.recipe
         state.network.train()
-        if self._second is not None:
-            self._second.restart()
         count = len(self._images)
-        order = torch.randperm(count, generator=state.generator)
         loss_sum = torch.zeros((), device=self.device)
         correct = torch.zeros((), device=self.device)
-        for step, index in enumerate(torch.split(order, recipe.batch_size)):
-            progress = step * recipe.batch_size / count
+        for number, step in enumerate(self._steps()):
+            progress = number * recipe.batch_size / count
             rate = recipe.optimizer.lr * learning_rate_factor(
                 recipe.schedule, recipe.optimizer.lr, recipe.epochs, state.epoch, progress
             )
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
-            loss, hits = self._step(index.to(self.device))
-            loss_sum += loss * len(index)
+            loss, hits = self._step(step)
+            loss_sum += loss * len(step.rows)
             correct += hits
-            if step % _CHECK_EVERY == 0:
+            if self.device.type == "cpu" and number % _CHECK_EVERY == 0:  # a GPU would have to empty its queue first
                 self._refuse_infinite(loss_sum, rate)
-            ticker.advance(len(index), f"epoch {state.epoch + 1}/{recipe.epochs}")
+            ticker.advance(len(step.rows), f"epoch {state.epoch + 1}/{recipe.epochs}")
         # The last step's weights have had no loss yet.
         weights = torch.stack([value.detach().isfinite().all() for value in state.network.parameters()]).all()
         self._refuse_infinite(torch.where(weights, loss_sum, torch.inf), rate)
         return {"loss": loss_sum.item() / count, "train_accuracy": 100.0 * correct.item() / count}
 
-    def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """One update on the images of ``index``; returns the loss and the number of correct predictions."""
+    def _steps(self) -> list[Step]:
+        """The draws of the coming epoch."""
+        recipe = self.spec.recipe
+        outliers = (0, 0) if self._outliers is None else (len(self._outliers), recipe.outlier_batch_size)
+        order = StreamOrder.random if self._outliers is None else recipe.outlier_order
+        return epoch_steps(
+            len(self._images),
+            recipe.batch_size,
+            self._augment,
+            self.state.generator,
+            device=self.device,
+            outliers=outliers,
+            order=order,
+        )
+
+    def _forward(self, x: Tensor) -> Tensor:
+        """Float32 logits of normalised images, in the recipe's precision.
+
+        Only whole batches, of one stream or of both, go through the compiled network, so that it is compiled once.
+        """
+        recipe = self.spec.recipe
+        second = 0 if self._outliers is None else recipe.outlier_batch_size
+        whole = len(x) in {recipe.batch_size, second, recipe.batch_size + second}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.autocast is Autocast.bfloat16):
+            logits: Tensor = self._compiled(x) if whole else self.state.network(x)
+        return logits.float()
+
+    def _step(self, step: Step) -> tuple[Tensor, Tensor]:
+        """One update on the images of a step; returns the loss and the number of correct predictions."""
         state = self.state
-        images, labels = self._images[index], self._labels[index]
-        if self._second is not None:
-            images = torch.cat([images, self._second.draw()])
-        for augmentation in self._augment:
-            images = augmentation(images, state.generator)
+        images, labels = self._images[step.rows], self._labels[step.rows]
+        if self._outliers is not None:
+            images = torch.cat([images, self._outliers[step.outliers]])
+        for augmentation, drawn in zip(self._augment, step.draws, strict=True):
+            images = augmentation.apply(images, drawn)
         x = self._normalise(images)
         if self.spec.recipe.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        loss, logits = self._objective(self._logits, Batch(x, labels))
-        state.optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad(set_to_none=True)  # before the pass: a replayed graph writes over its old gradients
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        loss, logits = self._objective(self._forward, Batch(x, labels))
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
-
-    def _logits(self, x: Tensor) -> Tensor:
-        """Float32 logits of normalised images, in the recipe's precision."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.autocast is Autocast.bfloat16):
-            logits: Tensor = self._forward(x)
-        return logits.float()
 
     def _refuse_infinite(self, loss_sum: Tensor, rate: float) -> None:
         if not torch.isfinite(loss_sum):
             raise TrainingError(
                 f"loss or weights of {self.spec.title} are not finite in epoch {self.state.epoch + 1}, at a learning "
-                f"rate of {rate:g}: lower train.optimizer.lr, or set train.autocast=none; the last whole epoch is kept"
+                f"rate of {rate:g}: lower train.optimizer.lr, or set train.autocast=none; the last checkpoint is kept"
             )

@@ -1,4 +1,5 @@
 import os
+import random
 
 import numpy as np
 import pytest
@@ -88,6 +89,21 @@ def test_resizing_shows_in_the_variant_and_the_identity(classes, settings, varia
 def test_senseless_settings_are_refused(settings):
     with pytest.raises(ConfigError, match="x: "):
         FolderSource(name="x", path="set", layout="flat", **settings)
+
+
+def test_a_sample_is_drawn_from_the_sorted_files_by_pythons_generator(classes):
+    whole = FolderSource(name="x", path="set", layout="classes")
+    drawn = FolderSource(name="x", path="set", layout="classes", sample=5, sample_seed=3)
+    random.seed(3)
+    rows = random.sample(range(12), 5)
+    np.testing.assert_array_equal(drawn.read(classes).images, whole.read(classes).images[rows])
+    assert drawn.full_variant == "5 drawn with Python's seed 3"
+    assert drawn.identity(classes) != whole.identity(classes)
+    assert not {"sample", "sample_seed"} & set(whole.parameters()), "what is in stores already keeps its key"
+    with pytest.raises(DataError, match=r"a sample of 13 from .*, which holds 12"):
+        FolderSource(name="x", path="set", layout="classes", sample=13).read(classes)
+    with pytest.raises(ConfigError, match="rows and sample cannot be set together"):
+        FolderSource(name="x", path="set", layout="classes", sample=3, rows=(0, 3))
 
 
 def test_identity_follows_every_file(classes):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ood_bench import metrics
 from ood_bench.metrics import Measure, evaluate, intervals, measure
 from ood_bench.metrics.curve import MetricError
 
@@ -31,6 +32,12 @@ def test_moved_intervals_stay_within_0_and_100() -> None:
     assert own["auroc"] == Measure(0, 0, 0)
     own, _ = measure("featurenorm", [3.0, 2.0], [2.5, 0.0], resamples=50)
     assert all(0 <= found.low <= found.high <= 100 for found in own.values())
+
+
+def test_an_interval_that_would_lie_beyond_100_or_0_ends_there() -> None:
+    """Few resamples may all lie on one side of the value that they are moved with."""
+    assert metrics._moved(100.0, Measure(60.0, 70.0, 80.0)) == Measure(100.0, 100.0, 100.0)
+    assert metrics._moved(0.0, Measure(40.0, 20.0, 30.0)) == Measure(0.0, 0.0, 0.0)
 
 
 def test_no_resamples_no_intervals() -> None:

@@ -248,11 +248,26 @@ def test_rows_that_do_not_exist(skip, stop):
         OdinProtocol(name="toy", skip=skip, stop=stop)
 
 
-@pytest.mark.parametrize("counts", [{"count": 10}, {"id_count": 10}])
-def test_sets_that_end_before_the_first_scored_row(counts):
-    with pytest.raises(ConfigError, match=r"protocol toy skips the first 10 rows of .*, which has only 10: set"):
+@pytest.mark.parametrize("counts", [{"count": 19}, {"id_count": 19}, {"count": 10}])
+def test_sets_of_which_less_would_be_scored_than_skipped(counts):
+    refused = r"protocol toy skips the first 10 rows of .*, which has only \d+, .*: set protocol\.skip=0; tables"
+    with pytest.raises(ConfigError, match=refused):
         protocol().check_sets(*sets(**counts))
-    protocol().check_sets(*sets(count=11, id_count=11))
+    with pytest.raises(ConfigError, match=r"set protocol\.skip lower"):
+        protocol(tune="per_set").check_sets(*sets(**counts))
+    protocol().check_sets(*sets(count=20, id_count=20))
+    protocol(skip=0).check_sets(*sets(count=1, id_count=1))
+
+
+def test_a_set_may_take_the_magnitude_of_the_one_that_it_stands_for():
+    options = {"epsilons": {"original": 0.3}, "stands_for": {"rebuilt": "original"}}
+    found = protocol(**options)
+    outcome = found.run("odin", Stub([0.1]), "scorer", *sets("rebuilt"))
+    assert outcome.setting == {"epsilon": 0.3, "temperature": 1000.0}
+    assert outcome.tuned_on == "images of original: the magnitude published for this set, for which rebuilt stands in"
+    assert found.run("odin", Stub([0.1]), "scorer", *sets("other")).setting["epsilon"] == 0.1
+    assert found.identity()["stands_for"] == {"rebuilt": "original"}
+    assert "stands_for" not in protocol().identity()
 
 
 @pytest.mark.parametrize("tune", ["per_set", "validation_ood"])

@@ -1,9 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
+from ood_bench.files import content_key
 from ood_bench.training.objectives import OutlierExposure
 from ood_bench.training.recipe import (
     Autocast,
@@ -188,5 +191,54 @@ def test_later_keys_are_part_of_the_identity_once_they_say_something():
 def test_identity_is_all_but_name_and_footnotes():
     plain = recipe_from({"name": "a"})
     assert recipe_from({"name": "b", "deviations": ["other"]}).identity() == plain.identity()
-    assert set(plain.identity()) == set(vars(plain)) - {"name", "deviations", *LATER}
+    assert set(plain.identity()) == set(vars(plain)) - {"name", "deviations", "compile_mode", *LATER}
     assert plain.identity()["optimizer"]["name"] == "sgd"
+
+
+# Content keys of the identities when the first networks were trained: their artifacts are found by them.
+FIRST_KEYS = {
+    "featurenorm_resnet18": "396a6a8b4fca084f",
+    "featurenorm_vgg11": "84c94c2b87a903ef",
+    "featurenorm_wrn": "74bde70be070fb66",
+    "fssd_lenet": "4247edb9e44d673a",
+    "fssd_resnet34": "420f39871eb36b57",
+    "odin_densenet": "41584e43641ff3d3",
+    "odin_wrn": "34fb6794fe83b7c0",
+    "quickstart": "59fa803d31a75c93",
+    "resnet20": "086e24cfaf3ecda2",
+}
+
+
+@pytest.mark.parametrize("name", sorted(FIRST_KEYS))
+def test_keys_of_the_first_recipes_stay(name):
+    recipe = recipe_from(compose_settings([f"train={name}"]).train)
+    assert content_key(recipe.identity()) == FIRST_KEYS[name]
+
+
+def test_younger_options_count_only_where_they_are_used():
+    """The key of a recipe that knew nothing of them stays."""
+    plain = recipe_from({"name": "a"})
+    assert set(plain.identity()["schedule"]) == {"name", "gamma", "milestones", "final_lr"}
+    assert recipe_from({"name": "a", "compile_mode": "reduce_overhead"}).identity() == plain.identity()
+    compiled = recipe_from({"name": "a", "compile": True, "compile_mode": "reduce_overhead"})
+    assert compiled.identity() == {**plain.identity(), "compile": True, "compile_mode": "reduce_overhead"}
+    assert recipe_from({"name": "a", "schedule": ONE_CYCLE}).identity()["schedule"]["warmup"] == 0.25
+
+
+ONE_CYCLE = {"name": "one_cycle", "warmup": 0.25, "final_lr": 0.03}
+
+
+def test_one_cycle_is_three_points_joined_by_lines():
+    epochs, steps = 8, 5
+    schedule = recipe_from({"name": "a", "schedule": ONE_CYCLE}).schedule
+    places = [(epoch, step / steps) for epoch in range(epochs) for step in range(steps)]
+    found = [LR * learning_rate_factor(schedule, LR, epochs, *place) for place in places]
+    expected = np.interp([sum(place) for place in places], [0, 2, 8], [LR / 25, LR, 0.03])
+    assert found == pytest.approx(expected.tolist(), rel=1e-12)
+    assert max(found) == found[2 * steps] == LR
+
+
+@pytest.mark.parametrize("schedule", [{"name": "one_cycle"}, {"name": "one_cycle", "warmup": 1}, {"warmup": 0.2}])
+def test_warmup_and_one_cycle_go_together(schedule):
+    with pytest.raises(ConfigError, match=r"train\.schedule\.warmup is .* one_cycle needs a share between 0 and 1"):
+        recipe_from({"name": "a", "schedule": schedule})

@@ -59,7 +59,7 @@ def test_no_ingredient_of_the_recipe_is_forgotten():
     for part, cls in (("optimizer", OptimizerConfig), ("schedule", ScheduleConfig), ("loss", LossConfig)):
         names.remove(part)
         names |= {f"{part}.{item.name}" for item in dataclasses.fields(cls)}
-    assert names == {*RECIPE_CHANGES, "loss.name"}
+    assert names - {"compile_mode", "schedule.warmup"} == {*RECIPE_CHANGES, "loss.name"}  # those two: test_recipe.py
 
 
 def test_names_and_footnotes_do_not_change_the_key(make_spec, images):

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ood_bench.budget import OutOfTime
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, TrainingError
 from ood_bench.models.lenet import LeNet
@@ -333,3 +334,103 @@ def test_the_learning_rate_of_every_step(make_spec, tmp_path, monkeypatch):
     Trainer(spec, CPU).run(tmp_path / "last.ckpt")
     whole = cosine(0.05, 1e-3, 9)
     assert rates == pytest.approx([*whole[:5], *whole[3:]], rel=1e-9)
+
+
+def step_by_step(spec):
+    """The trainer's first version: every random number is drawn when a step needs it, with torch's own operations."""
+    torch.manual_seed(spec.seed)
+    network = LeNet(spec.data.shape, spec.classes, spec.model["channel_dropout"], spec.model["dropout"]).train()
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+    generator = torch.Generator().manual_seed(spec.seed)
+    images, labels = torch.tensor(spec.data.images), torch.tensor(spec.data.labels)
+    outliers = None if spec.outliers is None else torch.tensor(spec.outliers.images)
+    for _ in range(spec.recipe.epochs):
+        for rows in torch.randperm(len(images), generator=generator).split(spec.recipe.batch_size):
+            batch, size = images[rows], len(rows)
+            if outliers is not None:
+                taken = (spec.recipe.outlier_batch_size,)
+                batch = torch.cat([batch, outliers[torch.randint(len(outliers), taken, generator=generator)]])
+            for name in spec.recipe.augment:
+                batch = AUGMENTATIONS[name](batch, generator)
+            x = batch.float().div(255).sub(torch.tensor(0.3)).div(torch.tensor(0.25))
+            logits = network(x.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits[:size], labels[rows])
+            if outliers is not None:
+                loss = losses.outlier_exposure(logits[:size], labels[rows], logits[size:], 0.5)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return network.state_dict()
+
+
+@pytest.mark.parametrize("exposure", [False, True])
+def test_drawing_an_epoch_at_once_gives_the_bits_of_drawing_step_by_step(make_spec, images, tmp_path, exposure):
+    recipe = {"optimizer": NESTEROV, "batch_size": 10, **(EXPOSURE if exposure else {})}
+    spec = make_spec({"outliers": images(7, seed=9)} if exposure else {}, **recipe)
+    assert same(trained(spec, tmp_path), step_by_step(spec))
+
+
+def test_only_whole_batches_are_compiled(make_spec, tmp_path, monkeypatch):
+    """A second shape would compile everything again; what it computes stays the same."""
+    asked, sizes = [], []
+
+    def compile_(network, **options):
+        asked.append(options)
+        return lambda x: sizes.append(len(x)) or network(x)
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    recipe = {"batch_size": 10, "compile": True, "compile_mode": "reduce_overhead"}
+    compiled = trained(make_spec(**recipe), tmp_path)
+    assert asked == [{"mode": "reduce-overhead", "dynamic": False}]
+    assert sizes == [10] * 4  # 10 + 10 + 4 images, twice
+    assert same(compiled, trained(make_spec(batch_size=10), tmp_path))
+
+
+def test_compile_autocast_and_channels_last_work_together(make_spec, tmp_path):
+    """Through torch's compiler up to, not into, the generation of code; that part needs no other options."""
+    torch.compiler.reset()
+    recipe = {"autocast": "bfloat16", "channels_last": True}
+    with pytest.MonkeyPatch.context() as patch:
+        whole = torch.compile
+        patch.setattr(torch, "compile", lambda network, **_: whole(network, backend="aot_eager", dynamic=False))
+        compiled = trained(make_spec(compile=True, **recipe), tmp_path)
+    torch.testing.assert_close(compiled, trained(make_spec(**recipe), tmp_path), rtol=0, atol=0.02)
+
+
+def test_out_of_time_keeps_the_epoch_and_goes_on_to_the_same_bits(make_spec, tmp_path, monkeypatch):
+    recipe = {"epochs": 4, "optimizer": NESTEROV}
+    expected = trained(make_spec(**recipe), tmp_path)
+    path = tmp_path / "parts.ckpt"
+    for done in (1, 2, 3):
+        made = Trainer(make_spec(**recipe), CPU)
+        monkeypatch.setattr(
+            trainer, "reserve", lambda _, what, made=made, done=done: stop(made.state.epoch == done, what)
+        )
+        with pytest.raises(OutOfTime, match=rf"no time for epoch {done + 1} of lenet-toy-toy-seed0-"):
+            made.run(path)
+        assert torch.load(path, weights_only=True)["epoch"] == done
+    monkeypatch.setattr(trainer, "reserve", lambda *_: None)
+    state = Trainer(make_spec(**recipe), CPU).run(path)
+    assert same(state.network.state_dict(), expected)
+    assert len(state.times) == 4
+    assert state.seconds == pytest.approx(sum(state.times))
+
+
+def stop(late, what):
+    if late:
+        raise OutOfTime(f"no time for {what}")
+
+
+def test_a_gpu_saves_seldom_but_never_loses_the_last_epoch_in_time(make_spec, monkeypatch):
+    made = Trainer(make_spec(epochs=5), CPU)
+    made.state.epoch, made.state.times = 2, [1.0, 1.0]
+    assert made._must_save(0)
+    made.device = torch.device("cuda")
+    assert not made._must_save(1)
+    assert made._must_save(60)
+    monkeypatch.setattr(trainer, "time_for", lambda seconds: seconds < 1)
+    assert made._must_save(1)
+    monkeypatch.undo()
+    made.state.epoch = 5
+    assert made._must_save(1)

@@ -1,0 +1,66 @@
+"""The random numbers of one epoch, drawn at once: a training step then needs nothing from the host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ood_bench.training.augment import Augmentation
+from ood_bench.training.recipe import StreamOrder
+from ood_bench.training.streams import SecondStream
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step draws, on the training device.
+
+    Attributes:
+        rows: rows of the ID training images, int64 ``[B]``.
+        outliers: rows of the second stream's images, int64 ``[M]``; ``M`` is 0 without outliers.
+        draws: for each augmentation what it drew for the step's ``B + M`` images.
+    """
+
+    rows: Tensor
+    outliers: Tensor
+    draws: tuple[Tensor, ...]
+
+
+def epoch_steps(
+    count: int,
+    batch_size: int,
+    augment: Sequence[Augmentation],
+    generator: Generator,
+    *,
+    device: torch.device,
+    outliers: tuple[int, int] = (0, 0),
+    order: StreamOrder = StreamOrder.random,
+) -> list[Step]:
+    """All steps of one epoch in a fresh order; the last batch may be smaller.
+
+    The draws leave ``generator`` in the order in which the steps use them: the epoch's order, then step by step the
+    outliers and each augmentation. They travel to the device in one copy each, not step by step.
+
+    Args:
+        count: number of ID training images.
+        batch_size: ID images a step.
+        augment: augmentations in order.
+        generator: generator on the CPU.
+        device: training device.
+        outliers: number of images of the second stream, and how many of them a step takes.
+        order: how they are drawn.
+    """
+    batches = torch.split(torch.randperm(count, generator=generator), batch_size)
+    stream = SecondStream(*outliers, order, generator)
+    outside, draws = [], []
+    for rows in batches:
+        drawn = stream.draw()
+        outside.append(drawn)
+        draws.append([one.draw(len(rows) + len(drawn), generator) for one in augment])
+    columns = [_moved(one, device) for one in (batches, outside, *zip(*draws, strict=True))]
+    return [Step(rows, outer, tuple(rest)) for rows, outer, *rest in zip(*columns, strict=True)]
+
+
+def _moved(pieces: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
+    """The pieces on the device, after one copy; images are the last dimension."""
+    return torch.split(torch.cat(list(pieces), dim=-1).to(device), [piece.shape[-1] for piece in pieces], dim=-1)

@@ -1,0 +1,133 @@
+"""A data root of tiny image sets in the real archives' layouts, for whole runs of papers at toy scale.
+
+``fill(root)`` writes them; ``accept(patch)`` makes the readers take the toys' MD5 sums for the publishers', which the
+fixture ``toy_root`` does; ``words`` are the overrides that make the OOD configs expect the toys' counts.
+"""
+
+import dataclasses
+import hashlib
+import io
+import pickle
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ood_bench.data import cifar, svhn
+
+COUNT, SHORT = 60, 40  # images a split; of iSUN, whose length ends the ID stream of ODIN's protocol
+SKIP = 20  # rows that leave multiples of 20 of each, so that some threshold keeps exactly 95 % of ID
+# OOD configs that read an archive: file, folder inside, sides of the pictures, suffix.
+ARCHIVES = {
+    "tin_crop": ("Imagenet.tar.gz", "Imagenet/test", (36, 36), "jpg"),
+    "tin_resize": ("Imagenet_resize.tar.gz", "Imagenet_resize/Imagenet_resize", (32, 32), "jpg"),
+    "lsun_crop": ("LSUN.tar.gz", "LSUN/test", (36, 36), "png"),
+    "lsun_resize": ("LSUN_resize.tar.gz", "LSUN_resize/LSUN_resize", (32, 32), "jpg"),
+    "isun": ("iSUN.tar.gz", "iSUN/iSUN_patches", (32, 32), "jpeg"),
+    "textures": ("dtd-r1.0.1.tar.gz", "dtd/images/banded", (40, 52), "jpg"),
+    "tin_resize_rebuilt": ("tiny-imagenet-200.zip", "tiny-imagenet-200/test/images", (64, 64), "JPEG"),
+}
+SUMS: dict[str, dict[str, str]] = {}
+
+
+def pixels(kind: str, count: int = COUNT, side: tuple[int, int] = (32, 32), classes: int = 10) -> np.ndarray:
+    """Pictures uint8 ``[N, H, W, 3]``: a bright band that tells the class (ID), a bright column in noise (OOD).
+
+    The ground has a colour of its own in each picture, so that even an untrained network's scores do not tie.
+    """
+    random = np.random.default_rng(list(kind.encode()))
+    images = random.integers(0, 60, (count, *side, 3), dtype=np.uint8)
+    images += random.integers(0, 150, (count, 1, 1, 3), dtype=np.uint8)
+    if kind.startswith("cifar"):
+        for image, label in zip(images, np.arange(count) % classes, strict=True):
+            image[3 * (label % 10) : 3 * (label % 10) + 3, :, label // 10 % 3] = 220
+    else:
+        images[:, :, random.integers(0, side[1])] = 240
+    return images
+
+
+def words(*names: str) -> list[str]:
+    """Overrides for those of the shipped OOD configs whose toys have another count and sum than the real files."""
+    found = []
+    for name in names:
+        if name not in (*ARCHIVES, "uniform", "gaussian"):
+            continue
+        found.append(f"ood.{name}.source.count={SHORT if name == 'isun' else COUNT}")
+        found += [f"ood.{name}.source.md5=null"] if name in ARCHIVES else []
+    return found
+
+
+def fill(root: Path) -> None:
+    """Writes CIFAR-10, CIFAR-100, a lossless part of CIFAR-10, SVHN and the archives."""
+    for name, classes in (("cifar10", 10), ("cifar100", 100)):
+        SUMS[name] = _write_cifar(root, name, classes)
+    for split in ("train", "test"):
+        for row, image in enumerate(pixels(f"cifar subset {split}")):
+            path = root / f"cifar10-png-subset/{split}/{row % 10}/{row:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_encoded(image, "png"))
+    SUMS["svhn"] = {"test": _write_svhn(root / "svhn/test_32x32.mat")}
+    for name, (archive, folder, side, suffix) in ARCHIVES.items():
+        count = SHORT if name == "isun" else COUNT
+        files = {f"{folder}/{row}.{suffix}": image for row, image in enumerate(pixels(name, count, side))}
+        _write_archive(root / archive, {path: _encoded(image, suffix) for path, image in files.items()})
+
+
+def accept(patch) -> None:
+    """Lets the readers of CIFAR and SVHN take the toys for the published files."""
+    for name in ("cifar10", "cifar100"):
+        release, sums = cifar.RELEASES[name], SUMS[name]
+        splits = {split: {file: sums[file] for file in files} for split, files in release.splits.items()}
+        meta = (release.meta[0], sums[release.meta[0]])
+        patch.setitem(cifar.RELEASES, name, dataclasses.replace(release, splits=splits, meta=meta))
+    for split, found in SUMS["svhn"].items():
+        patch.setitem(svhn.SUMS, split, found)
+
+
+def _write_cifar(root: Path, name: str, classes: int) -> dict[str, str]:
+    release = cifar.RELEASES[name]
+    folder, sums = root / release.folder, {}
+    folder.mkdir(parents=True)
+    for split, files in release.splits.items():
+        images = pixels(f"{name} {split}", classes=classes).transpose(0, 3, 1, 2).reshape(COUNT, -1)
+        labels = np.arange(COUNT) % classes
+        for file, rows in zip(files, np.array_split(np.arange(COUNT), len(files)), strict=True):
+            held = {"data": images[rows], release.label_key: labels[rows].tolist()}
+            sums[file] = _write(folder / file, pickle.dumps(held))
+    names = [f"class {label}" for label in range(classes)]
+    return sums | {release.meta[0]: _write(folder / release.meta[0], pickle.dumps({release.names_key: names}))}
+
+
+def _write_svhn(path: Path) -> str:
+    from scipy.io import savemat  # noqa: PLC0415 - slow to import, and few tests need it
+
+    content = io.BytesIO()
+    savemat(content, {"X": pixels("svhn").transpose(1, 2, 3, 0), "y": np.arange(COUNT)[:, None] % 10 + 1})
+    return _write(path, content.getvalue())
+
+
+def _write(path: Path, content: bytes) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _encoded(image: np.ndarray, suffix: str) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "png" if suffix == "png" else "jpeg")
+    return content.getvalue()
+
+
+def _write_archive(path: Path, files: dict[str, bytes]) -> None:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in files.items():
+                packed.writestr(name, content)
+        return
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
