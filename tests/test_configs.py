@@ -160,6 +160,12 @@ QUICK = [
 ]
 CIFAR = ["train.epochs=1", "scoring.resamples=2", "device=cpu"]  # and what tests/toy_root.py says of the OOD sets
 ODIN = ["protocol.skip=20"]
+ELOC = [
+    "protocol.validation_rows=20",
+    "method.eloc.train.epochs=1",
+    "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
+    "method.eloc.validation=null",
+]
 TOYS = {
     "experiment=quickstart": [
         *QUICK,
@@ -177,6 +183,10 @@ TOYS = {
         "scoring.resamples=20",
         "device=cpu",
     ],
+    **{f"paper=eloc_densenet_{name}": [*CIFAR, *ELOC, "model.depth=10"] for name in ("cifar10", "cifar100")},
+    **{
+        f"paper=eloc_wrn_{name}": [*CIFAR, *ELOC, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
+    },
     "paper=fssd_fashionmnist": [
         *QUICK,
         "protocol.fit_rows=20",
@@ -308,7 +318,7 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         if settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
-        elif (settings.protocol["name"], record["method"]) == ("odin", "odin"):
+        elif settings.protocol["name"] == record["method"] in ("odin", "eloc"):
             assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
             assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
         else:

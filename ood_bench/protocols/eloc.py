@@ -35,6 +35,7 @@ class ElocProtocol(Protocol):
         validation_rows: number of rows that are left out of each set.
         split_seed: legacy seed of the permutation.
         epsilons: magnitude by OOD set, for the leave-out ensemble.
+        stands_for: published set whose magnitude a set takes over, as a rebuilt one does.
         temperature: temperature that goes with ``epsilons``.
         validation: config name of the OOD set to tune on; it must be one of the run's.
         seed: seeds what detectors draw when they are fitted.
@@ -44,6 +45,7 @@ class ElocProtocol(Protocol):
     validation_rows: int = 1000
     split_seed: int = 3
     epsilons: dict[str, float] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
     temperature: float = 1000.0
     validation: str = ""
     seed: int = 0
@@ -127,9 +129,10 @@ class ElocProtocol(Protocol):
 
     def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
         """The setting to score with, and how it was chosen."""
-        if self.tune == "published" and method == "eloc" and ood.name in self.epsilons:
-            setting = {"epsilon": self.epsilons[ood.name], "temperature": self.temperature}
-            return Choice(setting, f"images of {ood.name}, probably: the magnitude published for this set")
+        original = self.stands_for.get(ood.name, ood.name)
+        if self.tune == "published" and method == "eloc" and original in self.epsilons:
+            setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
+            return Choice(setting, f"images of {original}, probably: the magnitude published for this set")
         settings = detector.grid()
         if len(settings) == 1:
             return Choice(settings[0])

@@ -36,7 +36,7 @@ def split_known(labels: Labels, known: Sequence[int]) -> tuple[Rows, Labels, Row
         labels: int64 ``[N]``.
         known: the classes that are learned.
     """
-    outputs = np.full(int(labels.max()) + 1, -1, dtype=np.int64)
+    outputs = np.full(max(*known, int(labels.max())) + 1, -1, dtype=np.int64)
     outputs[list(known)] = np.arange(len(known))
     mapped = outputs[labels]
     inside = np.flatnonzero(mapped >= 0)
