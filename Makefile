@@ -1,14 +1,20 @@
 # Everything below needs Python 3.11 or newer with pip, and the package index; uv and the rest go into .venv.
 PYTHON ?= python3
 RUN = .venv/bin/python -m
+# A published ResNet-20 for make bench; without the file it measures fresh weights.
+CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 
-.PHONY: run test lint tables bench install clean
+.PHONY: run test test-cluster lint tables bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
 
 test: install ## install, then the whole test suite
 	$(RUN) pytest -q -n 2
+
+test-cluster: install ## a sweep on a SLURM of one node, this machine, which is started for it; needs root, Debian or Ubuntu
+	scripts/one_node_slurm.sh start
+	$(RUN) pytest -q -m cluster tests/cluster
 
 lint: install ## formatting, lint and types
 	$(RUN) ruff format --check .
@@ -18,8 +24,8 @@ lint: install ## formatting, lint and types
 tables: install ## tables and README block again, from results/records
 	$(RUN) ood_bench.report --results results --readme README.md
 
-bench: install ## ratios to the bare forward pass, measured in one interleaved run
-	$(RUN) ood_bench.bench
+bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; make bench BENCH=--quick needs no data
+	$(RUN) ood_bench.bench $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
 
 install: .venv/.installed
 

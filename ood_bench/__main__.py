@@ -5,10 +5,11 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ood_bench.config import conf_dir, settings_of
+from ood_bench.config import RunSettings, conf_dir, settings_of
 from ood_bench.errors import OodBenchError
 
 _log = logging.getLogger(__name__)
@@ -16,13 +17,32 @@ _log = logging.getLogger(__name__)
 
 @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
 def main(config: DictConfig) -> None:
-    """Runs one configuration, and shows its table and the files that it wrote."""
-    from ood_bench.pipeline import execute  # noqa: PLC0415 - importing torch takes seconds, --help and --cfg need none
-    from ood_bench.report.terminal import show  # noqa: PLC0415
-
+    """Runs one configuration, or one job of a sweep, and shows its table and the files that it wrote."""
+    words = list(HydraConfig.get().overrides.task)
     try:
-        settings = settings_of(config, HydraConfig.get().overrides.task)
-        finished = execute(settings)
+        settings = settings_of(config, words)
+        if settings.dry_run:
+            _plan(settings, words)
+        else:
+            _run(settings, words)
+    except OodBenchError as error:
+        _log.error("error: %s", error)
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise OodBenchError(str(error)) from None  # the sweep goes on, and names it at its end
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _log.error("interrupted: the same command goes on from the last whole epoch, bank and record")
+        sys.exit(130)
+
+
+def _run(settings: RunSettings, words: list[str]) -> None:
+    # Importing torch takes seconds, --help and --cfg need none.
+    from ood_bench.failures import CellsFailedError  # noqa: PLC0415
+    from ood_bench.pipeline import Finished, execute  # noqa: PLC0415
+    from ood_bench.report.terminal import show  # noqa: PLC0415
+    from ood_bench.sweep.beacon import beating  # noqa: PLC0415
+
+    def tell(finished: Finished) -> None:
         console = Console()
         show(finished.records, console)
         console.print(
@@ -30,12 +50,22 @@ def main(config: DictConfig) -> None:
             f"tables: python -m ood_bench.report --results {settings.results.root}",
             highlight=False,
         )
-    except OodBenchError as error:
-        _log.error("error: %s", error)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _log.error("interrupted: the same command goes on from the last whole epoch, bank and record")
-        sys.exit(130)
+
+    try:
+        with beating(settings.store.root, words):
+            finished = execute(settings)
+        tell(finished)
+    except CellsFailedError as error:
+        tell(error.finished)
+        raise
+
+
+def _plan(settings: RunSettings, words: list[str]) -> None:
+    from ood_bench.sweep.plan import in_order, job_of  # noqa: PLC0415 - as above
+    from ood_bench.sweep.show import show_plan  # noqa: PLC0415
+
+    job = job_of(words, settings)
+    show_plan([job], in_order([job]), 1, Console(), full=True)
 
 
 if __name__ == "__main__":

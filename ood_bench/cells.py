@@ -90,9 +90,14 @@ class Cell:
             )
 
     @property
+    def row(self) -> str:
+        """The method with its variant: what the cells of one row of a table have in common."""
+        return f"{self.method} {self.detector.variant}".rstrip()
+
+    @property
     def title(self) -> str:
         """The cell in a few words, for logs."""
-        return f"{self.method} on {self.ood_name}, seed {self.seed}"
+        return f"{self.row} on {self.ood_name}, seed {self.seed}"
 
     def record(self, outcome: Outcome, classifiers: Sequence[Classifier], seconds: float) -> Record:
         """Evaluates the scores and writes down how they came about.

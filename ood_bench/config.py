@@ -89,6 +89,7 @@ class RunSettings(_Part):
         paper: what a paper's file says of its block, or none.
         seed: seeds to run, one after the other.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        dry_run: whether to show what would be done instead of doing it.
     """
 
     model: dict[str, Any]
@@ -102,6 +103,7 @@ class RunSettings(_Part):
     paper: dict[str, Any] | None = None
     seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    dry_run: bool = False
     data: DataSettings
     store: FolderSettings
     results: FolderSettings

@@ -23,3 +23,9 @@ class TrainingError(OodBenchError):
 
 class RecordError(OodBenchError):
     """A result record does not follow the schema, or the store of records cannot be used."""
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, OodBenchError) else f"{type(error).__name__}: {text}"

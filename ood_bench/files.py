@@ -14,8 +14,10 @@ from typing import Any
 import filelock
 
 from ood_bench.errors import ArtifactError
+from ood_bench.lease import Lease, Witness
 
 _CHUNK = 1 << 20
+_LOOK = 5.0
 
 
 def sha256_file(path: Path) -> str:
@@ -120,7 +122,10 @@ class BusyError(Exception):
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds an exclusive lock on ``path`` + ``.lock``; the system frees it when its owner dies.
+    """Holds an exclusive lock on ``path``, as ``.lock`` and ``.lease`` beside it; a dead owner's is taken over.
+
+    The system frees the lock when its owner dies. Where it does not reach other machines, or a file server keeps a dead
+    machine's, the lease's heartbeat tells who is alive; see :mod:`ood_bench.lease`.
 
     Raises:
         BusyError: if another process holds it and ``wait`` is false.
@@ -128,12 +133,37 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """
     with clear_io_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{path}.lock")
+        lock, lease = filelock.FileLock(f"{path}.lock"), Lease(Path(f"{path}.lease"))
+        if wait:
+            _acquire(lock, Witness(Path(f"{path}.lease")))
+        else:
+            _acquire_now(lock)
         try:
-            lock.acquire(blocking=wait)
-        except filelock.Timeout as error:
-            raise BusyError(str(path)) from error
+            lease.take()
+        except BaseException:
+            lock.release()
+            raise
     try:
         yield
     finally:
+        lease.give_back()
         lock.release()
+
+
+def _acquire_now(lock: filelock.BaseFileLock) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise BusyError(lock.lock_file) from error
+
+
+def _acquire(lock: filelock.BaseFileLock, witness: Witness) -> None:
+    """Waits for the system's lock; leaves a lock file to a dead machine whose lock the file server keeps."""
+    while True:
+        try:
+            lock.acquire(timeout=_LOOK)
+        except filelock.Timeout:
+            if witness.abandoned():
+                Path(lock.lock_file).unlink(missing_ok=True)
+        else:
+            return

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
+from ood_bench.budget import OutOfTime
 from ood_bench.cells import Cell
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
-from ood_bench.files import clear_io_errors
-from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.failures import Failures
+from ood_bench.files import BusyError, clear_io_errors
+from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
 from ood_bench.models.classifier import Classifier
 from ood_bench.protocols.base import Protocol, build_protocol
@@ -52,7 +54,28 @@ def execute(settings: RunSettings) -> Finished:
 
     Raises:
         OodBenchError: with one message that says what is wrong and what to do; records already written stay.
+        CellsFailedError: if some cells could not be computed; the others are.
     """
+    runner = _prepare(settings)
+    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
+    with clear_io_errors("write records", settings.results.root):
+        settings.results.root.mkdir(parents=True, exist_ok=True)
+    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
+    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+
+
+def cells_of(settings: RunSettings) -> list[Cell]:
+    """Every cell of a run, none of them computed; what :func:`execute` would refuse is refused here.
+
+    Raises:
+        OodBenchError: as :func:`execute` does before any training.
+    """
+    runner = _prepare(settings)
+    return [cell for seed in settings.seed for cell in runner.cells(seed)]
+
+
+def _prepare(settings: RunSettings) -> "_Runner":
+    """Checks all that can be checked before any training, and opens the image sets."""
     protocol = build_protocol(settings.protocol, settings.tune.name)
     detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
     for name, detector in detectors.items():
@@ -66,12 +89,7 @@ def execute(settings: RunSettings) -> Finished:
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
     _check_protocol(protocol, sets)
-    runner = _Runner(settings, protocol, sets, device)
-    plan = [(seed, runner.cells(seed)) for seed in settings.seed]
-    with clear_io_errors("write records", settings.results.root):
-        settings.results.root.mkdir(parents=True, exist_ok=True)
-    _log.info("%d cells, %d of them to compute", *runner.count(cells for _, cells in plan))
-    return runner.finish([runner.run(seed, cells) for seed, cells in plan])
+    return _Runner(settings, protocol, sets, device)
 
 
 def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
@@ -101,34 +119,40 @@ class _Runner:
         self._classifiers = ClassifierStore(settings.store.root / "classifiers", device)
         self._engine = Engine(settings.store.root / "banks", settings.scoring.batch_size)
         self._records = RecordStore(settings.results.root)
+        self._failures = Failures()
 
     def cells(self, seed: int) -> list[Cell]:
         """All cells of one seed; outliers that a method was trained on are not scored by it."""
         cells = []
         for method, node in self._settings.method.items():
-            detector = build_detector(method, node)
-            specs = detector.networks(self._networks(method, seed))
-            _refuse_folders(method, specs)
-            for name, ood in self._sets.ood.items():
-                if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
-                    _log.warning("%s was trained on %s: it is not scored on it", method, name)
-                    continue
-                cell = Cell(
-                    method=method,
-                    model=self._settings.model["name"],
-                    detector=detector,
-                    specs=specs,
-                    ood_name=name,
-                    ood=ood,
-                    test=self._sets.test,
-                    seed=seed,
-                    protocol=self._protocol,
-                    resamples=self._settings.scoring.resamples,
-                )
-                cell.refuse_overlap()
-                cells.append(cell)
+            networks = self._networks(method, seed)
+            for detector in build_detector(method, node).siblings(networks):
+                cells += self._row(method, detector, detector.networks(networks), seed)
         if not cells:
             raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
+        return cells
+
+    def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
+        _refuse_folders(method, specs)
+        cells = []
+        for name, ood in self._sets.ood.items():
+            if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
+                _log.warning("%s was trained on %s: it is not scored on it", method, name)
+                continue
+            cell = Cell(
+                method=method,
+                model=self._settings.model["name"],
+                detector=detector,
+                specs=specs,
+                ood_name=name,
+                ood=ood,
+                test=self._sets.test,
+                seed=seed,
+                protocol=self._protocol,
+                resamples=self._settings.scoring.resamples,
+            )
+            cell.refuse_overlap()
+            cells.append(cell)
         return cells
 
     def _networks(self, method: str, seed: int) -> Networks:
@@ -148,50 +172,95 @@ class _Runner:
     def count(self, plan: Any) -> tuple[int, int]:
         """Number of cells, and of those without a record."""
         keys = [cell.key for cells in plan for cell in cells]
-        return len(keys), sum(self._records.find(key) is None for key in keys)
+        return len(keys), len(keys) - len(self._records.find_paths(keys))
 
     def run(self, seed: int, cells: Sequence[Cell]) -> list[tuple[Record, bool]]:
-        """Records of one seed's cells, each with whether it is new."""
-        found = {cell.key: self._records.find(cell.key) for cell in cells}
-        missing = [cell for cell in cells if found[cell.key] is None]
+        """Records of one seed's cells, each with whether it is new; without those that failed."""
+        found = self._records.find_all(cell.key for cell in cells)
+        missing = [cell for cell in cells if cell.key not in found]
         made: dict[str, Record] = {}
         if missing:
             scorers = self._scorers(missing)
-            self._collect(
-                scorers, self._sets.train, {name: cell.detector.fit_quantities for name, cell in _first(missing)}
-            )
+            missing = self._failures.among(missing)
+            ask = {name: cell.detector.fit_quantities for name, cell in _first(missing)}
+            self._collect(scorers, self._sets.train, ask)
             for name in dict.fromkeys(cell.ood_name for cell in missing):
                 made |= self._run_ood([cell for cell in missing if cell.ood_name == name], scorers)
-        return [(record, False) if (record := found[cell.key]) else (made[cell.key], True) for cell in cells]
+        both = found | made
+        return [(both[cell.key], cell.key in made) for cell in cells if cell.key in both]
 
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
-        """One scorer for each method, its classifiers found or trained."""
-        specs = {spec.key: spec for _, cell in _first(cells) for spec in cell.specs}
-        loaded = dict(zip(specs, self._classifiers.obtain_all(list(specs.values())), strict=True))
-        return {
-            method: Scorer(self._engine, [loaded[spec.key] for spec in cell.specs], self._sets.train, self._sets.test)
-            for method, cell in _first(cells)
-        }
+        """One scorer for each row whose classifiers could be found or trained."""
+        loaded: dict[str, Classifier | Exception] = {}
+        for spec in (spec for _, cell in _first(cells) for spec in cell.specs):
+            self._make_free(spec, loaded)
+        scorers = {}
+        for row, _ in _first(cells):
+            mine = [cell for cell in cells if cell.row == row]
+            with self._failures.catching(mine):
+                classifiers = [self._classifier(spec, loaded) for spec in mine[0].specs]
+                scorers[row] = Scorer(self._engine, classifiers, self._sets.train, self._sets.test)
+        return scorers
+
+    def _make_free(self, spec: TrainingSpec, loaded: dict[str, Classifier | Exception]) -> None:
+        """Loads or trains a classifier unless another process is at it: processes share the work that way.
+
+        A failure is kept in ``loaded``, to be raised for the methods that need the classifier.
+        """
+        if spec.key not in loaded:
+            try:
+                loaded[spec.key] = self._classifiers.obtain(spec, wait=False)
+            except OutOfTime:
+                raise
+            except BusyError:
+                _log.info("another process trains %s: left for later", spec.title)
+            except Exception as error:
+                loaded[spec.key] = error
+
+    def _classifier(self, spec: TrainingSpec, loaded: dict[str, Classifier | Exception]) -> Classifier:
+        """The classifier from ``loaded``, else from the store; one that failed is not tried again in this run."""
+        if spec.key not in loaded:
+            try:
+                loaded[spec.key] = self._classifiers.obtain(spec)
+            except Exception as error:  # raised below, for every method that needs it
+                loaded[spec.key] = error
+        if isinstance(got := loaded[spec.key], Exception):
+            raise got
+        return got
 
     def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
-        """One pass through each network for what all methods together want to know of ``images``."""
+        """One pass through each network for what all methods together want to know of ``images``.
+
+        Where it fails, each method passes for itself, so that only the one at fault goes without a record.
+        """
         wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
-        for method, quantities in ask.items():
-            for classifier in scorers[method].classifiers:
-                wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
-        for classifier, quantities in wanted.values():
-            if quantities:
-                self._engine.collect(classifier, images, quantities)
+        try:
+            for row, quantities in ask.items():
+                for classifier in scorers[row].classifiers:
+                    wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
+            for classifier, quantities in wanted.values():
+                if quantities:
+                    self._engine.collect(classifier, images, quantities)
+        except OutOfTime:
+            raise
+        except Exception as error:  # one method's fault, or memory that is too small for all at once
+            _log.warning("the shared pass over %s failed (%s): each method goes alone", images.title, error)
 
     def _run_ood(self, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> dict[str, Record]:
-        """Records of all methods on one OOD set, by cell key."""
+        """Records of all methods on one OOD set, by cell key; without those that failed."""
         ood = cells[0].ood
         for cell in cells:
-            cell.detector.fit(scorers[cell.method], self._protocol.generator(ood))
-        ask = {cell.method: cell.detector.quantities for cell in cells}
+            with self._failures.catching([cell]):
+                cell.detector.fit(scorers[cell.row], self._protocol.generator(ood))
+        cells = self._failures.among(cells)
+        ask = {cell.row: cell.detector.quantities for cell in cells}
         for images in (self._sets.test, ood):
             self._collect(scorers, images, ask)
-        return {cell.key: self._run_cell(cell, scorers[cell.method]) for cell in cells}
+        made = {}
+        for cell in self._failures.among(cells):
+            with self._failures.catching([cell]):
+                made[cell.key] = self._run_cell(cell, scorers[cell.row])
+        return made
 
     def _run_cell(self, cell: Cell, scorer: Scorer) -> Record:
         start = time.monotonic()
@@ -202,11 +271,11 @@ class _Runner:
         return record
 
     def finish(self, parts: Sequence[list[tuple[Record, bool]]]) -> Finished:
-        """The run's result from the records of all seeds."""
+        """The run's result from the records of all seeds; raises what :meth:`Failures.settle` does."""
         pairs = [pair for part in parts for pair in part]
         records = [record for record, _ in pairs]
         paths = [str(self._records.path(record)) for record in records]
-        return Finished(records, paths, sum(new for _, new in pairs))
+        return self._failures.settle(Finished(records, paths, sum(new for _, new in pairs)))
 
 
 def _refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
@@ -219,5 +288,5 @@ def _refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:
-    """The first cell of every method, with the method's name."""
-    return list({cell.method: cell for cell in reversed(cells)}.items())[::-1]
+    """The first cell of every row, with the row's name."""
+    return list({cell.row: cell for cell in reversed(cells)}.items())[::-1]

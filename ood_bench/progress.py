@@ -13,6 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 _log = logging.getLogger(__name__)
 _PLAIN_SECONDS = 15.0
 console = Console(stderr=True)
+_underway: list["Ticker"] = []
+
+
+def underway() -> "Ticker | None":
+    """The innermost work that is going on, for whoever reports from outside."""
+    return _underway[-1] if _underway else None
 
 
 class LogHandler(RichHandler):
@@ -36,13 +42,14 @@ class Ticker:
 
     def __init__(self, description: str, total: int, unit: str, bar: Progress | None) -> None:
         self._description, self._total, self._unit, self._bar = description, total, unit, bar
-        self._done = 0
+        self._done, self._note = 0, ""
         self._start = self._spoke = time.monotonic()
         self._task = None if bar is None else bar.add_task(description, total=total, rate=f"- {unit}/s", note="")
 
     def advance(self, units: int, note: str = "") -> None:
         """Adds finished units; ``note`` (a loss, say) is shown beside the rate."""
         self._done += units
+        self._note = note
         now = time.monotonic()
         rate = self._done / max(now - self._start, 1e-9)
         if self._bar is not None and self._task is not None:
@@ -53,10 +60,26 @@ class Ticker:
             text = "%s: %d of %d %s, %.0f/s, %.0f s left %s"
             _log.info(text, self._description, self._done, self._total, self._unit, rate, left, note)
 
+    def report(self) -> dict[str, str | int | float]:
+        """Where the work stands, JSON-able."""
+        seconds = time.monotonic() - self._start
+        where = {"what": self._description, "note": self._note, "unit": self._unit}
+        return {**where, "done": self._done, "total": self._total, "seconds": round(seconds, 1)}
+
 
 @contextlib.contextmanager
 def ticking(description: str, total: int, unit: str) -> Iterator[Ticker]:
     """Shows the progress of the block; see :class:`Ticker` for the arguments."""
+    with _drawn(description, total, unit) as ticker:
+        _underway.append(ticker)
+        try:
+            yield ticker
+        finally:
+            _underway.remove(ticker)
+
+
+@contextlib.contextmanager
+def _drawn(description: str, total: int, unit: str) -> Iterator[Ticker]:
     if not console.is_terminal:
         yield Ticker(description, total, unit, None)
         return

@@ -51,5 +51,5 @@ def _commands() -> list[str]:
 
 @pytest.mark.parametrize("command", [command for command in _commands() if "my_conf" not in command])
 def test_its_run_commands_compose(command):
-    overrides = [re.sub(r"^(method)=(\w+),.*", r"\1=\2", word) for word in command.split()]
+    overrides = [re.sub(r"^([\w.]+)=(\w+),.*", r"\1=\2", word) for word in command.split()]
     assert compose_settings(overrides).method

@@ -27,6 +27,7 @@ ARCHIVES = {
     "lsun_resize": ("LSUN_resize.tar.gz", "LSUN_resize/LSUN_resize", (32, 32), "jpg"),
     "isun": ("iSUN.tar.gz", "iSUN/iSUN_patches", (32, 32), "jpeg"),
     "textures": ("dtd-r1.0.1.tar.gz", "dtd/images/banded", (40, 52), "jpg"),
+    "places365_sample": ("test_256.tar", "test_256", (64, 64), "jpg"),
     "tin_resize_rebuilt": ("tiny-imagenet-200.zip", "tiny-imagenet-200/test/images", (64, 64), "JPEG"),
 }
 SUMS: dict[str, dict[str, str]] = {}
@@ -55,7 +56,8 @@ def words(*names: str) -> list[str]:
         if name not in (*ARCHIVES, "uniform", "gaussian"):
             continue
         found.append(f"ood.{name}.source.count={SHORT if name == 'isun' else COUNT}")
-        found += [f"ood.{name}.source.md5=null"] if name in ARCHIVES else []
+        found += [f"++ood.{name}.source.md5=null"] if name in ARCHIVES else []
+        found += [f"ood.{name}.source.sample={COUNT // 2}"] if name == "places365_sample" else []
     return found
 
 

@@ -96,6 +96,11 @@ class Detector(ABC):
         """The classifiers that the method needs; by default the run's own."""
         return [networks.base]
 
+    def siblings(self, networks: Networks) -> list["Detector"]:
+        """The detectors that the method's config stands for, told apart by :attr:`variant`; by default this one."""
+        del networks
+        return [self]
+
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What :meth:`fit` reads from the pass over the ID training images."""
         del classifier

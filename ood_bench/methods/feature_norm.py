@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from ood_bench.data.jigsaw import jigsaw
 from ood_bench.errors import ConfigError
@@ -17,9 +18,9 @@ _log = logging.getLogger(__name__)
 _AUTO = "norm_ratio"
 
 
-def candidate_taps(classifier: Classifier) -> list[str]:
+def candidate_taps(network: nn.Module) -> list[str]:
     """The taps among which NormRatio chooses: the network's ``block_taps``, or all of its taps."""
-    return list(getattr(classifier.network, "block_taps", None) or classifier.taps)
+    return list(getattr(network, "block_taps", None) or network.taps)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -51,17 +52,14 @@ class FeatureNorm(Detector):
         """The norms of all candidates, if one is to be chosen."""
         if self.tap != _AUTO:
             return ()
-        return [Quantity(tap, RectifiedNorm()) for tap in candidate_taps(classifier)]
+        return _norms(classifier)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Chooses the block by NormRatio on the ID training images."""
         del random
         if self.tap != _AUTO:
             return
-        quantities = self.fit_quantities(scorer.classifier)
-        shuffled = View(jigsaw(scorer.train, self.jigsaw_seed))
-        whole, pieces = scorer.bank(View(scorer.train), quantities), scorer.bank(shuffled, quantities)
-        self._ratios = {one.tap: _norm_ratio(one.tap, whole[one][:, 0], pieces[one][:, 0]) for one in quantities}
+        self._ratios = norm_ratios(scorer, self.jigsaw_seed)
         self._chosen = max(self._ratios, key=lambda tap: self._ratios[tap])
 
     def findings(self) -> dict[str, Any]:
@@ -77,6 +75,35 @@ class FeatureNorm(Detector):
         """The norm, ``[len(settings), n, 1]``."""
         (quantity,) = self.quantities(scorer.classifier)
         return np.stack([scorer.bank(view, (quantity,))[quantity].astype(np.float64)] * len(settings))
+
+
+def _norms(classifier: Classifier) -> list[Quantity]:
+    return [Quantity(tap, RectifiedNorm()) for tap in candidate_taps(classifier.network)]
+
+
+def norm_ratios(scorer: Scorer, jigsaw_seed: int) -> dict[str, float]:
+    """NormRatio of every candidate by name, computed once for a classifier, its training images and a seed.
+
+    Raises:
+        ConfigError: if a candidate is 0 on every jigsaw.
+    """
+    quantities = _norms(scorer.classifier)
+
+    def compute() -> Array:
+        shuffled = View(jigsaw(scorer.train, jigsaw_seed))
+        whole, pieces = scorer.bank(View(scorer.train), quantities), scorer.bank(shuffled, quantities)
+        return np.array([_norm_ratio(one.tap, whole[one][:, 0], pieces[one][:, 0]) for one in quantities])
+
+    identity = {
+        "method": "norm_ratio-1",
+        "network": scorer.classifier.key,
+        "train": scorer.train.fingerprint,
+        "jigsaw_seed": jigsaw_seed,
+        "taps": [one.tap for one in quantities],
+        "device": scorer.classifier.device.type,
+    }
+    ratios = scorer.engine.cached("norm_ratio", identity, compute)
+    return {one.tap: float(ratio) for one, ratio in zip(quantities, ratios, strict=True)}
 
 
 def _norm_ratio(tap: str, whole: np.ndarray, pieces: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, V
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, perturbed_scores, standardised
 from ood_bench.scoring.quantities import Distance
-from ood_bench.scoring.taps import full_precision, reading
+from ood_bench.scoring.taps import full_precision, named_taps, reading
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Fssd(Detector):
 
     Attributes:
         magnitudes: candidates for epsilon.
-        taps: names of taps; ``[all]`` for every tap of the model.
+        taps: names of taps; ``[all]`` for every tap of the model; ``[stages]`` for the ends of its stages.
         noise_images: number of noise images.
         gradient_batch: images whose gradients are standardised together.
     """
@@ -42,7 +42,7 @@ class Fssd(Detector):
         if not self.magnitudes or min(self.magnitudes) < 0 or self.noise_images < 1 or self.gradient_batch < 1:
             raise ConfigError("method fssd: magnitudes must be at least 0; noise_images and gradient_batch at least 1")
         if not self.taps:
-            raise ConfigError("method fssd: taps must name one tap or more, or be [all]")
+            raise ConfigError("method fssd: taps must name one tap or more, or be [all] or [stages]")
         self._centres: dict[str, Distance] = {}
         self._scales: tuple[Array, Array] | None = None
 
@@ -52,7 +52,7 @@ class Fssd(Detector):
         return self.gradient_batch if any(self.magnitudes) else 1
 
     def _names(self, classifier: Classifier) -> list[str]:
-        return list(classifier.taps) if self.taps == ["all"] else list(self.taps)
+        return named_taps(classifier, self.taps)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Draws the noise from ``random`` and averages every tap over it."""

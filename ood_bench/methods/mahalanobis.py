@@ -12,6 +12,7 @@ from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, V
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
 from ood_bench.scoring.quantities import Mean
+from ood_bench.scoring.taps import named_taps
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Mahalanobis(Detector):
 
     Attributes:
         magnitudes: candidates for epsilon, in raw [0, 1] pixels.
-        taps: names of taps; ``[all]`` for every tap of the model; empty for the penultimate one.
+        taps: names of taps; ``[all]`` for every tap of the model; ``[stages]`` for the ends of its stages; empty for
+            the penultimate one.
     """
 
     magnitudes: list[float] = field(default_factory=lambda: [0.0])
@@ -76,9 +78,7 @@ class Mahalanobis(Detector):
         self._fitted_on = ""
 
     def _names(self, classifier: Classifier) -> list[str]:
-        if self.taps == ["all"]:
-            return list(classifier.taps)
-        return list(self.taps) or [classifier.penultimate]
+        return named_taps(classifier, self.taps) or [classifier.penultimate]
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Channel means of each tap."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.errors import OodBenchError
-from ood_bench.report import tables
+from ood_bench.report import per_block, tables
 from ood_bench.results import RecordStore
 
 _log = logging.getLogger("ood_bench.report")
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(chosen.results, chosen.readme)
         if chosen.set_aside is not None:
             _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-        changed = tables.write(chosen.results, chosen.readme)
+        changed = [*tables.write(chosen.results, chosen.readme), *per_block.write(chosen.results)]
     except OodBenchError as error:
         _log.error("error: %s", error)
         return 1

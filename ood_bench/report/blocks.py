@@ -43,6 +43,7 @@ class Block(BaseModel):
         protocol: protocol name.
         ood: names of the OOD sets, in the table's order.
         methods: method names, in the table's order.
+        published_only: those of them that the config does not run, because nothing says how to.
         metrics: metric names, in the table's order.
         reference: where the paper is, as in ``"arXiv 2011.14654"``.
         notes: remarks on the published numbers, a sentence each.
@@ -66,6 +67,7 @@ class Block(BaseModel):
     notes: list[str] = []
     second: Second | None = None
     names: dict[str, str] = {}
+    published_only: list[str] = []
 
     def theirs(self, name: str) -> str:
         """The published file's word for one of our names."""

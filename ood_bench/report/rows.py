@@ -75,7 +75,8 @@ class Row:
 
 def _id_title(record: Record) -> str:
     trained, tested = record.data.id_train, record.data.id_test
-    note = f", trained on {trained.title}" if trained.variant != tested.variant else ""
+    ours = any(network.recipe != "imported" for network in record.checkpoint.networks)
+    note = f", trained on {trained.title}" if ours and trained.variant != tested.variant else ""
     return tested.title + note
 
 

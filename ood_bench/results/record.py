@@ -23,6 +23,7 @@ from ood_bench.results.parts import (
     Text,
     Tuning,
 )
+from ood_bench.results.seal import unsealed
 
 SCHEMA = 1
 _SHOWN = 4
@@ -158,10 +159,10 @@ class Record(Part):
             where: the file that it comes from, named in errors.
 
         Raises:
-            RecordError: if the text is not JSON or does not follow the schema.
+            RecordError: if the text is not JSON, does not follow the schema, or is not what its seal was put on.
         """
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(unsealed(text, where))
         except ValidationError as error:
             _refuse(error, str(where))
 

@@ -1,19 +1,23 @@
 """A folder of records that many processes may write at once, and that nothing overwrites."""
 
+import contextlib
 import errno
+import gc
 import logging
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from ood_bench.errors import RecordError
 from ood_bench.files import clear_io_errors, locked
 from ood_bench.results.record import Record
+from ood_bench.results.seal import sealed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -72,7 +76,7 @@ class RecordStore:
         except ValueError as error:
             raise RecordError(f"{path}: not a valid record: {error}") from error
         valid = Record.from_json(text, path)
-        if not _place(path, text.encode()):
+        if not _place(path, sealed(text).encode()):
             self._agree(path, valid)
         return path
 
@@ -106,12 +110,13 @@ class RecordStore:
         """Reads every record, sorted by path; a file that is not a valid record is logged and left out."""
         records = []
         self.problems = []
-        for path in _record_files(self.folder):
-            try:
-                records.append(self._read_in_place(path))
-            except RecordError as error:
-                self.problems.append(Problem(path, str(error)))
-                _log.warning("left out: %s", error)
+        with _no_collection():
+            for path in _record_files(self.folder):
+                try:
+                    records.append(self._read_in_place(path))
+                except RecordError as error:
+                    self.problems.append(Problem(path, str(error)))
+                    _log.warning("left out: %s", error)
         return records
 
     def _read_in_place(self, path: Path) -> Record:
@@ -129,11 +134,31 @@ class RecordStore:
             RecordError: if its file is damaged, or two files carry the key: better said before a cell is computed
                 than after.
         """
-        suffix = f"-{cell_key}.json"
-        paths = [path for path in _record_files(self.folder) if path.name.endswith(suffix)]
-        if len(paths) > 1:
-            raise RecordError(f"cell_key {cell_key} is on more than one record: {', '.join(map(str, paths))}")
-        return self._read(paths[0]) if paths else None
+        return self.find_all([cell_key]).get(cell_key)
+
+    def find_all(self, cell_keys: Iterable[str]) -> dict[str, Record]:
+        """The records with these keys, by key; one look at the folder for all of them.
+
+        Raises:
+            RecordError: as :meth:`find` does.
+        """
+        return {key: self._read(path) for key, path in self.find_paths(cell_keys).items()}
+
+    def find_paths(self, cell_keys: Iterable[str]) -> dict[str, Path]:
+        """Files of the records with these keys, unread.
+
+        Raises:
+            RecordError: if two files carry one key.
+        """
+        wanted = set(cell_keys)
+        found: dict[str, Path] = {}
+        for path in _record_files(self.folder):
+            if (key := path.stem.rpartition("-")[2]) not in wanted:
+                continue
+            if key in found:
+                raise RecordError(f"cell_key {key} is on more than one record: {found[key]}, {path}")
+            found[key] = path
+        return found
 
     def set_aside(self, path: Path) -> Path:
         """Moves a file out of the records to ``root/set-aside``, with the same path below that.
@@ -160,8 +185,10 @@ class RecordStore:
         return target
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
+def frame(records: Iterable[Record]) -> "pd.DataFrame":
     """One row a record: its names, seed, row counts, and a column a metric (value in percent, paper's convention)."""
+    import pandas as pd  # noqa: PLC0415 - reading records needs none of it, and it takes long to import
+
     names = ["method", "variant", "model", "id", "ood", "seed", "protocol"]
     rows = [
         {name: getattr(record, name) for name in names}
@@ -170,6 +197,18 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         for record in records
     ]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*names, "n_id", "n_ood"])
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps the garbage collector from walking again and again over the many objects that a block makes to stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _record_files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """The one-pass engine: every quantity that any method asks for, from a single pass, kept in banks on disk."""
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.files import content_key, write_atomically
+from ood_bench.files import content_key, locked, write_atomically
 from ood_bench.models.classifier import Classifier
 from ood_bench.progress import ticking
 from ood_bench.scoring.quantities import OUTPUT, Quantity
@@ -91,11 +92,14 @@ class Engine:
         wanted = list(dict.fromkeys(quantities))
         place = self._place(classifier, images)
         found = {quantity: self._find(place, quantity, len(images)) for quantity in wanted}
-        missing = [quantity for quantity, rows in found.items() if rows is None]
-        made = self._run(classifier, images, missing) if missing else {}
-        for quantity, rows in made.items():
-            self._keep(place, quantity, rows)
-        return {quantity: made[quantity] if rows is None else rows for quantity, rows in found.items()}
+        if any(rows is None for rows in found.values()):
+            with self._alone(place):  # whoever waited may find that somebody else has made the bank
+                found = {quantity: self._find(place, quantity, len(images)) for quantity in wanted}
+                missing = [quantity for quantity, rows in found.items() if rows is None]
+                for quantity, rows in (self._run(classifier, images, missing) if missing else {}).items():
+                    self._keep(place, quantity, rows)
+                    found[quantity] = rows
+        return {quantity: rows for quantity, rows in found.items() if rows is not None}
 
     def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
         """An array that is computed once: from memory or disk if an equal ``identity`` was computed before.
@@ -110,16 +114,28 @@ class Engine:
         """
         name = f"{what}-{content_key(dict(identity))}"
         path = None if self._root is None else self._root / "derived" / f"{name}.npy"
-        if name not in self._derived and path is not None and path.exists():
-            try:
-                self._derived[name] = np.load(path)
-            except (OSError, ValueError, EOFError) as error:
-                _log.warning("%s is damaged (%s) and is made again", path, error)
-        if name not in self._derived:
-            self._derived[name] = compute()
-            if path is not None:
-                write_atomically(path, _npy(self._derived[name]), durable=False)
+        if name not in self._derived and not self._load_derived(name, path):
+            with self._alone(f"derived/{name}"):
+                if not self._load_derived(name, path):
+                    self._derived[name] = compute()
+                    if path is not None:
+                        write_atomically(path, _npy(self._derived[name]), durable=False)
         return self._derived[name]
+
+    def _load_derived(self, name: str, path: Path | None) -> bool:
+        """Reads a derived array into memory; says whether it was there."""
+        if path is None or not path.exists():
+            return False
+        try:
+            self._derived[name] = np.load(path)
+        except (OSError, ValueError, EOFError) as error:
+            _log.warning("%s is damaged (%s) and is made again", path, error)
+            return False
+        return True
+
+    def _alone(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """The lock on something below the banks; nothing to lock where banks are in memory only."""
+        return contextlib.nullcontext() if self._root is None else locked(self._root / name)
 
     @staticmethod
     def _place(classifier: Classifier, images: ImageSet) -> str:

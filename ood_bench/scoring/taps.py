@@ -1,7 +1,7 @@
 """Reading intermediate results of a network while it runs, and running it only as far as needed."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,16 @@ def _module(classifier: Classifier, tap: str) -> nn.Module:
     except (KeyError, AttributeError) as error:
         name = classifier.card.get("spec", {}).get("model", {}).get("name", "the model")
         raise ConfigError(f"{name} has no tap {tap!r}; it has {', '.join(classifier.taps)}") from error
+
+
+def named_taps(classifier: Classifier, words: Sequence[str]) -> list[str]:
+    """Names of taps from a method's list: ``[all]`` of them, ``[stages]``, or those that it names.
+
+    ``[stages]`` means the network's ``stage_taps``: the stem and the ends of its stages, where it has stages, else all.
+    """
+    if list(words) == ["stages"]:
+        return list(getattr(classifier.network, "stage_taps", None) or classifier.taps)
+    return list(classifier.taps) if list(words) == ["all"] else list(words)
 
 
 @contextlib.contextmanager

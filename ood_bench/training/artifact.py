@@ -1,17 +1,15 @@
 """Trained classifiers as artifacts: found if they exist, else trained once, whoever comes first."""
 
-import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.files import BusyError, locked, staged_folder
+from ood_bench.files import locked, staged_folder
 from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
@@ -50,34 +48,20 @@ class ClassifierStore:
         """Folder of the finished classifier."""
         return self._root / spec.title
 
-    def obtain_all(self, specs: Sequence[TrainingSpec]) -> list[Classifier]:
-        """Loads several classifiers, after training those that do not exist yet.
-
-        What another process is training is left for the end, so that processes that need the same classifiers share
-        the work between them.
-
-        Raises:
-            TrainingError: if training fails.
-            ArtifactError: if the store cannot be used or an artifact in it is damaged.
-        """
-        for spec in specs:
-            with contextlib.suppress(BusyError):
-                self._make(spec, wait=False)
-        return [self.obtain(spec) for spec in specs]
-
-    def obtain(self, spec: TrainingSpec) -> Classifier:
+    def obtain(self, spec: TrainingSpec, *, wait: bool = True) -> Classifier:
         """Loads the classifier, after training it if it does not exist yet.
 
         A second process that asks for the same classifier waits for the first; if that one dies, it goes on from the
         last whole epoch.
 
         Raises:
+            BusyError: if another process is training it and ``wait`` is false.
             TrainingError: if training fails.
             ArtifactError: if the store cannot be used or an artifact in it is damaged.
         """
         if spec.checkpoint is not None:
             return load_classifier(self._imported(spec, spec.checkpoint), self._device)
-        self._make(spec, wait=True)
+        self._make(spec, wait=wait)
         return load_classifier(self.path(spec), self._device)
 
     def _make(self, spec: TrainingSpec, *, wait: bool) -> None:

@@ -42,6 +42,7 @@ CHANGES = {
     },
     "energy": {"temperature": ({}, 1.0, 2.0)},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
+    "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "fssd": {
         "magnitudes": ({}, [0.0], [0.02]),
         "taps": ({}, ["all"], ["conv2", "fc1"]),

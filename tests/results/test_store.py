@@ -1,3 +1,4 @@
+import gc
 import logging
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import pytest
 
 from ood_bench.errors import ArtifactError, RecordError
 from ood_bench.results import Record, RecordStore, frame
+from ood_bench.results.seal import sealed
 from ood_bench.results.store import slug
 
 Make = Callable[..., Record]
@@ -176,15 +178,36 @@ def test_eight_processes_lose_nothing(store, make):
     assert not [path for path in store.root.rglob("*") if path.is_file() and path.suffix != ".json"]
 
 
-def test_a_thousand_records_load_quickly(store, make):
-    for seed in range(1000):
-        record = make(seed=seed)
+def test_thousands_of_records_load_quickly(store, make):
+    first = make(seed=0)
+    for seed in range(2000):
+        record = first.model_copy(update={"seed": seed})
         path = store.path(record)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(record.to_json())
-    start = time.perf_counter()
-    assert len(store.load()) == 1000
-    assert time.perf_counter() - start < 5
+        path.write_text(sealed(record.to_json()))
+    start = time.process_time()
+    assert len(store.load()) == 2000
+    assert time.process_time() - start < 1
+    assert gc.isenabled()
+
+
+def test_find_all_takes_what_is_there(store, make):
+    wanted = [make(cell_key="a" * 16), make(cell_key="b" * 16, ood="kmnist")]
+    for record in (*wanted, make()):
+        store.write(record)
+    assert store.find_all(["a" * 16, "b" * 16, "c" * 16]) == {"a" * 16: wanted[0], "b" * 16: wanted[1]}
+    assert store.find_paths(["b" * 16]) == {"b" * 16: store.path(wanted[1])}
+
+
+def test_a_number_that_was_changed_is_noticed(store, make):
+    path = store.write(make())
+    text = path.read_text()
+    assert '"value": 87.5' in text
+    path.write_text(text.replace('"value": 87.5', '"value": 97.5'))
+    assert store.load() == []
+    assert "was changed after it was written" in store.problems[0].reason
+    with pytest.raises(RecordError, match="does not match its seal"):
+        store.find(make().cell_key)
 
 
 def test_frame_has_a_row_a_record(make):

@@ -6,7 +6,7 @@ import torch
 from ood_bench.errors import ConfigError
 from ood_bench.scoring.engine import View
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.scoring.taps import forward_to, full_precision, reading
+from ood_bench.scoring.taps import forward_to, full_precision, named_taps, reading
 
 AFTER = {
     "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},
@@ -14,6 +14,20 @@ AFTER = {
     "fc1": {"dropout", "fc2"},
     "logits": set(),
 }
+
+
+class Staged(torch.nn.Identity):
+    taps = {"stem": "a", "one": "b", "two": "c"}  # noqa: RUF012 - read only, as in shipped models
+    stage_taps = ("stem", "two")
+
+
+def test_words_for_taps(toys):
+    staged, plain = toys.Classifier(Staged(), (0.5,), (0.5,)), toys.classifier()
+    assert named_taps(staged, ["all"]) == ["stem", "one", "two"]
+    assert named_taps(staged, ["stages"]) == ["stem", "two"]
+    assert named_taps(staged, ["two", "one"]) == ["two", "one"]
+    assert named_taps(staged, []) == []
+    assert named_taps(plain, ["stages"]) == list(AFTER), "LeNet names no stages"
 
 
 @pytest.fixture

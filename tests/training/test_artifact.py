@@ -1,4 +1,3 @@
-import contextlib
 import errno
 import json
 import logging
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.files import locked, sha256_file
+from ood_bench.files import BusyError, locked, sha256_file
 from ood_bench.models.classifier import CARD, WEIGHTS
 from ood_bench.training import artifact, losses, trainer
 from ood_bench.training.artifact import ClassifierStore, accuracy
@@ -281,40 +280,14 @@ def test_a_store_that_cannot_be_written(make_spec, tmp_path):
         ClassifierStore(tmp_path / "classifiers", CPU).obtain(make_spec())
 
 
-def test_what_another_process_trains_is_left_for_the_end(make_spec, store, tmp_path, monkeypatch):
-    """The lock on the first classifier is held until the other two are trained."""
-    specs = [make_spec({"seed": seed}) for seed in range(3)]
-    held = contextlib.ExitStack()
-    held.enter_context(locked(store.path(specs[0])))
-    order = []
-    train = artifact.Trainer
-
-    def record(spec, *rest):
-        order.append(spec.seed)
-        if spec.seed == 2:
-            held.close()
-        return train(spec, *rest)
-
-    monkeypatch.setattr(artifact, "Trainer", record)
-    found = store.obtain_all(specs)
-    assert order == [1, 2, 0]
-    assert [one.card["spec"]["seed"] for one in found] == [0, 1, 2]
-
-
-def test_fine_tuning_waits_for_a_base_that_another_process_trains(make_spec, store, monkeypatch):
+def test_who_does_not_wait_is_told_that_another_process_is_at_it(make_spec, store):
     base = make_spec()
     tuned = make_spec({"initial": base, "seed": 9}, start="classifier")
-    other = make_spec({"seed": 5})
-    held = contextlib.ExitStack()
-    held.enter_context(locked(store.path(base)))
-    order = []
-    train = artifact.Trainer
-
-    def record(spec, *rest):
-        order.append(spec.seed)
-        held.close()
-        return train(spec, *rest)
-
-    monkeypatch.setattr(artifact, "Trainer", record)
-    store.obtain_all([tuned, other])
-    assert order == [5, 0, 9]
+    with locked(store.path(base)):
+        for spec in (base, tuned):
+            with pytest.raises(BusyError):
+                store.obtain(spec, wait=False)
+    assert not store.path(tuned).exists()
+    assert store.obtain(tuned, wait=False).card["spec"]["initial"] == base.key
+    with locked(store.path(base)):  # what is finished needs no lock
+        assert store.obtain(base, wait=False).card["key"] == base.key

@@ -1,0 +1,103 @@
+"""Whether artifacts and records are what they say that they are."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ood_bench.data.imageset import fingerprint
+from ood_bench.errors import OodBenchError
+from ood_bench.files import clear_io_errors, sha256_file
+from ood_bench.results import RecordStore
+from ood_bench.results.seal import is_sealed
+from ood_bench.results.store import Problem
+from ood_bench.store.inventory import Entry, described
+
+
+def faults(entry: Entry, *, deep: bool) -> str:
+    """What is wrong with an artifact, in words; empty if nothing is.
+
+    Args:
+        entry: the artifact.
+        deep: whether to read every pixel of an image set, too.
+    """
+    checks = {"classifiers": _classifier, "banks": _bank, "derived": _array}
+    try:
+        if entry.kind == "images":
+            return _images(entry, deep=deep)
+        return checks[entry.kind](entry) if entry.kind in checks else ""
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        return f"cannot be read: {error}"
+
+
+def _classifier(entry: Entry) -> str:
+    card = described(entry)
+    if "weights_sha256" not in card:
+        return "has no card"
+    same = sha256_file(entry.path / "weights.safetensors") == card["weights_sha256"]
+    return "" if same else "the weights are not those that the card speaks of"
+
+
+def _images(entry: Entry, *, deep: bool) -> str:
+    meta = described(entry)
+    sizes = {name: (entry.path / name).stat().st_size for name in meta["sizes"]}
+    if sizes != meta["sizes"]:
+        return f"its files hold {sizes} bytes, not {meta['sizes']}"
+    if not deep:
+        return ""
+    images = np.load(entry.path / "images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(entry.path / "labels.npy", allow_pickle=False) if "labels.npy" in sizes else None
+    return "" if fingerprint(images, labels) == meta["fingerprint"] else "the pixels or labels have changed"
+
+
+def _bank(entry: Entry) -> str:
+    files = [path for path in sorted(entry.path.iterdir()) if path.suffix == ".npy" and path.name[0] != "."]
+    return "; ".join(said for path in files if (said := _header(path)))
+
+
+def _array(entry: Entry) -> str:
+    return _header(entry.path)
+
+
+def _header(path: Path) -> str:
+    """What is wrong with an array's header or length; its numbers are not looked at."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        return f"{path.name} is damaged ({error})"
+    return ""
+
+
+def record_problems(results: Path) -> tuple[int, int, list[Problem]]:
+    """Number of valid records in a results folder, of those without a seal, and what is wrong with the others."""
+    store = RecordStore(results)
+    records = store.load()
+    bare = sum(not is_sealed(store.path(record).read_bytes()) for record in records)
+    return len(records), bare, store.problems
+
+
+def set_aside(results: Path, problems: Iterable[Problem], broken: Iterable[Entry]) -> Iterator[str]:
+    """Moves damaged files out of the way; nothing is deleted.
+
+    Args:
+        results: the results folder.
+        problems: its damaged records; they go to ``<results>/set-aside``.
+        broken: damaged artifacts; they get the suffix ``.torn`` and are made again when they are needed.
+
+    Yields:
+        What was done, a line each.
+    """
+    store = RecordStore(results)
+    for problem in problems:
+        try:
+            yield f"{problem.path} -> {store.set_aside(problem.path)}"
+        except OodBenchError as error:
+            yield f"{problem.path} stays: {error}"
+    for entry in broken:
+        torn = entry.path.with_name(f"{entry.path.name}.torn")
+        if torn.exists():
+            yield f"{entry.path} stays: {torn} exists"
+            continue
+        with clear_io_errors("set an artifact aside", entry.path):
+            entry.path.rename(torn)
+        yield f"{entry.path} -> {torn}"

@@ -1,0 +1,118 @@
+"""Clearing a store: what no record refers to goes; what one refers to goes only when asked for by its kind."""
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from ood_bench.errors import RecordError
+from ood_bench.files import clear_io_errors
+from ood_bench.results import Record, RecordStore
+from ood_bench.store.inventory import Entry, References, entries, referred
+
+ASKABLE = ("classifiers", "images", "banks", "derived")
+"""Kinds of artifacts that go, on demand, although records refer to them; they can all be made again."""
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Entries of a store, by what would become of them.
+
+    Attributes:
+        goes: what would be deleted.
+        referred: what stays because records refer to it.
+        young: what stays because it is too young, or in use.
+    """
+
+    goes: list[Entry]
+    referred: list[Entry]
+    young: list[Entry]
+
+
+def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record]:
+    """All records of some results folders, which decide what may go.
+
+    Args:
+        folders: the results folders.
+        without_records: whether a folder without records is meant.
+
+    Raises:
+        RecordError: if a folder has no records, or one that cannot be read and may refer to anything.
+    """
+    records: list[Record] = []
+    for folder in folders:
+        store = RecordStore(folder)
+        found = store.load()
+        if store.problems:
+            raise RecordError(
+                f"{len(store.problems)} files in {store.folder} are no valid records and may refer to anything: "
+                f"run `python -m ood_bench.store check --results {folder} --set-aside` first"
+            )
+        if not found and not without_records:
+            raise RecordError(
+                f"{store.folder} has no records, so that everything would go: name the results folders that use this "
+                "store with --results, or say --without-records"
+            )
+        records += found
+    return records
+
+
+def sort(store: Path, records: Iterable[Record], *, also: Collection[str] = (), older: float = 86400.0) -> Sorted:
+    """Decides what may go.
+
+    Args:
+        store: the artifact store.
+        records: all records that count.
+        also: kinds of :data:`ASKABLE` that go although records refer to them.
+        older: seconds for which nothing of an entry must have been written.
+    """
+    found = entries(store)
+    needed = referred(found, References.of(records))
+    sorted_ = Sorted([], [], [])
+    for entry in found:
+        if entry.path in needed and entry.kind not in also:
+            sorted_.referred.append(entry)
+        elif entry.age < older or _in_use(entry.path):
+            sorted_.young.append(entry)
+        else:
+            sorted_.goes.append(entry)
+    return sorted_
+
+
+def _in_use(path: Path) -> bool:
+    """Whether somebody holds the lock on an entry, or the lock that the entry is."""
+    lock = (
+        path if path.suffix == ".lock" else Path(f"{path.with_suffix('') if path.suffix == '.training' else path}.lock")
+    )
+    if not lock.exists():
+        return False
+    held = filelock.FileLock(str(lock))
+    try:
+        held.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    held.release()
+    return False
+
+
+def delete(goes: Sequence[Entry]) -> int:
+    """Deletes entries, each vanishing in one step; gives the number of bytes.
+
+    Raises:
+        ArtifactError: if one cannot be deleted.
+    """
+    size = 0
+    for entry in goes:
+        with clear_io_errors("delete", entry.path), contextlib.suppress(FileNotFoundError):
+            gone = entry.path.with_name(f".{entry.path.name}.{secrets.token_hex(4)}")
+            entry.path.rename(gone)
+            if gone.is_dir():
+                shutil.rmtree(gone)
+            else:
+                gone.unlink()
+            size += entry.size
+    return size

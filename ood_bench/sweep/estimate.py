@@ -1,0 +1,105 @@
+"""How long a sweep will take, from what earlier records and classifiers say that they took."""
+
+import heapq
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ood_bench.cells import Cell
+from ood_bench.models.classifier import CARD
+from ood_bench.results import Record, RecordStore
+from ood_bench.sweep.plan import Job
+from ood_bench.training.spec import TrainingSpec
+
+
+class Estimator:
+    """Answers in seconds, or none where nothing like it has been done yet.
+
+    Args:
+        records: records to learn from.
+        cards: cards of trained classifiers to learn from.
+    """
+
+    def __init__(self, records: Iterable[Record], cards: Iterable[dict[str, Any]]) -> None:
+        self._cells: dict[tuple[str, ...], list[float]] = {}
+        self._training: dict[tuple[str, ...], list[float]] = {}
+        for record in records:
+            each = record.seconds / max(record.n_id + record.n_ood, 1)
+            names = (record.method, record.model, record.id, record.protocol, record.ood)
+            for length in (5, 4, 2):
+                self._cells.setdefault(names[:length], []).append(each)
+        for card in cards:
+            each = card["trained_seconds"] / max(len(card["history"]) * card["data"]["n"], 1)
+            names = (card["spec"]["model"]["name"], card["recipe"])
+            for length in (2, 1):
+                self._training.setdefault(names[:length], []).append(each)
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> "Estimator":
+        """Learns from the stores and results folders of the jobs."""
+        folders = sorted({job.results for job in jobs})
+        records = [record for folder in folders for record in RecordStore(folder).load()]
+        return cls(records, [card for store in sorted({job.store for job in jobs}) for card in _cards(store)])
+
+    def training(self, spec: TrainingSpec) -> float | None:
+        """Seconds to train a classifier: those of an image and epoch, from the same recipe or else the same model."""
+        names = (str(spec.model["name"]), spec.recipe.name)
+        each = _median(self._training, (names, names[:1]))
+        return None if each is None else each * spec.recipe.epochs * len(spec.data)
+
+    def cell(self, cell: Cell) -> float | None:
+        """Seconds to tune and score a cell: those of a row, from the most similar records."""
+        names = (cell.method, cell.model, cell.test.name, cell.protocol.name, cell.ood.name)
+        each = _median(self._cells, (names, names[:4], names[:2]))
+        return None if each is None else each * (len(cell.test) + len(cell.ood))
+
+    def unknown(self, jobs: Sequence[Job]) -> int:
+        """Number of cells and classifiers that no estimate covers."""
+        specs = {spec.key: spec for job in jobs for spec in job.untrained()}
+        guesses = [self.training(spec) for spec in specs.values()]
+        guesses += [self.cell(cell) for job in jobs for cell in job.missing]
+        return sum(guess is None for guess in guesses)
+
+    def schedule(self, jobs: Sequence[Job], parallel: int) -> tuple[float, float]:
+        """Seconds of work, and seconds until the end with ``parallel`` jobs at a time, in the given order.
+
+        What several jobs need is made by the first; the others wait for it.
+        """
+        free, ready, work = [0.0] * max(1, min(parallel, len(jobs) or 1)), dict[str, float](), 0.0
+        for job in jobs:
+            now = heapq.heappop(free)
+            for spec in job.untrained():
+                if spec.key not in ready:
+                    work += (seconds := self.training(spec) or 0.0)
+                    ready[spec.key] = now + seconds
+                now = max(now, ready[spec.key])
+            mine = sum(self.cell(cell) or 0.0 for cell in job.missing)
+            work += mine
+            heapq.heappush(free, now + mine)
+        return work, max(free)
+
+
+def _median(known: dict[tuple[str, ...], list[float]], places: Iterable[tuple[str, ...]]) -> float | None:
+    return next((statistics.median(known[place]) for place in places if place in known), None)
+
+
+def _cards(store: Path) -> list[dict[str, Any]]:
+    """Cards of the classifiers that were trained here; what is damaged is of no use and left out."""
+    cards = []
+    for path in sorted((store / "classifiers").glob(f"*/{CARD}")):
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if card.get("history") and card.get("data"):
+            cards.append(card)
+    return cards
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``"45 s"``, ``"12 min"``, ``"3.5 h"``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,120 @@
+"""What a sweep would do: which cells exist, which classifiers several jobs share, and in what order jobs go best."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ood_bench.cells import Cell
+from ood_bench.config import RunSettings
+from ood_bench.errors import OodBenchError
+from ood_bench.pipeline import cells_of
+from ood_bench.results import RecordStore
+from ood_bench.sweep.manifest import job_key
+from ood_bench.training.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep: one composed configuration.
+
+    Attributes:
+        words: its overrides, as on the command line.
+        cells: all of its cells.
+        done: keys of those that have a record.
+        classifiers: networks that its other cells need, those first that others start from.
+        store: the artifact store.
+        results: the results folder.
+    """
+
+    words: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    done: frozenset[str]
+    classifiers: tuple[TrainingSpec, ...]
+    store: Path
+    results: Path
+
+    @property
+    def key(self) -> str:
+        """Name of the job in the store."""
+        return job_key(self.words)
+
+    @property
+    def missing(self) -> list[Cell]:
+        """Cells without a record."""
+        return [cell for cell in self.cells if cell.key not in self.done]
+
+    def untrained(self) -> list[TrainingSpec]:
+        """Classifiers that the job needs and that the store lacks."""
+        return [spec for spec in self.classifiers if not exists(self.store, spec)]
+
+    @property
+    def command(self) -> str:
+        """The command that runs just this job; cells with a record are not computed again."""
+        return "python -m ood_bench " + " ".join(map(quoted, self.words))
+
+
+def quoted(word: str) -> str:
+    """An override as a shell takes it."""
+    return f"'{word}'" if any(sign in word for sign in ' "\\{}()[]<>|&;*?$#~`!') else word
+
+
+def exists(store: Path, spec: TrainingSpec) -> bool:
+    """Whether the store has the trained classifier; an imported one costs nothing."""
+    return spec.checkpoint is not None or (store / "classifiers" / spec.title).exists()
+
+
+def job_of(words: Sequence[str], settings: RunSettings) -> Job:
+    """Looks up what one configuration would compute.
+
+    Raises:
+        OodBenchError: if the run would be refused.
+    """
+    cells = cells_of(settings)
+    done = frozenset(RecordStore(settings.results.root).find_paths(cell.key for cell in cells))
+    needed = [spec for cell in cells if cell.key not in done for spec in cell.specs]
+    specs = {spec.key: spec for one in needed for spec in _chain(one)}
+    words = tuple(word for word in words if not word.startswith("dry_run="))
+    return Job(words, tuple(cells), done, tuple(specs.values()), settings.store.root, settings.results.root)
+
+
+def _chain(spec: TrainingSpec) -> list[TrainingSpec]:
+    """A classifier after the one that it starts from."""
+    return [*([] if spec.initial is None else _chain(spec.initial)), spec]
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs in waves, so that as few as possible wait for a classifier that another one is training.
+
+    A wave takes every job that needs no classifier that the same wave already trains, those with most to train first;
+    what is left makes the next wave. Jobs with nothing to compute are left out.
+    """
+    left = sorted((job for job in jobs if job.missing), key=lambda job: -len(job.untrained()))
+    made: set[str] = set()
+    ordered: list[Job] = []
+    while left:
+        training: set[str] = set()
+        later = []
+        for job in left:
+            new = {spec.key for spec in job.untrained()} - made
+            if new & training:
+                later.append(job)
+            else:
+                training |= new
+                ordered.append(job)
+        made |= training
+        left = later
+    return ordered
+
+
+def shared(jobs: Sequence[Job]) -> dict[str, tuple[TrainingSpec, int]]:
+    """Every classifier that jobs with work left need, by key, with the number of those jobs."""
+    found: dict[str, tuple[TrainingSpec, int]] = {}
+    for job in jobs:
+        for spec in job.classifiers:
+            found[spec.key] = (spec, found.get(spec.key, (spec, 0))[1] + 1)
+    return found
+
+
+def in_job(words: Sequence[str], error: OodBenchError) -> OodBenchError:
+    """The same error with the job that it is about; the whole sweep is refused before it starts."""
+    return type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)")

@@ -1,0 +1,85 @@
+"""A sweep's plan and its end, in words."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from ood_bench.sweep.estimate import Estimator, duration
+from ood_bench.sweep.plan import Job, exists, shared
+
+_MOST = 40
+
+
+def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, console: Console, *, full: bool) -> None:
+    """Says what exists, what is shared, the order, and what it will cost.
+
+    Args:
+        jobs: all jobs of the sweep.
+        ordered: those with work left, in the order in which they start.
+        parallel: number of jobs that run at a time.
+        console: where to write.
+        full: whether to list jobs and classifiers, too.
+    """
+    cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
+    estimator = Estimator.of(jobs)
+    lines = [f"plan: {len(jobs)} jobs with {cells} cells; {done} cells are done, {cells - done} to compute"]
+    lines += _classifier_lines(ordered, estimator, full=full)
+    if full:
+        lines += ["jobs in the order in which they start:"] if ordered else []
+        lines += _few([_job_line(number, job, estimator) for number, job in enumerate(ordered)])
+    if ordered:
+        work, wall = estimator.schedule(ordered, parallel)
+        unknown = estimator.unknown(ordered)
+        gaps = f"; nothing is known yet of {unknown} cells and classifiers, which come on top" if unknown else ""
+        lines.append(f"estimate: {duration(work)} of work, {duration(wall)} with {parallel} jobs at a time{gaps}")
+    console.print("\n".join(map(escape, lines)), highlight=False, soft_wrap=True)
+
+
+def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: bool) -> list[str]:
+    needed = shared(ordered)
+    absent = [(spec, jobs) for spec, jobs in needed.values() if not exists(ordered[0].store, spec)]
+    several = sum(jobs > 1 for _, jobs in absent)
+    lines = [
+        f"classifiers: {len(needed) - len(absent)} found, {len(absent)} to train, {several} of them for several jobs"
+    ]
+    if full:
+        texts = []
+        for spec, jobs in absent:
+            seconds = estimator.training(spec)
+            cost = "" if seconds is None else f", about {duration(seconds)}"
+            texts.append(f"  {spec.title}: for {jobs} job{'s' * (jobs > 1)}{cost}")
+        lines += _few(texts)
+    return lines if needed else []
+
+
+def _job_line(number: int, job: Job, estimator: Estimator) -> str:
+    train = len(job.untrained())
+    training = f", needs {train} untrained" if train else ""
+    guesses = [guess for cell in job.missing if (guess := estimator.cell(cell)) is not None]
+    cost = f", scoring about {duration(sum(guesses))}" if guesses else ""
+    return f"  {number:3} {' '.join(job.words)}: {len(job.missing)} of {len(job.cells)} cells{training}{cost}"
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= _MOST else [*lines[:_MOST], f"  and {len(lines) - _MOST} more"]
+
+
+def show_end(jobs: Sequence[Job], reasons: Mapping[str, str], console: Console) -> None:
+    """Says how the sweep ended; names every job with a cell missing, why, and the command that runs just that.
+
+    Args:
+        jobs: all jobs, as they stand after the sweep.
+        reasons: what went wrong, by job key.
+        console: where to write.
+    """
+    cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
+    lines = [f"sweep: {done} of {cells} cells have a record"]
+    for job in jobs:
+        if job.missing:
+            what = ", ".join(cell.title for cell in job.missing[:3]) + (", …" if len(job.missing) > 3 else "")
+            why = reasons.get(job.key, "its job ended without a word (killed, cancelled or out of memory)")
+            lines += [f"failed: {what}: {why}", f"    {job.command}"]
+    if done < cells:
+        lines.append("the same sweep again computes all that is missing, and nothing else")
+    console.print("\n".join(map(escape, lines)), highlight=False, soft_wrap=True)

@@ -1,0 +1,106 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ood_bench.data.imageset import fingerprint
+from ood_bench.files import content_key, sha256_file
+from ood_bench.results import Record, RecordStore
+
+SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
+DAY = 86400.0
+MOMENTS = {"mean": [0.5], "std": [0.25]}
+
+
+class Shelves:
+    """A small store, and a results folder with one record that refers to a part of it."""
+
+    def __init__(self, folder):
+        self.store, self.results = folder / "store", folder / "results"
+
+    def classifier(self, key, initial=None):
+        path = self.store / "classifiers" / f"lenet-digits-{key}"
+        path.mkdir(parents=True)
+        (path / "weights.safetensors").write_bytes(key.encode() * 50)
+        digest = sha256_file(path / "weights.safetensors")
+        spec = {"normalisation": MOMENTS, "initial": initial}
+        (path / "classifier.json").write_text(json.dumps({"key": key, "spec": spec, "weights_sha256": digest}))
+        return path
+
+    def images(self, name, value):
+        path = self.store / "images" / f"{name}-0123"
+        path.mkdir(parents=True)
+        images = np.full((4, 1, 2, 2), value, dtype=np.uint8)
+        np.save(path / "images.npy", images)
+        sizes = {"images.npy": (path / "images.npy").stat().st_size}
+        (path / "meta.json").write_text(json.dumps({"sizes": sizes, "fingerprint": fingerprint(images, None)}))
+        return path
+
+    def bank(self, classifier, images):
+        card = json.loads((classifier / "classifier.json").read_text())
+        meta = json.loads((images / "meta.json").read_text())
+        key = content_key([card["weights_sha256"], MOMENTS["mean"], MOMENTS["std"]])
+        path = self.store / "banks" / f"{key}-{meta['fingerprint'][:16]}-cpu"
+        path.mkdir(parents=True)
+        np.save(path / "output-flat.npy", np.ones((4, 10), dtype=np.float32))
+        return path
+
+    def derived(self):
+        path = self.store / "banks/derived/odin-0123.npy"
+        path.parent.mkdir(parents=True)
+        np.save(path, np.ones((2, 3)))
+        return path
+
+    def leftover(self, name):
+        path = self.store / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        return path
+
+    def record(self, network, images):
+        content = {key: value for key, value in json.loads(SAMPLE.read_text()).items() if key != "schema"}
+        content["checkpoint"]["networks"][0]["key"] = network
+        meta = json.loads((images / "meta.json").read_text())
+        content["data"]["ood"]["fingerprint"] = meta["fingerprint"]
+        return RecordStore(self.results).write(Record.of(content))
+
+    def age(self, days=2.0):
+        """Makes everything look as if it had been written days ago."""
+        then = time.time() - days * DAY
+        for path in self.store.rglob("*"):
+            os.utime(path, (then, then))
+
+
+@pytest.fixture
+def shelves(tmp_path):
+    return Shelves(tmp_path)
+
+
+@pytest.fixture
+def full(shelves):
+    """A store of everything; what ``kept`` names is referred to by the only record, the rest is not."""
+    shelves.kept = {
+        "base": shelves.classifier("base"),
+        "tuned": shelves.classifier("tuned", initial="base"),
+        "images": (seen := shelves.images("mnist", 1)),
+    }
+    shelves.kept["bank"] = shelves.bank(shelves.kept["tuned"], seen)
+    shelves.kept["derived"] = shelves.derived()
+    other = shelves.classifier("other")
+    shelves.loose = {
+        "classifier": other,
+        "images": (unseen := shelves.images("kmnist", 2)),
+        "bank": shelves.bank(other, seen),
+        "bank of unseen images": shelves.bank(shelves.kept["tuned"], unseen),
+        "training": shelves.leftover("classifiers/lenet-x.training/last.ckpt").parent,
+        "lock": shelves.leftover("classifiers/lenet-digits-base.lock"),
+        "torn": shelves.leftover("images/mnist-99.torn/images.npy").parent,
+        "half written": shelves.leftover("banks/.derived.x1"),
+        "log": shelves.leftover("slurm/7_0/log.err").parent,
+    }
+    shelves.record("tuned", seen)
+    shelves.age()
+    return shelves

@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+
+from ood_bench.store import checking
+from ood_bench.store.inventory import entries
+
+
+def said(shelves, deep=False):
+    found = {entry.path: checking.faults(entry, deep=deep) for entry in entries(shelves.store)}
+    return {path: text for path, text in found.items() if text}
+
+
+def test_a_whole_store(full):
+    assert said(full, deep=True) == {}
+
+
+def torn(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "words"),
+    [
+        ("base", "weights.safetensors", "the weights are not those that the card speaks of"),
+        ("base", "classifier.json", "has no card"),
+        ("images", "images.npy", "its files hold"),
+        ("bank", "output-flat.npy", "output-flat.npy is damaged"),
+        ("derived", "", "odin-0123.npy is damaged"),
+    ],
+)
+def test_torn_artifacts_are_found(full, name, file, words):
+    torn(full.kept[name] / file if file else full.kept[name])
+    ((path, text),) = said(full).items()
+    assert path == full.kept[name]
+    assert words in text
+
+
+def test_changed_pixels_are_found_by_a_deep_look(full):
+    np.save(full.kept["images"] / "images.npy", np.full((4, 1, 2, 2), 7, dtype=np.uint8))
+    assert said(full) == {}
+    assert said(full, deep=True) == {full.kept["images"]: "the pixels or labels have changed"}
+
+
+def test_records_are_counted_with_and_without_seal(full):
+    assert checking.record_problems(full.results) == (1, 0, [])
+    (path,) = full.results.rglob("*.json")
+    content = json.loads(path.read_text())
+    del content["seal"]
+    path.write_text(json.dumps(content))
+    assert checking.record_problems(full.results) == (1, 1, [])
+
+
+def test_damaged_things_are_moved_not_deleted(full):
+    (record,) = full.results.rglob("*.json")
+    torn(record)
+    torn(full.kept["base"] / "weights.safetensors")
+    _, _, problems = checking.record_problems(full.results)
+    broken = [entry for entry in entries(full.store) if checking.faults(entry, deep=False)]
+    lines = list(checking.set_aside(full.results, problems, broken))
+    assert len(lines) == 2
+    assert (full.results / "set-aside" / record.relative_to(full.results / "records")).exists()
+    assert full.kept["base"].with_name("lenet-digits-base.torn").is_dir()
+    assert checking.record_problems(full.results) == (0, 0, [])
+    assert said(full) == {}
+
+
+def test_nothing_is_overwritten_by_setting_aside(full):
+    full.kept["base"].with_name("lenet-digits-base.torn").mkdir()
+    torn(full.kept["base"] / "weights.safetensors")
+    broken = [entry for entry in entries(full.store) if checking.faults(entry, deep=False)]
+    (line,) = checking.set_aside(full.results, [], broken)
+    assert line.endswith("lenet-digits-base.torn exists")
+    assert full.kept["base"].exists()

@@ -1,0 +1,78 @@
+import filelock
+import pytest
+
+from ood_bench.errors import RecordError
+from ood_bench.store import garbage
+from ood_bench.store.garbage import ASKABLE
+
+
+def sort(shelves, **options):
+    records = garbage.records_of([shelves.results], without_records=False)
+    return garbage.sort(shelves.store, records, **options)
+
+
+def paths(entries):
+    return {entry.path for entry in entries}
+
+
+def test_what_a_record_refers_to_stays(full):
+    found = sort(full)
+    assert paths(found.referred) == set(full.kept.values())
+    assert paths(found.goes) == set(full.loose.values())
+    assert found.young == []
+
+
+def test_sorting_deletes_nothing_and_deleting_only_what_goes(full):
+    found = sort(full)
+    assert all(path.exists() for path in (*full.kept.values(), *full.loose.values()))
+    assert garbage.delete(found.goes) == sum(entry.size for entry in found.goes) > 0
+    assert all(path.exists() for path in full.kept.values())
+    assert not any(path.exists() for path in full.loose.values())
+    assert not [path for path in full.store.rglob(".*") if path.exists()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("banks", ["bank"]), ("derived", ["derived"]), ("images", ["images"]), ("classifiers", ["base", "tuned"])],
+)
+def test_referred_artifacts_go_when_their_kind_is_named(full, kind, names):
+    assert kind in ASKABLE
+    goes = paths(sort(full, also=[kind]).goes)
+    assert goes - set(full.loose.values()) == {full.kept[name] for name in names}
+
+
+def test_what_is_young_stays(full):
+    full.age(days=0.5)
+    found = sort(full)
+    assert found.goes == []
+    assert paths(found.young) == set(full.loose.values())
+    assert paths(sort(full, older=3600.0).goes) == set(full.loose.values())
+
+
+def test_what_is_in_use_stays(full):
+    with filelock.FileLock(f"{full.loose['classifier']}.lock"):
+        held = sort(full, older=-1.0)
+    assert full.loose["classifier"] in paths(held.young)
+    assert full.loose["classifier"] in paths(sort(full, older=-1.0).goes)
+
+
+def test_a_training_that_goes_on_stays(full):
+    lock = full.loose["training"].with_suffix(".lock")
+    with filelock.FileLock(str(lock)):
+        young = paths(sort(full, older=-1.0).young)
+    assert {full.loose["training"], lock} <= young
+
+
+def test_without_records_nothing_is_decided(full, tmp_path):
+    with pytest.raises(RecordError, match="has no records, so that everything would go"):
+        garbage.records_of([full.results, tmp_path / "elsewhere"], without_records=False)
+    assert len(garbage.records_of([full.results, tmp_path / "elsewhere"], without_records=True)) == 1
+
+
+def test_a_damaged_record_may_refer_to_anything(full):
+    (path,) = full.results.rglob("*.json")
+    path.write_text("{")
+    with pytest.raises(
+        RecordError, match=r"may refer to anything: run `python -m ood_bench\.store check .*--set-aside`"
+    ):
+        garbage.records_of([full.results], without_records=True)

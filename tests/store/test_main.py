@@ -1,0 +1,63 @@
+import logging
+
+import pytest
+
+from ood_bench.store.__main__ import main
+
+
+@pytest.fixture
+def command(full, caplog):
+    def run(*words):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            code = main([str(word) for word in words])
+        return code, " ".join(caplog.text.split())
+
+    return run
+
+
+def test_check_gives_sizes_and_damage(command, full):
+    places = ("--store", full.store, "--results", full.results)
+    code, said = command("check", *places)
+    assert code == 0
+    assert "1 valid, 0 of them without a seal; 0 damaged" in said
+    assert "classifiers 3" in said
+    (full.kept["base"] / "classifier.json").write_text("{")
+    code, said = command("check", *places)
+    assert code == 1
+    assert "lenet-digits-base: has no card" in said
+    assert "--set-aside moves what is damaged out of the way" in said
+    assert full.kept["base"].exists()
+    code, said = command("check", *places, "--set-aside")
+    assert "set aside: " in said
+    assert not full.kept["base"].exists()
+    assert command("check", *places)[0] == 0
+
+
+def test_gc_shows_first_and_deletes_when_told(command, full):
+    places = ("--store", full.store, "--results", full.results)
+    code, said = command("gc", *places)
+    assert code == 0
+    assert f"would go: {full.loose['classifier']}" in said
+    assert "nothing was deleted: --delete does it" in said
+    assert full.loose["classifier"].exists()
+    code, said = command("gc", *places, "--delete", "--also", "banks")
+    assert code == 0
+    assert not full.loose["classifier"].exists()
+    assert not full.kept["bank"].exists()
+    assert full.kept["tuned"].exists()
+
+
+def test_gc_asks_for_records(command, full, tmp_path):
+    code, said = command("gc", "--store", full.store, "--results", tmp_path / "empty", "--delete")
+    assert code == 1
+    assert "error: " in said
+    assert "say --without-records" in said
+    assert full.loose["classifier"].exists()
+
+
+def test_export(command, full, tmp_path):
+    code, said = command("export", "--results", full.results, tmp_path / "all.csv")
+    assert code == 0
+    assert "1 records written to" in said
+    assert (tmp_path / "all.csv").exists()

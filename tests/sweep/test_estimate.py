@@ -1,0 +1,48 @@
+import pytest
+
+import ood_bench
+from ood_bench.sweep.estimate import Estimator, duration
+
+
+def card(model="lenet", recipe="quickstart", epochs=4, images=100, seconds=800.0):
+    return {
+        "spec": {"model": {"name": model}},
+        "recipe": recipe,
+        "history": [{}] * epochs,
+        "data": {"n": images},
+        "trained_seconds": seconds,
+    }
+
+
+def test_training_is_scaled_by_images_and_epochs(job):
+    (spec,) = job("method=msp", "train.epochs=3").classifiers
+    assert Estimator([], [card()]).training(spec) == pytest.approx(2.0 * 3 * len(spec.data))
+    assert Estimator([], [card(recipe="other", seconds=400.0)]).training(spec) == pytest.approx(3.0 * len(spec.data))
+    both = Estimator([], [card(), card(recipe="other", seconds=1.0)])
+    assert both.training(spec) == pytest.approx(2.0 * 3 * len(spec.data))
+    assert Estimator([], [card(model="resnet18")]).training(spec) is None
+
+
+def test_cells_cost_what_similar_ones_cost(job, toy):
+    ood_bench.run([*toy, "method=msp"])
+    estimator = Estimator.of([job("method=[msp,energy]", "seed=1")])
+    cells = {cell.method: cell for cell in job("method=[msp,energy]", "seed=1").cells}
+    assert estimator.cell(cells["msp"]) > 0
+    assert estimator.cell(cells["energy"]) is None
+    assert estimator.unknown([job("method=[msp,energy]", "seed=1")]) == 1
+
+
+def test_who_comes_second_waits(job):
+    """Two jobs that need one classifier of 100 s; a third needs another."""
+    jobs = [job("method=msp"), job("method=energy"), job("method=msp", "seed=1")]
+    images = len(jobs[0].classifiers[0].data)
+    estimator = Estimator([], [card(epochs=1, images=images, seconds=100.0)])
+    assert estimator.schedule(jobs, 1) == pytest.approx((200.0, 200.0))
+    assert estimator.schedule(jobs, 2) == pytest.approx((200.0, 200.0))  # the second waits where the third could train
+    assert estimator.schedule([jobs[0], jobs[2], jobs[1]], 2) == pytest.approx((200.0, 100.0))
+    assert estimator.schedule([], 2) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4.4, "4 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_durations(seconds, words):
+    assert duration(seconds) == words

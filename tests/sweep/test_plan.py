@@ -1,0 +1,67 @@
+import pytest
+
+import ood_bench
+from ood_bench.errors import ConfigError
+from ood_bench.sweep.manifest import job_key
+from ood_bench.sweep.plan import in_job, in_order, quoted, shared
+
+
+def places(jobs, ordered):
+    return [jobs.index(job) for job in ordered]
+
+
+def test_a_job_knows_what_it_needs(job, toy):
+    found = job("method=[msp,outlier_exposure]", "seed=[3,4]")
+    assert [cell.title for cell in found.cells] == [
+        f"{method} on uniform, seed {seed}" for seed in (3, 4) for method in ("msp", "outlier_exposure")
+    ]
+    assert found.done == frozenset()
+    recipes = [(spec.recipe.name, spec.seed) for spec in found.classifiers]
+    assert len(recipes) == 4  # for each seed the plain classifier, and the one that starts from it
+    assert [seed for _, seed in recipes] == [3, 3, 4, 4]
+    assert found.classifiers[1].initial is not None
+    assert found.classifiers[1].initial.key == found.classifiers[0].key
+    assert found.command.startswith("python -m ood_bench experiment=quickstart ")
+    assert "'method=[msp,outlier_exposure]'" in found.command
+
+
+def test_planning_trains_nothing(job, store):
+    job("method=msp")
+    assert {path.name for path in store.iterdir()} == {"images"}
+
+
+def test_cells_with_a_record_are_done(job, toy):
+    ood_bench.run([*toy, "method=msp"])
+    found = job("method=[msp,energy]")
+    assert [cell.method for cell in found.missing] == ["energy"]
+    assert found.untrained() == []
+    assert len(found.classifiers) == 1
+    assert in_order([job("method=msp"), found]) == [found]
+
+
+def test_jobs_that_need_the_same_classifier_come_in_waves(job):
+    jobs = [job(f"method={method}", f"seed={seed}") for seed in (0, 1) for method in ("msp", "energy", "odin")]
+    assert places(jobs, in_order(jobs)) == [0, 3, 1, 2, 4, 5]
+    counts = {spec.seed: count for spec, count in shared(jobs).values()}
+    assert counts == {0: 3, 1: 3}
+
+
+def test_the_most_to_train_comes_first(job):
+    jobs = [job("method=msp", "seed=9"), job("method=deep_ensemble", "seed=0", "method.deep_ensemble.members=3")]
+    assert places(jobs, in_order(jobs)) == [1, 0]
+
+
+def test_the_key_does_not_depend_on_whether_it_is_only_planned():
+    assert job_key(["seed=1", "dry_run=true"]) == job_key(["seed=1"])
+    assert job_key(["seed=1"]) != job_key(["seed=2"])
+
+
+@pytest.mark.parametrize(("word", "shell"), [("seed=1", "seed=1"), ("method=[a,b]", "'method=[a,b]'")])
+def test_words_for_a_shell(word, shell):
+    assert quoted(word) == shell
+
+
+def test_a_refusal_names_its_job():
+    error = in_job(["seed=1"], ConfigError("no such thing"))
+    assert isinstance(error, ConfigError)
+    assert str(error) == "no such thing\n(job: seed=1; nothing of the sweep was started)"
