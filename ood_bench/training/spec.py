@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key, sha256_file
@@ -84,6 +86,13 @@ class TrainingSpec:
                 f"outliers {self.outliers.title} are {'x'.join(map(str, self.outliers.shape))} images, those of "
                 f"{self.data.name} {'x'.join(map(str, self.data.shape))}: set source.resize and size of the outliers"
             )
+
+    @property
+    def learned(self) -> int:
+        """Number of ID training images of the classes that are learned."""
+        if self.known is None or self.data.labels is None:
+            return len(self.data)
+        return int(np.isin(self.data.labels, self.known).sum())
 
     @functools.cached_property
     def measured(self) -> ImageSet:
