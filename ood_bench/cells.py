@@ -1,5 +1,6 @@
 """Cells: one method on one OOD set with one seed, and the record that it becomes."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import environment
+from ood_bench.errors import ConfigError
 from ood_bench.files import content_key
 from ood_bench.methods.base import Detector
 from ood_bench.metrics import Measure, convention_named, measure
@@ -16,6 +18,7 @@ from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.results import Record, utc_now
 from ood_bench.training.recipe import Autocast
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.tuning.overlap import overlapping, seen_in_training
 
 CELL_VERSION = 1
 
@@ -66,6 +69,26 @@ class Cell:
                 "resamples": self.resamples,
             }
         )
+
+    @functools.cached_property
+    def overlap(self) -> dict[str, int]:
+        """Number of scored rows that a choice (of settings, or of the classifiers' epoch) has seen, by image set."""
+        sets = self.method, self.detector, self.test, self.ood
+        seen = [*self.protocol.seen(*sets), *seen_in_training(self.specs)]
+        return overlapping(self.protocol.scored(*sets), seen)
+
+    def refuse_overlap(self) -> None:
+        """Refuses to score rows that a choice has seen, unless the published protocol does so.
+
+        Raises:
+            ConfigError: see above.
+        """
+        if self.overlap and not self.protocol.published_overlap:
+            rows = ", ".join(f"{count} of {name}" for name, count in self.overlap.items())
+            raise ConfigError(
+                f"{self.title}, protocol {self.protocol.name}: settings or epochs are chosen on rows that are then "
+                f"scored ({rows}): choose on other rows, or use the protocol of the paper, which keeps them apart"
+            )
 
     @property
     def row(self) -> str:
@@ -147,6 +170,10 @@ class Cell:
             *self.protocol.deviations,
             *self.protocol.method_deviations.get(self.method, ()),
             *self.detector.deviations(),
+            *(
+                f"{count} of the scored rows of {name} were also seen by the choice of settings or of the epoch."
+                for name, count in self.overlap.items()
+            ),
         ]
         for spec, classifier in zip(self.specs, classifiers, strict=True):
             if spec.checkpoint is not None:

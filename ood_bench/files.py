@@ -116,20 +116,28 @@ def staged_folder(final: Path) -> Iterator[Path]:
             shutil.rmtree(staged, ignore_errors=True)
 
 
+class BusyError(Exception):
+    """Another process holds a lock."""
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Holds an exclusive lock on ``path``, as ``.lock`` and ``.lease`` beside it; a dead owner's is taken over.
 
     The system frees the lock when its owner dies. Where it does not reach other machines, or a file server keeps a dead
     machine's, the lease's heartbeat tells who is alive; see :mod:`ood_bench.lease`.
 
     Raises:
+        BusyError: if another process holds it and ``wait`` is false.
         ArtifactError: if the lock file cannot be made.
     """
     with clear_io_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock, lease = filelock.FileLock(f"{path}.lock"), Lease(Path(f"{path}.lease"))
-        _acquire(lock, Witness(Path(f"{path}.lease")))
+        if wait:
+            _acquire(lock, Witness(Path(f"{path}.lease")))
+        else:
+            _acquire_now(lock)
         try:
             lease.take()
         except BaseException:
@@ -140,6 +148,13 @@ def locked(path: Path) -> Iterator[None]:
     finally:
         lease.give_back()
         lock.release()
+
+
+def _acquire_now(lock: filelock.BaseFileLock) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise BusyError(lock.lock_file) from error
 
 
 def _acquire(lock: filelock.BaseFileLock, witness: Witness) -> None:

@@ -15,7 +15,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError
 from ood_bench.failures import Failures
-from ood_bench.files import clear_io_errors
+from ood_bench.files import BusyError, clear_io_errors
 from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
@@ -84,7 +84,7 @@ def _prepare(settings: RunSettings) -> "_Runner":
         protocol.check(name, detector)
     convention_named(protocol.convention)
     recipe_from(settings.train)
-    if settings.checkpoint is not None and not settings.checkpoint.is_file():
+    if settings.checkpoint is not None and not settings.checkpoint.exists():
         raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
     device = device_named(settings.device)
     sets = open_sets(settings)
@@ -137,25 +137,26 @@ class _Runner:
         return cells
 
     def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
+        _refuse_folders(method, specs)
         cells = []
         for name, ood in self._sets.ood.items():
             if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
                 _log.warning("%s was trained on %s: it is not scored on it", method, name)
                 continue
-            cells.append(
-                Cell(
-                    method=method,
-                    model=model_title(self._settings.model),
-                    detector=detector,
-                    specs=specs,
-                    ood_name=name,
-                    ood=ood,
-                    test=self._sets.test,
-                    seed=seed,
-                    protocol=self._protocol,
-                    resamples=self._settings.scoring.resamples,
-                )
+            cell = Cell(
+                method=method,
+                model=model_title(self._settings.model),
+                detector=detector,
+                specs=specs,
+                ood_name=name,
+                ood=ood,
+                test=self._sets.test,
+                seed=seed,
+                protocol=self._protocol,
+                resamples=self._settings.scoring.resamples,
             )
+            cell.refuse_overlap()
+            cells.append(cell)
         return cells
 
     def _networks(self, method: str, seed: int) -> Networks:
@@ -169,7 +170,8 @@ class _Runner:
             seed=seed,
             checkpoint=self._settings.checkpoint,
         )
-        return Networks(base, self._settings.model.get("variants") or {}, self._sets.outliers.get(method))
+        variants = self._settings.model.get("variants") or {}
+        return Networks(base, variants, self._sets.outliers.get(method), self._sets.validation.get(method))
 
     def count(self, plan: Any) -> tuple[int, int]:
         """Number of cells, and of those without a record."""
@@ -194,13 +196,30 @@ class _Runner:
     def _scorers(self, cells: Sequence[Cell]) -> dict[str, Scorer]:
         """One scorer for each row whose classifiers could be found or trained."""
         loaded: dict[str, Classifier | Exception] = {}
+        for spec in (spec for _, cell in _first(cells) for spec in cell.specs):
+            self._make_free(spec, loaded)
         scorers = {}
         for row, _ in _first(cells):
             mine = [cell for cell in cells if cell.row == row]
             with self._failures.catching(mine):
                 classifiers = [self._classifier(spec, loaded) for spec in mine[0].specs]
-                scorers[row] = Scorer(self._engine, classifiers, self._sets.train)
+                scorers[row] = Scorer(self._engine, classifiers, self._sets.train, self._sets.test)
         return scorers
+
+    def _make_free(self, spec: TrainingSpec, loaded: dict[str, Classifier | Exception]) -> None:
+        """Loads or trains a classifier unless another process is at it: processes share the work that way.
+
+        A failure is kept in ``loaded``, to be raised for the methods that need the classifier.
+        """
+        if spec.key not in loaded:
+            try:
+                loaded[spec.key] = self._classifiers.obtain(spec, wait=False)
+            except OutOfTime:
+                raise
+            except BusyError:
+                _log.info("another process trains %s: left for later", spec.title)
+            except Exception as error:
+                loaded[spec.key] = error
 
     def _classifier(self, spec: TrainingSpec, loaded: dict[str, Classifier | Exception]) -> Classifier:
         """The classifier from ``loaded``, else from the store; one that failed is not tried again in this run."""
@@ -264,6 +283,15 @@ class _Runner:
         records = [record for record, _ in pairs]
         paths = [str(self._records.path(record)) for record in records]
         return self._failures.settle(Finished(records, paths, sum(new for _, new in pairs)))
+
+
+def _refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
+    for spec in (*specs, *(one.initial for one in specs if one.initial is not None)):
+        if spec.checkpoint is not None and not spec.checkpoint.is_file():
+            raise ConfigError(
+                f"method {method}: checkpoint={spec.checkpoint} is a folder; it takes a file. Only methods of several "
+                "published networks, such as eloc, take a folder"
+            )
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:

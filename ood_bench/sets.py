@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from ood_bench.models.classifier import build_network, freeze
 
 _log = logging.getLogger(__name__)
 
+_OF_METHODS = ("outliers", "validation")
 QUICKSTART = "python -m ood_bench experiment=quickstart"
 
 
@@ -43,12 +44,14 @@ class RunSets:
         test: ID test images with labels.
         ood: OOD sets by config name.
         outliers: training outliers by method name.
+        validation: images on which a method chooses its networks' epochs, by method name.
     """
 
     train: ImageSet
     test: ImageSet
     ood: Mapping[str, ImageSet]
     outliers: Mapping[str, ImageSet]
+    validation: Mapping[str, ImageSet] = field(default_factory=dict)
 
 
 def open_sets(settings: RunSettings) -> RunSets:
@@ -68,9 +71,10 @@ def open_sets(settings: RunSettings) -> RunSets:
         "test": source_of(settings.id, "test"),
         **{f"ood {name}": source_of(node, shape=shape) for name, node in settings.ood.items()},
         **{
-            f"outliers {name}": source_of(node["outliers"], shape=shape)
+            f"{role} {name}": source_of(node[role], shape=shape)
             for name, node in settings.method.items()
-            if node.get("outliers")
+            for role in _OF_METHODS
+            if node.get(role)
         },
     }
     _require(list(sources.values()), settings.data.root, download=settings.data.download)
@@ -80,7 +84,10 @@ def open_sets(settings: RunSettings) -> RunSets:
         opened["train"],
         opened["test"],
         {name: opened[f"ood {name}"] for name in settings.ood},
-        {role.removeprefix("outliers "): images for role, images in opened.items() if role.startswith("outliers ")},
+        *(
+            {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
+            for role in _OF_METHODS
+        ),
     )
 
 
@@ -109,6 +116,7 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> None:
     channels = sets.train.shape[0]
     others = {f"ood.{name}": images for name, images in sets.ood.items()}
     others |= {f"method.{name}.outliers": images for name, images in sets.outliers.items()}
+    others |= {f"method.{name}.validation": images for name, images in sets.validation.items()}
     for place, images in others.items():
         if images.shape[0] != channels:
             raise DataError(

@@ -168,6 +168,12 @@ QUICK = [
 CIFAR = ["train.epochs=1", "train.batch_size=10", "scoring.resamples=2", "device=cpu"]
 ODIN = ["protocol.skip=20"]
 STEPS = [f"method.{head}.magnitudes=[0.01,0.02]" for head in GODIN]
+ELOC = [
+    "protocol.validation_rows=20",
+    "method.eloc.train.epochs=1",
+    "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
+    "method.eloc.validation=null",
+]
 WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
 TOYS = {
@@ -184,6 +190,16 @@ TOYS = {
     "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
     "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
     "paper=godin_port_cifar10": [*CIFAR, "protocol.id_rows=20", "model.depth=11"],
+    "experiment=eloc_fashionmnist": [
+        "train.epochs=1",
+        "method.eloc.train.epochs=1",
+        "scoring.resamples=20",
+        "device=cpu",
+    ],
+    **{f"paper=eloc_densenet_{name}": [*CIFAR, *ELOC, "model.depth=10"] for name in ("cifar10", "cifar100")},
+    **{
+        f"paper=eloc_wrn_{name}": [*CIFAR, *ELOC, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
+    },
     "paper=fssd_fashionmnist": [
         *QUICK,
         "protocol.fit_rows=20",
@@ -314,7 +330,7 @@ def test_records_name_their_networks(finished):
     used = set()
     for record in map(load, done.paths):
         networks = record["checkpoint"]["networks"]
-        assert len(networks) == (2 if record["method"] in ("deep_ensemble", "godin_port_baseline") else 1)
+        assert len(networks) == {"deep_ensemble": 2, "godin_port_baseline": 2, "eloc": 5}.get(record["method"], 1)
         for network in networks:
             card = cards[network["key"]]
             assert network["weights_sha256"] == card["weights_sha256"]
@@ -338,7 +354,7 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
-        elif (settings.protocol["name"], record["method"]) == ("odin", "odin"):
+        elif settings.protocol["name"] == record["method"] in ("odin", "eloc"):
             assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
             assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
         else:
@@ -357,6 +373,7 @@ def forbid_work(patch, *, passes=True):
     if passes:
         patch.setattr(Engine, "_run", refuse("there was a forward pass"))
         patch.setattr("ood_bench.methods.odin.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.eloc.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.fssd.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.godin.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))

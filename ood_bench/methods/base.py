@@ -30,11 +30,13 @@ class Networks:
         base: the plain classifier of the run.
         variants: other networks of the same model, by name, as in ``conf/model``.
         outliers: outlier images, if the method's config names some.
+        validation: images to choose the epoch on, if the method's config names some.
     """
 
     base: TrainingSpec
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outliers: ImageSet | None = None
+    validation: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Scorer:
         engine: makes and keeps banks.
         classifiers: in the order of :meth:`Detector.networks`.
         train: ID training images, with labels.
+        test: ID test images, for the accuracy of several networks together; nothing is fitted on them.
     """
 
     engine: Engine
     classifiers: Sequence[Classifier]
     train: ImageSet
+    test: ImageSet | None = None
 
     @property
     def classifier(self) -> Classifier:
@@ -176,7 +180,7 @@ def build_detector(name: str, config: Mapping[str, Any]) -> Detector:
     Raises:
         ConfigError: if the class is unknown or no detector, a key is unknown, or a value has the wrong type.
     """
-    settings = {key: value for key, value in config.items() if key not in ("_target_", "outliers")}
+    settings = {key: value for key, value in config.items() if key not in ("_target_", "outliers", "validation")}
     try:
         target = get_class(config["_target_"])
     except (ImportError, KeyError, ValueError) as error:

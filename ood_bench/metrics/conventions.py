@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from ood_bench.metrics import exact, featurenorm, fssd, mahalanobis, odin
+from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin
 from ood_bench.metrics.curve import Curve, MetricError
 
 
@@ -49,6 +49,7 @@ _ALL: Final = (
     Convention("mahalanobis", mahalanobis.DESCRIPTION, mahalanobis.metrics),
     Convention("featurenorm", featurenorm.DESCRIPTION, featurenorm.metrics),
     Convention("odin", odin.DESCRIPTION, odin.metrics),
+    Convention("eloc", eloc.DESCRIPTION, eloc.metrics),
 )
 CONVENTIONS: Final[Mapping[str, Convention]] = {convention.name: convention for convention in _ALL}
 

@@ -28,7 +28,7 @@ _OFFICIAL: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class _Grid:
+class Thresholds:
     """Thresholds going up from the start and, for AUPR-out, going down from the end."""
 
     up: Scores
@@ -58,11 +58,25 @@ def metrics(
     if row not in ("msp", "odin"):
         raise MetricError(f"row is {row!r}: the official ODIN metrics know the rows 'msp' and 'odin'")
     ids, oods = (np.sort(scores) for scores in checked_scores(id_scores, ood_scores))
-    points = _grid(grid, row, classes, ids, oods)
+    return on_thresholds(ids, oods, _grid(grid, row, classes, ids, oods), strict=row == "msp")
+
+
+def on_thresholds(ids: Scores, oods: Scores, points: Thresholds, *, strict: bool) -> dict[str, float]:
+    """The authors' formulas on any thresholds, in percent.
+
+    Args:
+        ids: ID scores ``[N_id]``, ascending.
+        oods: OOD scores ``[N_ood]``, ascending.
+        points: the thresholds.
+        strict: whether AUROC counts an OOD row as accepted only above a threshold, not on it.
+
+    Raises:
+        MetricError: if no threshold has a TPR of about 95 %.
+    """
     kept = _at_or_above(ids, points.up)
     passed, touching = _above(oods, points.up), _at_or_above(oods, points.up)
     fractions = {
-        "auroc": _rectangles(passed if row == "msp" else touching, kept),
+        "auroc": _rectangles(passed if strict else touching, kept),
         "aupr_in": _aupr(kept, touching),
         "aupr_out": _aupr(1 - _at_or_above(oods, points.down), 1 - _at_or_above(ids, points.down)),
         "fpr95": _window_mean(kept, passed),
@@ -71,7 +85,7 @@ def metrics(
     return {name: 100 * value for name, value in fractions.items()}
 
 
-def _grid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -> _Grid:
+def _grid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -> Thresholds:
     low, high = float(min(ids[0], oods[0])), float(max(ids[-1], oods[-1]))
     if kind == "official":
         return _official_grid(row, classes, low, high)
@@ -80,10 +94,10 @@ def _grid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -
     if not np.isfinite(high - low) or high == low:
         raise MetricError(f"no grid can be laid between the scores {low:g} and {high:g}: use the exact convention")
     up, down = (np.linspace(*ends, POINTS, endpoint=False) for ends in ((low, high), (high, low)))
-    return _Grid(up, down)
+    return Thresholds(up, down)
 
 
-def _official_grid(row: str, classes: int | None, low: float, high: float) -> _Grid:
+def _official_grid(row: str, classes: int | None, low: float, high: float) -> Thresholds:
     """The hard-coded grid, if the scores between ``low`` and ``high`` lie on it to within one step."""
     if classes is None or (row, classes) not in _OFFICIAL:
         raise MetricError(f"no official ODIN grid for {classes} classes: set classes to 10 or 100, or grid='data'")
@@ -96,7 +110,7 @@ def _official_grid(row: str, classes: int | None, low: float, high: float) -> _G
             f"{start:g} to {end:g}: it holds for {scores}; set grid='data' or use the exact convention"
         )
     # The authors' own call: its rounding gives the last of the four grids one point more than POINTS.
-    return _Grid(np.arange(start, end, step), np.arange(end, start, -step))
+    return Thresholds(np.arange(start, end, step), np.arange(end, start, -step))
 
 
 def _at_or_above(ranked: Scores, points: Scores) -> Scores:

@@ -1,7 +1,7 @@
 """What a protocol is asked for, and what it answers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from hydra.utils import get_class
 from ood_bench.config import faults
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Scorer
+from ood_bench.methods.base import Array, Detector, Scorer, View
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ class Protocol(ABC):
     deviations: list[str] = field(default_factory=list)
     method_deviations: dict[str, list[str]] = field(default_factory=dict)
 
+    published_overlap: ClassVar[bool] = False
+    """Whether the published code scores rows that its choices have seen; else such a run is refused."""
+
     def attach(self, sets: Mapping[str, ImageSet]) -> None:
         """Takes note of the run's OOD sets, by config name, before anything is trained.
 
@@ -96,6 +99,16 @@ class Protocol(ABC):
         Raises:
             ConfigError: if there are too few rows.
         """
+
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """The rows of both sets that are scored; all of them, unless a protocol says otherwise."""
+        del method, detector
+        return View(id_test), View(ood)
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The rows that the choice among a detector's settings, or of their combination, sees; none by default."""
+        del method, detector, id_test, ood
+        return ()
 
     @abstractmethod
     def generator(self, ood: ImageSet) -> np.random.RandomState:

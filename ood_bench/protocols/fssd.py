@@ -12,7 +12,10 @@ from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.logistic import FOLDS, Combination, fit_combination
+from ood_bench.tuning.search import Rule
 from ood_bench.tuning.splits import Split, legacy_permutation, split_rows
+
+_RULE = Rule("TNR at 95 % TPR (percent) on the selection rows; the first of equals", "highest")
 
 
 @dataclass
@@ -68,11 +71,7 @@ class FssdProtocol(Protocol):
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Splits, selects a setting, fits the regression anew and scores the test rows."""
-        id_split = self._split(method, id_test, None)
-        most = None if method in self.uncut else len(id_split.test)
-        # The code scores all OOD rows and cuts the scores, so that the last row kept still had a whole batch around it.
-        whole = None if most is None else -(-most // detector.block) * detector.block
-        ood_split = self._split(method, ood, whole)
+        id_split, ood_split, most = self._splits(method, detector, id_test, ood)
         setting, curve = self._select(detector, scorer, id_split, ood_split)
         combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [setting])[0]
         id_features, ood_features = (
@@ -91,6 +90,26 @@ class FssdProtocol(Protocol):
             id_rows=id_split.test.rows,
             ood_rows=None if ood_split.test.rows is None else ood_split.test.rows[:most],
         )
+
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """The test rows of both sets."""
+        id_split, ood_split, _ = self._splits(method, detector, id_test, ood)
+        return id_split.test, ood_split.test
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The rows of both sets that fit the regression and choose among settings."""
+        id_split, ood_split, _ = self._splits(method, detector, id_test, ood)
+        return [id_split.fit, ood_split.fit, id_split.select, ood_split.select]
+
+    def _splits(
+        self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet
+    ) -> tuple[Split, Split, int | None]:
+        """Both sets' splits, and the number of OOD scores that are kept (none for all)."""
+        id_split = self._split(method, id_test, None)
+        most = None if method in self.uncut else len(id_split.test)
+        # The code scores all OOD rows and cuts the scores, so that the last row kept still had a whole batch around it.
+        whole = None if most is None else -(-most // detector.block) * detector.block
+        return id_split, self._split(method, ood, whole), most
 
     def _split(self, method: str, images: ImageSet, most: int | None) -> Split:
         if method in self.unshuffled:
@@ -126,7 +145,7 @@ class FssdProtocol(Protocol):
                 f"protocol {self.name}: no setting of {type(detector).__name__} reaches a TNR above 0 at 95 % TPR on "
                 "the selection rows, so that the released code chooses none"
             )
-        return settings[int(np.argmax(curve))], curve
+        return dict(_RULE.winner(settings, curve)), curve
 
     def _rows(self, method: str) -> str:
         order = "in file order" if method in self.unshuffled else f"permuted by the legacy seed {self.split_seed}"
@@ -141,12 +160,7 @@ class FssdProtocol(Protocol):
 
     def _tuning(self, detector: Detector, id_test: ImageSet, ood: ImageSet, curve: list[float]) -> dict[str, object]:
         seen = self.fit_rows + (self.select_rows if curve else 0)
-        return {
-            "seen": {id_test.name: seen, ood.name: seen},
-            "candidates": detector.grid(),
-            "objective": "TNR at 95 % TPR (percent) on the selection rows; the first of equals",
-            "curve": [[value] for value in curve],
-        }
+        return _RULE.record(detector.grid(), curve, {id_test.name: seen, ood.name: seen})
 
 
 def _tnr95(combination: Combination, id_features: Array, ood_features: Array) -> float:

@@ -8,11 +8,12 @@ import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
-from ood_bench.metrics import Curve, exact
+from ood_bench.methods.base import Array, Detector, Scorer, View
 from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.tuning.search import Choice, Rule, fpr95_curve
 
 _SKIP, _STOP = 1000, 10_000
+_RULE = Rule("FPR at 95 % TPR (percent) on the skipped rows, lowest; the first of equals", "lowest")
 _OFFICIAL_ROWS, _OFFICIAL_T = ("msp", "odin"), 1000.0
 
 
@@ -106,67 +107,63 @@ class OdinProtocol(Protocol):
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that are not skipped."""
-        setting, tuned_on, tuning = self._setting(method, detector, scorer, id_test, ood)
+        choice = self._choice(method, detector, scorer, id_test, ood)
+        setting = choice.setting
         detector.calibrate(scorer, setting)
-        stop = min(self.stop, len(ood))
-        id_view = _rows(id_test, self.skip, stop if ood.name in self.cut_id else self.stop)
-        ood_view = _rows(ood, self.skip, stop)
+        id_view, ood_view = self.scored(method, detector, id_test, ood)
         statistics = [detector.statistics(scorer, view, [setting])[0] for view in (id_view, ood_view)]
         id_scores, ood_scores = (detector.score(rows) for rows in statistics)
         official = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         options = {"row": "msp" if method == "msp" else "odin", "classes": self.classes}
-        first, last = self.skip, self.skip + len(id_view) - 1
+        first, last, stop = self.skip, self.skip + len(id_view) - 1, self.skip + len(ood_view)
         return Outcome(
             id_scores,
             ood_scores,
             setting,
             rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
-            tuned_on=tuned_on,
+            tuned_on=choice.tuned_on,
             convention_scores=_columns(detector, statistics) if official else None,
             convention_options={**options, "grid": "official" if official else "data"},
-            tuning=tuning,
+            tuning=choice.record,
             id_rows=id_view.rows,
             ood_rows=ood_view.rows,
         )
 
-    def _setting(
-        self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet
-    ) -> tuple[Setting, str, Mapping[str, Any] | None]:
-        """The setting to score with, what it was chosen on, and what the record says of the choice."""
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """All rows of both sets between ``skip`` and ``stop``."""
+        del method, detector
+        stop = min(self.stop, len(ood))
+        id_stop = stop if ood.name in self.cut_id else self.stop
+        return _rows(id_test, self.skip, id_stop), _rows(ood, self.skip, stop)
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The skipped rows, where settings are searched on them."""
+        if self.tune not in ("per_set", "validation_ood") or len(detector.grid()) == 1:
+            return ()
+        return [_rows(images, 0, self.skip) for images in (id_test, self._validation(ood))]
+
+    def _validation(self, ood: ImageSet) -> ImageSet:
+        """The OOD set that settings are searched on."""
+        return ood if self.tune == "per_set" else self._sets[self.validation]
+
+    def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
+        """The setting to score with, and how it was chosen."""
         original = self.stands_for.get(ood.name, ood.name)
         if self.tune == "published" and method == "odin" and original in self.epsilons:
             setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
             where = "" if original == ood.name else f", for which {ood.name} stands in"
-            return setting, f"images of {original}: the magnitude published for this set{where}", None
+            return Choice(setting, f"images of {original}: the magnitude published for this set{where}")
         if len(settings := detector.grid()) == 1:
-            return settings[0], "nothing", None
+            return Choice(settings[0])
         if self.tune not in ("per_set", "validation_ood"):
             raise ConfigError(
                 f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
                 f"{len(settings)} candidates: add one, or use tune=per_set or tune=validation_ood"
             )
-        validation = ood if self.tune == "per_set" else self._sets[self.validation]
-        curve = self._search(detector, scorer, id_test, validation, settings)
-        tuning = {
-            "seen": {id_test.name: self.skip, validation.name: min(self.skip, len(validation))},
-            "candidates": settings,
-            "objective": "FPR at 95 % TPR (percent) on the skipped rows, lowest; the first of equals",
-            "curve": [[value] for value in curve],
-        }
-        words = f"the first {self.skip} rows each of the ID test set and of {validation.name}"
-        return settings[int(np.argmin(curve))], words, tuning
-
-    def _search(
-        self, detector: Detector, scorer: Scorer, id_test: ImageSet, validation: ImageSet, settings: Sequence[Setting]
-    ) -> list[float]:
-        """FPR at 95 % TPR of every setting, in percent."""
-        views = [_rows(images, 0, self.skip) for images in (id_test, validation)]
-        inside, outside = (detector.statistics(scorer, view, settings) for view in views)
-        curve = []
-        for setting, a, b in zip(settings, inside, outside, strict=True):
-            detector.calibrate(scorer, setting)
-            curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.score(a), detector.score(b)), 0.95))
-        return curve
+        inside, outside = self.seen(method, detector, id_test, ood)
+        words = f"the first {self.skip} rows each of the ID test set and of {outside.images.name}"
+        curve = fpr95_curve(detector, scorer, inside, outside, settings)
+        return _RULE.choose(settings, curve, {id_test.name: self.skip, outside.images.name: len(outside)}, words)
 
 
 def _rows(images: ImageSet, start: int, stop: int) -> View:

@@ -18,6 +18,20 @@ Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings
 _Names = Annotated[list[str], Field(min_length=1)]
 
 
+class Second(BaseModel):
+    """Other published numbers for the same cells, such as an unofficial code's.
+
+    Attributes:
+        title: what their columns are called.
+        table: value of the file's column ``table``.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    title: str
+    table: str
+
+
 class Block(BaseModel):
     """One block of a paper's table: one model on one ID set; the node ``paper`` of ``conf/paper/<name>.yaml``.
 
@@ -35,6 +49,7 @@ class Block(BaseModel):
         metrics: metric names, in the table's order.
         reference: where the paper is, as in ``"arXiv 2011.14654"``.
         notes: remarks on the published numbers, a sentence each.
+        second: further published numbers, shown beside the paper's; none for most blocks.
         names: published names of those of our names that the file spells differently.
         says: what the paper or its code does, by aspect ("classifier", "rows", ...), for the page's comparison.
     """
@@ -53,6 +68,7 @@ class Block(BaseModel):
     metrics: _Names
     reference: str
     notes: list[str] = []
+    second: Second | None = None
     names: dict[str, str] = {}
     published_only: list[str] = []
     says: dict[Aspect, str] = {}
@@ -64,7 +80,15 @@ class Block(BaseModel):
     @functools.cached_property
     def published(self) -> dict[tuple[str, str, str], str]:
         """Published values as printed, by the file's words for method, OOD set and metric."""
-        rows = papers.block(self.csv, self.table, self.theirs(self.model), self.theirs(self.id))
+        return self._cells(self.table)
+
+    @functools.cached_property
+    def seconds(self) -> dict[tuple[str, str, str], str]:
+        """The same of the further numbers."""
+        return {} if self.second is None else self._cells(self.second.table)
+
+    def _cells(self, table: str) -> dict[tuple[str, str, str], str]:
+        rows = papers.block(self.csv, table, self.theirs(self.model), self.theirs(self.id))
         cells = zip(rows["method"], rows["ood_dataset"], rows["metric"], rows["printed"], strict=True)
         return {(method, ood, metric): printed for method, ood, metric, printed in cells}
 
@@ -85,6 +109,10 @@ class Block(BaseModel):
         places = (self.theirs(ood), "", "none")
         found = (self.published.get((self.theirs(method), place, self.theirs(metric))) for place in places)
         return next((value for value in found if value is not None), None)
+
+    def printed_second(self, method: str, ood: str, metric: str) -> str | None:
+        """The further published value as its source prints it, in percent, or none."""
+        return self.seconds.get((self.theirs(method), self.theirs(ood), self.theirs(metric)))
 
     def concerns(self, record: Record) -> bool:
         """Whether the record is of this model, ID set and protocol."""

@@ -72,7 +72,7 @@ def _padded(column: list[str]) -> list[str]:
 
 
 def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
-    """The main table: for each metric the paper's value, ours, and the difference.
+    """The main table: for each metric the paper's value, further published ones, ours, and ours less the paper's.
 
     Args:
         rows: arranged rows, with empty ones for what was not run.
@@ -87,8 +87,11 @@ def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = No
             printed = [block.printed(row.method, row.ood, metric) for row in rows]
             places = max(map(decimals, printed))
             pairs = list(zip(rows, printed, strict=True))
-            header = [*header, f"{metric_title(metric)} paper", "ours", "diff."]
+            header = [*header, f"{metric_title(metric)} paper", *([block.second.title] if block.second else []), "ours"]
+            header.append("diff.")
             columns.append([text or NOTHING for text in printed])
+            if block.second is not None:
+                columns.append([block.printed_second(row.method, row.ood, metric) or NOTHING for row in rows])
             columns.append([ours(row, metric, places) for row in rows])
             columns.append(_padded([_difference(row, metric, text, places) for row, text in pairs]))
         lines = [[*name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]

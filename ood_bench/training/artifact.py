@@ -14,7 +14,8 @@ from ood_bench.models.classifier import Classifier, freeze, load_classifier, sav
 from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
-from ood_bench.training.trainer import Trainer, TrainingState
+from ood_bench.training.state import TrainingState
+from ood_bench.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 _BATCH = 256
@@ -48,25 +49,32 @@ class ClassifierStore:
         """Folder of the finished classifier."""
         return self._root / spec.title
 
-    def obtain(self, spec: TrainingSpec) -> Classifier:
+    def obtain(self, spec: TrainingSpec, *, wait: bool = True) -> Classifier:
         """Loads the classifier, after training it if it does not exist yet.
 
         A second process that asks for the same classifier waits for the first; if that one dies, it goes on from the
         last whole epoch.
 
         Raises:
+            BusyError: if another process is training it and ``wait`` is false.
             TrainingError: if training fails.
             ArtifactError: if the store cannot be used or an artifact in it is damaged.
         """
         if spec.checkpoint is not None:
             return load_classifier(self._imported(spec, spec.checkpoint), self._device)
+        self._make(spec, wait=wait)
+        return load_classifier(self.path(spec), self._device)
+
+    def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
+        """Trains the classifier if it does not exist; see :func:`~ood_bench.files.locked` for ``wait``."""
         final = self.path(spec)
-        if not final.exists():
-            initial = None if spec.initial is None else self.obtain(spec.initial)
-            with locked(final):
-                if not final.exists():
-                    self._train(spec, final, initial)
-        return load_classifier(final, self._device)
+        if spec.checkpoint is not None or final.exists():
+            return
+        if spec.initial is not None:
+            self._make(spec.initial, wait=wait)
+        with locked(final, wait=wait):
+            if not final.exists():
+                self._train(spec, final, None if spec.initial is None else self.obtain(spec.initial))
 
     def _imported(self, spec: TrainingSpec, file: Path) -> Path:
         """Folder of the classifier that a published checkpoint becomes, measured on the run's ID test images."""
@@ -80,7 +88,9 @@ class ClassifierStore:
         }
         model = without_default_head(spec.model)
         store = self._root.parent
-        return import_checkpoint(file, model=model, id_node=id_node, store=store, test=spec.test, device=self._device)
+        return import_checkpoint(
+            file, model=model, id_node=id_node, store=store, test=spec.measured, device=self._device
+        )
 
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
         workdir = final.with_name(f"{final.name}.training")
@@ -94,8 +104,10 @@ class ClassifierStore:
         _log.info("trained %s in %.0f s: %s", spec.title, state.seconds, speed)
 
     def _speed(self, spec: TrainingSpec, state: TrainingState) -> Speed:
-        steps = -(-len(spec.data) // spec.recipe.batch_size)
-        images = len(spec.data) + (0 if spec.outliers is None else steps * spec.recipe.outlier_batch_size)
+        learned = spec.learned
+        steps = -(-learned // spec.recipe.batch_size)
+        second = spec.recipe.outlier_batch_size if spec.recipe.objective.streams > 1 else 0
+        images = learned + steps * second
         times = state.times or [state.seconds / state.epoch]  # a checkpoint of an earlier version has no times
         return Speed.of(
             state.network, spec.data.shape, images, times, device=self._device, autocast=spec.recipe.autocast
@@ -104,6 +116,7 @@ class ClassifierStore:
     def _card(self, spec: TrainingSpec, state: TrainingState) -> dict[str, object]:
         moments = spec.normalisation
         network = freeze(state.network)
+        kept = state.epoch if state.best is None else state.best["epoch"]
         finished = Classifier(network, tuple(moments["mean"]), tuple(moments["std"]))
         return {
             "key": spec.key,
@@ -111,8 +124,9 @@ class ClassifierStore:
             "recipe": spec.recipe.name,
             "deviations": list(spec.recipe.deviations),
             "data": {"name": spec.data.name, "variant": spec.data.variant, "n": len(spec.data)},
-            "id_accuracy": accuracy(finished, spec.test),
-            "train_accuracy": state.history[-1]["train_accuracy"],
+            "id_accuracy": accuracy(finished, spec.measured),
+            "train_accuracy": state.history[kept - 1]["train_accuracy"],
+            **({} if state.best is None else {"epoch": kept}),
             "history": state.history,
             "trained_seconds": state.seconds,
             "device": str(self._device),

@@ -7,6 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from ood_bench.training.augment import Augmentation
+from ood_bench.training.recipe import StreamOrder
+from ood_bench.training.streams import SecondStream
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Step:
 
     Attributes:
         rows: rows of the ID training images, int64 ``[B]``.
-        outliers: rows of the outlier images, int64 ``[M]``; ``M`` is 0 without outliers.
+        outliers: rows of the second stream's images, int64 ``[M]``; ``M`` is 0 without outliers.
         draws: for each augmentation what it drew for the step's ``B + M`` images.
     """
 
@@ -32,6 +34,7 @@ def epoch_steps(
     *,
     device: torch.device,
     outliers: tuple[int, int] = (0, 0),
+    order: StreamOrder = StreamOrder.random,
 ) -> list[Step]:
     """All steps of one epoch in a fresh order; the last batch may be smaller.
 
@@ -44,15 +47,16 @@ def epoch_steps(
         augment: augmentations in order.
         generator: generator on the CPU.
         device: training device.
-        outliers: number of outlier images, and how many of them a step takes, drawn with replacement.
+        outliers: number of images of the second stream, and how many of them a step takes.
+        order: how they are drawn.
     """
     batches = torch.split(torch.randperm(count, generator=generator), batch_size)
-    available, taken = outliers
+    stream = SecondStream(*outliers, order, generator)
     outside, draws = [], []
     for rows in batches:
-        drawn = torch.randint(max(available, 1), (taken,), generator=generator)
+        drawn = stream.draw()
         outside.append(drawn)
-        draws.append([one.draw(len(rows) + taken, generator) for one in augment])
+        draws.append([one.draw(len(rows) + len(drawn), generator) for one in augment])
     columns = [_moved(one, device) for one in (batches, outside, *zip(*draws, strict=True))]
     return [Step(rows, outer, tuple(rest)) for rows, outer, *rest in zip(*columns, strict=True)]
 

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
 from ood_bench.training.augment import augmentations
+from ood_bench.training.objectives import Objective, build_objective
 
 _MOST = 1e30
 _FIRST = 1 / 25
@@ -31,6 +32,7 @@ class ScheduleName(StrEnum):
     multistep = "multistep"
     cosine = "cosine"
     one_cycle = "one_cycle"
+    linear = "linear"
 
 
 class Decay(StrEnum):
@@ -46,11 +48,18 @@ class Decay(StrEnum):
     kernels = "kernels"
 
 
-class LossName(StrEnum):
-    """Objectives; see :mod:`ood_bench.training.losses`."""
+class StreamOrder(StrEnum):
+    """How the second stream is drawn: with replacement, or shuffled anew whenever all of it was shown."""
 
-    cross_entropy = "cross_entropy"
-    outlier_exposure = "outlier_exposure"
+    random = "random"
+    shuffled = "shuffled"
+
+
+class Selection(StrEnum):
+    """Whose weights are kept: the last epoch's, or those of the best one; see :mod:`ood_bench.training.selection`."""
+
+    last = "last"
+    msp_auroc = "msp_auroc"
 
 
 class Autocast(StrEnum):
@@ -91,7 +100,7 @@ class OptimizerConfig:
 
 @dataclass
 class ScheduleConfig:
-    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` is for cosine and one-cycle.
+    """Learning-rate schedule; ``milestones`` are epochs counted from 0, ``final_lr`` where the rate ends.
 
     ``warmup`` is the share of all epochs in which the rate of one-cycle rises.
     """
@@ -105,10 +114,14 @@ class ScheduleConfig:
 
 @dataclass
 class LossConfig:
-    """Objective; ``outlier_weight`` scales the outlier term of outlier exposure."""
+    """Objective: a name or an import path, see :mod:`ood_bench.training.objectives`, and its options.
 
-    name: LossName = LossName.cross_entropy
+    ``outlier_weight`` scales the outlier term of outlier exposure.
+    """
+
+    name: str = "cross_entropy"
     outlier_weight: float = 0.5
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,13 +132,15 @@ class Recipe:
         name: name in records and tables.
         epochs: passes over the ID training set.
         batch_size: ID images a step.
-        outlier_batch_size: outlier images a step, for losses that see outliers.
+        outlier_batch_size: images of the second stream a step, for losses that have one.
+        outlier_order: how the second stream is drawn.
         augment: names from :mod:`ood_bench.training.augment`, applied in order.
         autocast: precision of the passes.
         compile: whether to run the network through ``torch.compile``.
         compile_mode: how, if so.
         channels_last: memory format of the passes.
         start: fresh weights or fine-tuning.
+        selection: whose weights are kept.
         deviations: known differences from the paper's training, as footnotes of every table that uses it.
     """
 
@@ -133,6 +148,7 @@ class Recipe:
     epochs: int = 1
     batch_size: int = 64
     outlier_batch_size: int = 0
+    outlier_order: StreamOrder = StreamOrder.random
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -142,7 +158,14 @@ class Recipe:
     compile_mode: CompileMode = CompileMode.default
     channels_last: bool = True
     start: Start = Start.scratch
+    selection: Selection = Selection.last
     deviations: list[str] = field(default_factory=list)
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        options = {"weight": self.loss.outlier_weight} if self.loss.name == "outlier_exposure" else {}
+        return build_objective(self.loss.name, {**options, **self.loss.options})
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes the weights, for the artifact's key: all but the name and the footnotes.
@@ -157,6 +180,12 @@ class Recipe:
             del whole["compile_mode"]
         if not self.schedule.warmup:
             del whole["schedule"]["warmup"]
+        if not self.loss.options:
+            del whole["loss"]["options"]
+        if self.outlier_order is StreamOrder.random:
+            del whole["outlier_order"]
+        if self.selection is Selection.last:
+            del whole["selection"]
         return {str(key): value for key, value in whole.items() if key not in ("name", "deviations")}
 
 
@@ -175,9 +204,26 @@ def recipe_from(config: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"train: epochs ({recipe.epochs}) and batch_size ({recipe.batch_size}) must be at least 1")
     _refuse_impossible(recipe.optimizer, recipe.schedule)
     augmentations(recipe.augment)
-    if recipe.loss.name is LossName.outlier_exposure and recipe.outlier_batch_size < 1:
-        raise ConfigError("train.loss.name=outlier_exposure needs train.outlier_batch_size of at least 1")
+    if recipe.objective.streams > 1 and recipe.outlier_batch_size < 1:
+        raise ConfigError(f"train.loss.name={recipe.loss.name} needs train.outlier_batch_size of at least 1")
     return recipe
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with ``changes`` laid over it, mapping by mapping; they may bring a name, else it keeps its own.
+
+    Raises:
+        ConfigError: as :func:`recipe_from`.
+    """
+    return recipe_from(_merged({**recipe.identity(), "name": recipe.name}, changes))
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _refuse_impossible(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
@@ -210,8 +256,8 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
 
     Args:
         schedule: the rule. ``exponential`` multiplies by gamma after every epoch, ``multistep`` at each milestone,
-            ``cosine`` goes to ``final_lr`` step by step, ``one_cycle`` rises from a 25th to the full rate in the
-            first ``warmup`` of all epochs and falls to ``final_lr``, both linearly (Smith and Topin, 2017).
+            ``cosine`` and ``linear`` go to ``final_lr`` step by step, ``one_cycle`` rises from a 25th to the full rate
+            in the first ``warmup`` of all epochs and falls to ``final_lr``, both linearly (Smith and Topin, 2017).
         lr: the starting rate.
         epochs: epochs in all.
         epoch: current epoch, from 0.
@@ -222,9 +268,11 @@ def learning_rate_factor(schedule: ScheduleConfig, lr: float, epochs: int, epoch
             return float(schedule.gamma**epoch)
         case ScheduleName.multistep:
             return float(schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones))
-        case ScheduleName.cosine:
-            floor = schedule.final_lr / lr
-            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (epoch + progress) / epochs))
+        case ScheduleName.cosine | ScheduleName.linear:
+            done, floor = epoch + progress, schedule.final_lr / lr
+            linear = schedule.name is ScheduleName.linear
+            left = 1 - done / epochs if linear else 0.5 * (1 + math.cos(math.pi * done / epochs))
+            return floor + (1 - floor) * left
         case ScheduleName.one_cycle:
             done, floor = (epoch + progress) / epochs, schedule.final_lr / lr
             if done < schedule.warmup:

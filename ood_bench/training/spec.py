@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key, sha256_file
 from ood_bench.models.heads import LINEAR, head_of, without_default_head
-from ood_bench.training.recipe import LossName, Recipe, Start
+from ood_bench.training.folds import of_known_classes
+from ood_bench.training.recipe import Recipe, Selection, Start
 
 TRAINER_VERSION = 1
 
@@ -24,10 +27,13 @@ class TrainingSpec:
         recipe: how it is trained.
         data: ID training images with labels.
         test: ID test images; only used to report the accuracy of the finished classifier.
-        classes: number of classes.
+        classes: number of outputs.
         normalisation: ``mean`` and ``std`` per channel on the [0, 1] scale.
         seed: seeds the weights, the order of the images, dropout and augmentation.
-        outliers: outlier images, for losses that need them.
+        outliers: images of the second stream, for losses that have one.
+        known: the classes that are learned, in the order of the outputs, where some are left out; images of the others
+            are the second stream unless ``outliers`` are given. None for all classes.
+        validation: images, foreign to the ID set, on which the epoch is chosen if the recipe chooses one.
         initial: the classifier to start from when the recipe fine-tunes.
         checkpoint: a published checkpoint that takes the place of training, or none.
     """
@@ -40,27 +46,64 @@ class TrainingSpec:
     normalisation: Mapping[str, Any]
     seed: int
     outliers: ImageSet | None = None
+    known: tuple[int, ...] | None = None
+    validation: ImageSet | None = None
     initial: "TrainingSpec | None" = None
     checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         if self.data.labels is None:
             raise ConfigError(f"{self.data.name}: a classifier cannot be trained on images without labels")
-        low, high = int(self.data.labels.min()), int(self.data.labels.max())
-        if low < 0 or high >= self.classes:
+        self._check_labels()
+        self._check_second_stream()
+        if (self.recipe.start is Start.classifier) != (self.initial is not None):
+            raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
+        if (self.recipe.selection is Selection.msp_auroc) != (self.validation is not None):
+            raise ConfigError(
+                f"recipe {self.recipe.name}: validation images are needed for selection=msp_auroc, and only for it"
+            )
+
+    def _check_labels(self) -> None:
+        labels = self.data.labels
+        assert labels is not None  # noqa: S101 - refused before
+        low, high = int(labels.min()), int(labels.max())
+        if self.known is None and (low < 0 or high >= self.classes):
             raise ConfigError(
                 f"{self.data.name}: labels go from {low} to {high}, id.classes={self.classes} needs 0 to "
                 f"{self.classes - 1}"
             )
-        if (self.recipe.loss.name is LossName.outlier_exposure) != (self.outliers is not None):
-            raise ConfigError(f"recipe {self.recipe.name}: outliers are needed for outlier exposure, and only for it")
-        if head_of(self.model) != LINEAR and len(self.data) % self.recipe.batch_size == 1:
+        if self.known is not None and (len(set(self.known)) != self.classes or min(self.known) < 0):
+            raise ConfigError(f"{self.data.name}: {self.known} are not {self.classes} classes, each once")
+        if head_of(self.model) != LINEAR and self.learned % self.recipe.batch_size == 1:
             raise ConfigError(
-                f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {len(self.data)} images, "
+                f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {self.learned} images, "
                 f"which the batch norm in g of head {head_of(self.model)} cannot take: choose another"
             )
-        if (self.recipe.start is Start.classifier) != (self.initial is not None):
-            raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
+
+    def _check_second_stream(self) -> None:
+        two = self.recipe.objective.streams > 1
+        if (two and self.outliers is None and self.known is None) or (not two and self.outliers is not None):
+            raise ConfigError(
+                f"recipe {self.recipe.name}: outliers are needed for losses of two streams, and only for them; its "
+                f"loss is {self.recipe.loss.name}"
+            )
+        if self.outliers is not None and self.outliers.shape != self.data.shape:
+            raise ConfigError(
+                f"outliers {self.outliers.title} are {'x'.join(map(str, self.outliers.shape))} images, those of "
+                f"{self.data.name} {'x'.join(map(str, self.data.shape))}: set source.resize and size of the outliers"
+            )
+
+    @property
+    def learned(self) -> int:
+        """Number of ID training images of the classes that are learned."""
+        if self.known is None or self.data.labels is None:
+            return len(self.data)
+        return int(np.isin(self.data.labels, self.known).sum())
+
+    @functools.cached_property
+    def measured(self) -> ImageSet:
+        """The test images of the classes that are learned, labelled as outputs."""
+        return of_known_classes(self.test, self.known)
 
     def identity(self) -> dict[str, Any]:
         """JSON-able description of all that determines the weights; the key is its hash."""
@@ -75,8 +118,15 @@ class TrainingSpec:
             "normalisation": {key: [float(v) for v in values] for key, values in self.normalisation.items()},
             "seed": self.seed,
             "initial": None if self.initial is None else self.initial.key,
+            **({} if self.known is None else {"known": list(self.known)}),
+            **({} if self.validation is None else {"validation": self._validation()}),
             **({} if self.checkpoint is None else {"checkpoint": sha256_file(self.checkpoint)}),
         }
+
+    def _validation(self) -> dict[str, str]:
+        """What the choice of the epoch looks at; its ID part comes from the test images."""
+        assert self.validation is not None  # noqa: S101 - asked for only then
+        return {"id": self.test.fingerprint, "ood": self.validation.fingerprint}
 
     @functools.cached_property
     def key(self) -> str:

@@ -1,28 +1,27 @@
 """The training loop: data resident on the device, a checkpoint every epoch, resumed to the same bits on CPU."""
 
-import io
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ood_bench.budget import reserve, time_for
-from ood_bench.errors import ArtifactError, TrainingError
-from ood_bench.files import clear_io_errors, write_atomically
+from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, to_layout
 from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
 from ood_bench.training.epoch import Step, epoch_steps
-from ood_bench.training.losses import cross_entropy, outlier_exposure
+from ood_bench.training.folds import split_known, taken
+from ood_bench.training.objectives import Batch
 from ood_bench.training.optim import build_optimizer
-from ood_bench.training.recipe import Autocast, CompileMode, learning_rate_factor
+from ood_bench.training.recipe import Autocast, CompileMode, StreamOrder, learning_rate_factor
+from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import tuned_convolutions
+from ood_bench.training.state import TrainingState
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
@@ -36,64 +35,6 @@ def _compiled(network: nn.Module, mode: CompileMode) -> Callable[[Tensor], Tenso
 
 def _last(times: list[float]) -> float:
     return times[-1] if times else 0.0
-
-
-@dataclass
-class TrainingState:
-    """What a checkpoint holds: enough to go on as if nothing had happened; ``times`` are the epochs' seconds."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    generator: torch.Generator
-    epoch: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-
-    def save(self, path: Path, key: str) -> None:
-        """Writes the checkpoint atomically."""
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "key": key,
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-                "torch_rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                "epoch": self.epoch,
-                "seconds": self.seconds,
-                "history": self.history,
-                "times": self.times,
-            },
-            buffer,
-        )
-        write_atomically(path, buffer.getvalue())
-
-    def restore(self, path: Path, key: str) -> None:
-        """Reads a checkpoint back.
-
-        Raises:
-            ArtifactError: if it is truncated, damaged, or another classifier's.
-        """
-        with clear_io_errors("read the checkpoint", path):
-            content = path.read_bytes()
-        try:
-            saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            if saved["key"] != key:
-                raise ValueError("it belongs to another classifier")  # noqa: TRY301 - one message for all damage
-            self.network.load_state_dict(saved["network"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.generator.set_state(saved["generator"])
-            torch.set_rng_state(saved["torch_rng"])
-            if saved["cuda_rng"] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(saved["cuda_rng"])
-            self.epoch, self.seconds, self.history = saved["epoch"], saved["seconds"], saved["history"]
-            self.times = saved.get("times", [])  # checkpoints of an earlier version have none
-        except Exception as error:  # a damaged file can fail in the unpickler in any way
-            raise ArtifactError(
-                f"checkpoint {path} is truncated or damaged ({error}): delete it to start again"
-            ) from error
 
 
 class Trainer:
@@ -118,11 +59,29 @@ class Trainer:
         )
         self._compiled = _compiled(network, spec.recipe.compile_mode) if spec.recipe.compile else network
         self._augment = augmentations(spec.recipe.augment)
-        self._images = torch.from_numpy(spec.data.images.copy()).to(device)
-        self._labels = torch.from_numpy(spec.data.labels.copy()).to(device)  # type: ignore[union-attr]
-        self._outliers = None if spec.outliers is None else torch.from_numpy(spec.outliers.images.copy()).to(device)
+        self._objective = spec.recipe.objective
+        self._load(spec)
         moments = spec.normalisation
         self._normalise = Classifier(network, tuple(moments["mean"]), tuple(moments["std"])).normalise
+        self._selector: MspSelector | None = None
+        if spec.validation is not None:
+            self._selector = MspSelector(spec.test, spec.validation, self._normalise)
+
+    def _load(self, spec: TrainingSpec) -> None:
+        """Puts the images of both streams on the device."""
+        images, labels = spec.data.images, spec.data.labels
+        second = None if spec.outliers is None else spec.outliers.images
+        assert labels is not None  # noqa: S101 - refused by the specification
+        if spec.known is None:
+            images, labels = images.copy(), labels.copy()
+        else:
+            rows, labels, left_out = split_known(labels, spec.known)
+            second = taken(images, left_out) if second is None else second
+            images = taken(images, rows)
+        self._images = torch.from_numpy(images).to(self.device)
+        self._labels = torch.from_numpy(labels).to(self.device)
+        wanted = second if self._objective.streams > 1 else None
+        self._outliers = None if wanted is None else torch.from_numpy(wanted.copy()).to(self.device)
 
     def run(self, checkpoint: Path) -> TrainingState:
         """Trains to the last epoch, from ``checkpoint`` if it exists.
@@ -130,7 +89,7 @@ class Trainer:
         It is written after every epoch; on a GPU, every 15 seconds and at the end.
 
         Returns:
-            The finished state, network in training mode.
+            The finished state, network in training mode, with the weights that the recipe's selection keeps.
 
         Raises:
             TrainingError: if the loss is no longer finite.
@@ -144,18 +103,24 @@ class Trainer:
         left = recipe.epochs - state.epoch
         what = f"training {self.spec.model['name']} on {self.spec.data.name}, seed {self.spec.seed}"
         saved = 0.0
-        with ticking(what, left * len(self.spec.data), "images") as ticker, tuned_convolutions(self.device):
+        with ticking(what, left * len(self._images), "images") as ticker, tuned_convolutions(self.device):
             while state.epoch < recipe.epochs:
                 reserve(_last(state.times), f"epoch {state.epoch + 1} of {self.spec.title}")
                 start = time.monotonic()
                 entry = self._epoch(ticker)
                 state.epoch += 1
+                if self._selector is not None:
+                    entry["validation_auroc"] = 100 * self._selector(state.network)
+                    state.choose(entry["validation_auroc"])
                 state.times.append(time.monotonic() - start)
                 state.seconds += state.times[-1]
                 state.history.append(entry)
                 if self._must_save(time.monotonic() - saved):
                     state.save(checkpoint, key)
                     saved = time.monotonic()
+        if state.best is not None:
+            state.network.load_state_dict(state.best["network"])
+        state.network.train()
         return state
 
     def _must_save(self, age: float) -> bool:
@@ -194,20 +159,34 @@ class Trainer:
 
     def _steps(self) -> list[Step]:
         """The draws of the coming epoch."""
-        outliers = (0, 0) if self._outliers is None else (len(self._outliers), self.spec.recipe.outlier_batch_size)
-        count, size = len(self._images), self.spec.recipe.batch_size
-        return epoch_steps(count, size, self._augment, self.state.generator, device=self.device, outliers=outliers)
+        recipe = self.spec.recipe
+        outliers = (0, 0) if self._outliers is None else (len(self._outliers), recipe.outlier_batch_size)
+        order = StreamOrder.random if self._outliers is None else recipe.outlier_order
+        return epoch_steps(
+            len(self._images),
+            recipe.batch_size,
+            self._augment,
+            self.state.generator,
+            device=self.device,
+            outliers=outliers,
+            order=order,
+        )
 
     def _forward(self, x: Tensor) -> Tensor:
-        """Logits; only whole batches go through the compiled network, so that it is compiled once."""
+        """Float32 logits of normalised images, in the recipe's precision.
+
+        Only whole batches, of one stream or of both, go through the compiled network, so that it is compiled once.
+        """
         recipe = self.spec.recipe
-        whole = recipe.batch_size + (0 if self._outliers is None else recipe.outlier_batch_size)
-        logits: Tensor = self._compiled(x) if len(x) == whole else self.state.network(x)
-        return logits
+        second = 0 if self._outliers is None else recipe.outlier_batch_size
+        whole = len(x) in {recipe.batch_size, second, recipe.batch_size + second}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.autocast is Autocast.bfloat16):
+            logits: Tensor = self._compiled(x) if whole else self.state.network(x)
+        return logits.float()
 
     def _step(self, step: Step) -> tuple[Tensor, Tensor]:
         """One update on the images of a step; returns the loss and the number of correct predictions."""
-        state, loss_config = self.state, self.spec.recipe.loss
+        state = self.state
         images, labels = self._images[step.rows], self._labels[step.rows]
         if self._outliers is not None:
             images = torch.cat([images, self._outliers[step.outliers]])
@@ -218,17 +197,10 @@ class Trainer:
             x = x.contiguous(memory_format=torch.channels_last)
         state.optimizer.zero_grad(set_to_none=True)  # before the pass: a replayed graph writes over its old gradients
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.autocast is Autocast.bfloat16):
-            logits = self._forward(x)
-        logits = logits.float()
-        inside, outside = logits[: len(labels)], logits[len(labels) :]
-        if self._outliers is None:
-            loss = cross_entropy(inside, labels)
-        else:
-            loss = outlier_exposure(inside, labels, outside, loss_config.outlier_weight)
+        loss, logits = self._objective(self._forward, Batch(x, labels))
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
-        return loss.detach(), (inside.detach().argmax(dim=1) == labels).sum()
+        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
     def _refuse_infinite(self, loss_sum: Tensor, rate: float) -> None:
         if not torch.isfinite(loss_sum):

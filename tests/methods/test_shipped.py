@@ -22,6 +22,8 @@ FLAVOURS = {
     "godin_inner-steps": ("godin_inner", {"magnitudes": [0.05, 0.0], "statistic": "max_f", "clip": True}),
     "godin_cosine-steps": ("godin_cosine", {"magnitudes": [0.05, 0.0], "unit": "normalised"}),
     "mc_dropout-logit_variance": ("mc_dropout", {"statistic": "logit_variance", "passes": 6}),
+    "eloc-grid": ("eloc", {"magnitudes": [0.005, 0.0], "temperatures": [1.0, 1000.0]}),
+    "eloc-entropy": ("eloc", {"perturb_loss": "entropy", "magnitudes": [0.05]}),
     "outlier_exposure-scratch": (
         "outlier_exposure",
         {"train": {"start": "scratch", "loss": {"name": "outlier_exposure"}, "outlier_batch_size": 4}},
@@ -43,6 +45,13 @@ GODIN = {
 }
 CHANGES = {
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
+    "eloc": {
+        "folds": ({}, 4, 2),
+        "split_seed": ({}, 3, 1),
+        "magnitudes": ({}, [0.002], [0.05]),
+        "temperatures": ({}, [1000.0], [10.0]),
+        "perturb_loss": ({"magnitudes": [0.2], "temperatures": [1.0]}, "ce", "entropy"),
+    },
     "energy": {"temperature": ({}, 1.0, 2.0)},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
@@ -185,8 +194,9 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
 def test_all_hyperparameters_are_covered_and_shipped(method, toys):
     known = toys.detector(method).hyperparameters()
     assert json.loads(json.dumps(known)) == known
-    assert set(known) == set(CHANGES[method]) | ({"train"} if method == "outlier_exposure" else set())
-    assert set(known) == set(toys.content("method", method)) - {"_target_"}
+    trained = {"train"} if method in ("outlier_exposure", "eloc") else set()
+    assert set(known) == set(CHANGES[method]) | trained
+    assert set(known) == set(toys.content("method", method)) - {"_target_"} | trained
 
 
 @pytest.mark.parametrize("method", SHIPPED)
@@ -197,7 +207,11 @@ def test_unknown_keys_are_refused(method, toys):
 
 @pytest.mark.parametrize(
     ("method", "key"),
-    [*((method, key) for method, keys in CHANGES.items() for key in keys), ("outlier_exposure", "train")],
+    [
+        *((method, key) for method, keys in CHANGES.items() for key in keys),
+        ("outlier_exposure", "train"),
+        ("eloc", "train"),
+    ],
 )
 def test_ill_typed_values_are_refused(method, key, toys):
     value = "nonsense" if key == "train" else {"nonsense": 1}
@@ -211,6 +225,11 @@ def test_ill_typed_values_are_refused(method, key, toys):
         ("deep_ensemble", {"members": 0}),
         ("deep_ensemble", {"members": 2.5}),
         ("deep_ensemble", {"combine": "median"}),
+        ("eloc", {"folds": 1}),
+        ("eloc", {"split_seed": -1}),
+        ("eloc", {"magnitudes": [-0.1]}),
+        ("eloc", {"temperatures": [0]}),
+        ("eloc", {"perturb_loss": "max"}),
         ("fssd", {"magnitudes": []}),
         ("fssd", {"magnitudes": [-0.1]}),
         ("fssd", {"taps": []}),

@@ -1,3 +1,4 @@
+import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -63,9 +64,7 @@ def test_the_report_writes_them_once(swept, fill, results):
     assert site.write(results) == []
     svg.unlink()
     assert site.write(results) == [svg]
-    for path in (results / "records").rglob("*.json"):
-        if "feature_norm_blocks" in path.parts:
-            path.unlink()
+    shutil.rmtree(results / "records")
     assert svg in site.write(results)
     assert not svg.exists()
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.files import sha256_file
+from ood_bench.files import BusyError, locked, sha256_file
 from ood_bench.models.classifier import CARD, WEIGHTS
-from ood_bench.training import artifact, trainer
+from ood_bench.training import artifact, losses, trainer
 from ood_bench.training.artifact import ClassifierStore, accuracy
 
 CPU = torch.device("cpu")
@@ -99,7 +99,7 @@ def test_torchs_random_numbers_are_left_alone(make_spec, store, what):
 def interrupt(monkeypatch, after):
     """Presses Ctrl-C in the middle of an epoch; three steps make an epoch."""
     calls = []
-    loss = trainer.cross_entropy
+    loss = losses.cross_entropy
 
     def impatient(logits, labels):
         calls.append(1)
@@ -107,7 +107,7 @@ def interrupt(monkeypatch, after):
             raise KeyboardInterrupt
         return loss(logits, labels)
 
-    monkeypatch.setattr(trainer, "cross_entropy", impatient)
+    monkeypatch.setattr(losses, "cross_entropy", impatient)
 
 
 @pytest.fixture
@@ -278,3 +278,16 @@ def test_a_store_that_cannot_be_written(make_spec, tmp_path):
     (tmp_path / "classifiers").write_text("a file where a folder should be")
     with pytest.raises(ArtifactError, match=r"cannot lock at .*: a file lies where a folder is needed: remove it"):
         ClassifierStore(tmp_path / "classifiers", CPU).obtain(make_spec())
+
+
+def test_who_does_not_wait_is_told_that_another_process_is_at_it(make_spec, store):
+    base = make_spec()
+    tuned = make_spec({"initial": base, "seed": 9}, start="classifier")
+    with locked(store.path(base)):
+        for spec in (base, tuned):
+            with pytest.raises(BusyError):
+                store.obtain(spec, wait=False)
+    assert not store.path(tuned).exists()
+    assert store.obtain(tuned, wait=False).card["spec"]["initial"] == base.key
+    with locked(store.path(base)):  # what is finished needs no lock
+        assert store.obtain(base, wait=False).card["key"] == base.key

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ood_bench.training.losses import cross_entropy, outlier_exposure
+from ood_bench.training.losses import cross_entropy, margin_entropy, mean_entropy, outlier_exposure
 
 
 @pytest.fixture
@@ -78,3 +78,38 @@ def test_gradients_are_those_of_finite_differences(logits, outliers):
     torch.testing.assert_close(first.grad, by_logits, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(second.grad, by_outliers, rtol=1e-6, atol=1e-8)
     assert by_outliers.abs().max() > 0.01
+
+
+def slow_entropy(logits):
+    """Mean over rows of minus the sum of p ln p."""
+    entropies = []
+    for row in logits.tolist():
+        total = sum(math.exp(value) for value in row)
+        shares = [math.exp(value) / total for value in row]
+        entropies.append(-sum(share * math.log(share) for share in shares))
+    return sum(entropies) / len(entropies)
+
+
+def test_mean_entropy_is_minus_the_sum_of_p_ln_p(logits):
+    assert mean_entropy(logits).item() == pytest.approx(slow_entropy(logits), rel=1e-12)
+    assert mean_entropy(torch.zeros(2, 8)).item() == pytest.approx(math.log(8))
+    assert mean_entropy(torch.tensor([[1e4, 0.0, 0.0]])).item() == 0
+
+
+@pytest.mark.parametrize(("margin", "beta"), [(0.4, 0.2), (2.0, 0.7), (-3.0, 0.2)])
+def test_margin_entropy_is_a_hinge_on_the_means(logits, outliers, margin, beta):
+    gap = margin + slow_entropy(logits) - slow_entropy(outliers)
+    expected = slow_cross_entropy(logits, LABELS) + beta * max(0.0, gap)
+    assert margin_entropy(logits, LABELS, outliers, margin, beta).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_once_the_margin_is_met_the_outliers_have_no_gradient(logits, outliers):
+    for margin, active in ((2.0, True), (-3.0, False)):
+        leaf = outliers.clone().requires_grad_()
+        margin_entropy(logits, LABELS, leaf, margin, 0.2).backward()
+        assert bool(leaf.grad.abs().max() > 0) is active
+
+
+def test_the_gradient_of_margin_entropy_agrees_with_finite_differences(logits, outliers):
+    inside, outside = logits.clone().requires_grad_(), outliers.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: margin_entropy(a, LABELS, b, 2.0, 0.7), (inside, outside))

@@ -7,9 +7,9 @@ import torch
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key
+from ood_bench.training.objectives import OutlierExposure
 from ood_bench.training.recipe import (
     Autocast,
-    LossName,
     OptimizerName,
     Recipe,
     ScheduleConfig,
@@ -71,6 +71,22 @@ def test_cosine_is_torchs_taken_step_by_step(final):
     assert found[-1] < final + 0.01 * LR
 
 
+@pytest.mark.parametrize("final", [0.0, 1e-4])
+def test_linear_is_torchs_taken_step_by_step(final):
+    epochs, steps = 5, 8
+
+    def make(optimizer):
+        return torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, final / LR, epochs * steps)
+
+    schedule = ScheduleConfig(ScheduleName.linear, final_lr=final)
+    found = [
+        LR * learning_rate_factor(schedule, LR, epochs, epoch, step / steps)
+        for epoch in range(epochs)
+        for step in range(steps)
+    ]
+    assert found == pytest.approx(torch_rates(make, epochs * steps), rel=1e-9)
+
+
 def test_constant_stays():
     assert own_rates(ScheduleConfig(ScheduleName.constant, gamma=0.1, milestones=[1]), 3) == [LR] * 3
 
@@ -90,7 +106,7 @@ def test_typed_values():
     assert isinstance(recipe, Recipe)
     assert recipe.optimizer.name is OptimizerName.adadelta
     assert recipe.schedule.name is ScheduleName.cosine
-    assert recipe.loss.name is LossName.outlier_exposure
+    assert recipe.objective == OutlierExposure(0.5)
     assert recipe.autocast is Autocast.bfloat16
     assert recipe.start is Start.classifier
 
@@ -109,10 +125,17 @@ def test_typed_values():
         ({"batch_size": [3]}, r"train\.batch_size"),
         ({"optimizer": {"lr": "fast"}}, r"key: train\.optimizer\.lr"),
         ({"optimizer": {"name": "adam"}}, r"Invalid value 'adam', expected one of \[sgd, adadelta\]"),
-        ({"schedule": {"name": "linear"}}, r"Invalid value 'linear'.*exponential"),
+        ({"schedule": {"name": "stairs"}}, r"Invalid value 'stairs'.*exponential"),
         ({"schedule": {"milestones": [1.5]}}, r"train\.schedule\.milestones"),
         ({"schedule": {"milestones": 3}}, r"train\.schedule\.milestones"),
-        ({"loss": {"name": "mse"}}, r"Invalid value 'mse'"),
+        (
+            {"loss": {"name": "mse"}},
+            r"train\.loss\.name: unknown mse; known are cross_entropy, outlier_exposure, margin_entropy",
+        ),
+        ({"loss": {"options": {"margin": 1}}}, r"train\.loss\.options of cross_entropy: margin"),
+        ({"selection": "first"}, r"Invalid value 'first', expected one of \[last, msp_auroc\]"),
+        ({"outlier_order": "sorted"}, r"Invalid value 'sorted', expected one of \[random, shuffled\]"),
+        ({"loss": {"name": "margin_entropy"}}, r"margin_entropy needs train\.outlier_batch_size of at least 1"),
         ({"autocast": "float16"}, r"Invalid value 'float16', expected one of \[none, bfloat16\]"),
         ({"start": "yes"}, r"Invalid value 'yes'"),
         ({"compile": "maybe"}, r"key: train\.compile"),
@@ -151,10 +174,24 @@ def test_bounds_let_everything_through_that_torch_takes(name):
         assert made.weight_decay == optimizer["weight_decay"]
 
 
+# Keys that came after the first trained classifiers: not part of their identity at the default.
+LATER = {"outlier_order": "shuffled", "selection": "msp_auroc"}
+
+
+def test_later_keys_are_part_of_the_identity_once_they_say_something():
+    plain = recipe_from({"name": "a"}).identity()
+    assert plain["loss"] == {"name": "cross_entropy", "outlier_weight": 0.5}
+    for key, value in LATER.items():
+        assert recipe_from({"name": "a", key: value}).identity() == {**plain, key: value}
+    options = {"name": "margin_entropy", "options": {"margin": 0.3}}
+    loss = recipe_from({"name": "a", "loss": options, "outlier_batch_size": 1}).identity()["loss"]
+    assert loss == {**options, "outlier_weight": 0.5}
+
+
 def test_identity_is_all_but_name_and_footnotes():
     plain = recipe_from({"name": "a"})
     assert recipe_from({"name": "b", "deviations": ["other"]}).identity() == plain.identity()
-    assert set(plain.identity()) == set(vars(plain)) - {"name", "deviations", "compile_mode"}
+    assert set(plain.identity()) == set(vars(plain)) - {"name", "deviations", "compile_mode", *LATER}
     assert plain.identity()["optimizer"]["name"] == "sgd"
 
 

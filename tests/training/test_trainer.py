@@ -9,7 +9,7 @@ from ood_bench.budget import OutOfTime
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, TrainingError
 from ood_bench.models.lenet import LeNet
-from ood_bench.training import trainer
+from ood_bench.training import losses, trainer
 from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.trainer import Trainer
 
@@ -182,15 +182,15 @@ def test_outlier_exposure_shows_outliers(make_spec, tmp_path, monkeypatch):
     spec = make_spec({"outliers": blank}, augment=[], epochs=4, **EXPOSURE)
     made = Trainer(spec, CPU)
     seen = recorded(made, monkeypatch)
-    losses = []
+    calls = []
 
     def record(inside, labels, outside, weight):
-        losses.append((len(inside), len(labels), len(outside), weight))
-        return trainer.cross_entropy(inside, labels) + outside.square().mean()
+        calls.append((len(inside), len(labels), len(outside), weight))
+        return losses.cross_entropy(inside, labels) + outside.square().mean()
 
-    monkeypatch.setattr(trainer, "outlier_exposure", record)
+    monkeypatch.setattr(losses, "outlier_exposure", record)
     made.run(tmp_path / "last.ckpt")
-    assert losses == [(8, 8, 5, 0.5)] * 12
+    assert calls == [(8, 8, 5, 0.5)] * 12
     inside = {image.tobytes() for image in spec.data.images}
     for batch in seen:
         assert all(image.numpy().tobytes() in inside for image in batch[:8])
@@ -249,7 +249,7 @@ def poison(monkeypatch, bad_call):
         value = F.cross_entropy(logits, labels)
         return value * math.nan if len(calls) == bad_call else value
 
-    monkeypatch.setattr(trainer, "cross_entropy", loss)
+    monkeypatch.setattr(losses, "cross_entropy", loss)
     return calls
 
 
@@ -357,7 +357,7 @@ def step_by_step(spec):
             logits = network(x.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits[:size], labels[rows])
             if outliers is not None:
-                loss = trainer.outlier_exposure(logits[:size], labels[rows], logits[size:], 0.5)
+                loss = losses.outlier_exposure(logits[:size], labels[rows], logits[size:], 0.5)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

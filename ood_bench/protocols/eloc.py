@@ -1,0 +1,147 @@
+"""The protocol of the leave-out ensemble, by its unofficial code; no official one is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Detector, Scorer, View
+from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.tuning.search import Choice, Rule, fpr95_curve
+from ood_bench.tuning.splits import legacy_permutation
+
+_RULE = Rule("FPR at 95 % TPR (percent) on the validation rows, lowest; the first of equals", "lowest")
+_RULES = ("per_set", "validation_ood")
+
+
+@dataclass
+class ElocProtocol(Protocol):
+    """All rows of both sets but the first 1,000 of a legacy permutation: 9,000 and 9,000 for CIFAR.
+
+    Of an OOD set as many rows are looked at as the ID test set has, so that the same numbers are left out of sets of
+    10,000; a shorter set such as iSUN, which the code cannot score, is permuted for itself. What is left out is for
+    validation: classifiers choose their epoch on these rows of the ID set and of their validation set.
+
+    Source: unofficial implementation of arXiv 1809.03576.
+
+    Attributes:
+        tune: ``published`` takes ``epsilons`` (or the detector's only setting); ``validation_ood`` searches the
+            detector's grid on ID validation rows and on those of ``validation``, once for all OOD sets, as the paper
+            does with iSUN; ``per_set`` searches on the validation rows of the very set that is graded; ``none`` takes
+            the detector's only setting.
+        validation_rows: number of rows that are left out of each set.
+        split_seed: legacy seed of the permutation.
+        epsilons: magnitude by OOD set, for the leave-out ensemble.
+        stands_for: published set whose magnitude a set takes over, as a rebuilt one does.
+        temperature: temperature that goes with ``epsilons``.
+        validation: config name of the OOD set to tune on; it must be one of the run's.
+        seed: seeds what detectors draw when they are fitted.
+    """
+
+    tune: Literal["published", "per_set", "validation_ood", "none"] = "published"
+    validation_rows: int = 1000
+    split_seed: int = 3
+    epsilons: dict[str, float] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
+    temperature: float = 1000.0
+    validation: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.validation_rows < 1 or not 0 <= self.split_seed < 2**32:
+            raise ConfigError(
+                f"protocol {self.name}: validation_rows must be at least 1, split_seed from 0 to 2^32 - 1"
+            )
+        self._sets: Mapping[str, ImageSet] = {}
+
+    def attach(self, sets: Mapping[str, ImageSet]) -> None:
+        """Takes note of the run's OOD sets, one of which may be the validation set."""
+        self._sets = sets
+        if self.tune == "validation_ood" and self.validation not in sets:
+            raise ConfigError(
+                f"tune=validation_ood: protocol.validation is {self.validation!r}, which is none of this run's OOD "
+                f"sets ({', '.join(sets)}): add it to ood=[…] or name another"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """The options, with the pixels of the validation set where one is used."""
+        used = self._sets.get(self.validation) if self.tune == "validation_ood" else None
+        return {**super().identity(), "validation_set": None if used is None else used.fingerprint}
+
+    def check(self, method: str, detector: Detector) -> None:
+        """Refuses several candidates where nothing chooses among them."""
+        published = self.tune == "published" and method == "eloc" and bool(self.epsilons)
+        if (count := len(detector.grid())) != 1 and self.tune not in _RULES and not published:
+            raise ConfigError(
+                f"method {method} has {count} candidate settings: use tune=validation_ood or tune=per_set, or give it "
+                "one"
+            )
+
+    def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
+        """Refuses sets of which nothing would be left to score."""
+        for images in (id_test, ood):
+            if len(images) <= self.validation_rows:
+                raise ConfigError(
+                    f"protocol {self.name} leaves out {self.validation_rows} rows of {images.title}, which has only "
+                    f"{len(images)}: set protocol.validation_rows lower"
+                )
+
+    def generator(self, ood: ImageSet) -> np.random.RandomState:
+        """A fresh generator with the protocol's seed, whatever the OOD set."""
+        del ood
+        return np.random.RandomState(self.seed)
+
+    def _left_out(self, count: int) -> np.ndarray:
+        """The first validation rows of a permutation of ``count``."""
+        return legacy_permutation(self.split_seed, count)[0][: self.validation_rows]
+
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """The rows of both sets that are not left out, in file order."""
+        del method, detector
+        counts = len(id_test), min(len(ood), len(id_test))
+        id_rows, ood_rows = (np.setdiff1d(np.arange(count), self._left_out(count)) for count in counts)
+        return View(id_test, id_rows), View(ood, ood_rows)
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The validation rows, where settings are searched on them."""
+        if self.tune not in _RULES or len(detector.grid()) == 1:
+            return ()
+        other = ood if self.tune == "per_set" else self._sets[self.validation]
+        count = min(len(other), len(id_test))
+        return View(id_test, self._left_out(len(id_test))), View(other, self._left_out(count))
+
+    def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
+        """Chooses a setting, then scores the rows that are not left out."""
+        choice = self._choice(method, detector, scorer, id_test, ood)
+        detector.calibrate(scorer, choice.setting)
+        views = self.scored(method, detector, id_test, ood)
+        id_scores, ood_scores = (
+            detector.score(detector.statistics(scorer, view, [choice.setting])[0]) for view in views
+        )
+        rows = (
+            f"the rows of both sets, of the OOD set at most as many as the ID test set has, without the numbers that "
+            f"come first in a legacy permutation of seed {self.split_seed}, {self.validation_rows} in all"
+        )
+        return Outcome(id_scores, ood_scores, choice.setting, rows, choice.tuned_on, tuning=choice.record)
+
+    def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
+        """The setting to score with, and how it was chosen."""
+        original = self.stands_for.get(ood.name, ood.name)
+        if self.tune == "published" and method == "eloc" and original in self.epsilons:
+            setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
+            return Choice(setting, f"images of {original}, probably: the magnitude published for this set")
+        settings = detector.grid()
+        if len(settings) == 1:
+            return Choice(settings[0])
+        if self.tune not in _RULES:
+            raise ConfigError(
+                f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
+                f"{len(settings)} candidates: add one, or use tune=validation_ood or tune=per_set"
+            )
+        inside, outside = self.seen(method, detector, id_test, ood)
+        words = f"{len(inside)} left-out rows of the ID test set and {len(outside)} rows of {outside.images.name}"
+        seen = {id_test.name: len(inside), outside.images.name: len(outside)}
+        return _RULE.choose(settings, fpr95_curve(detector, scorer, inside, outside, settings), seen, words)

@@ -1,0 +1,108 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.training.losses import cross_entropy, margin_entropy, outlier_exposure
+from ood_bench.training.objectives import SHIPPED, Batch, MarginEntropy, Objective, build_objective
+
+LABELS = torch.tensor([0, 2, 1])
+
+
+@dataclass
+class Sharpened(Objective):
+    """What a user might write: cross entropy of scaled logits."""
+
+    scale: float = 2.0
+
+    def __call__(self, forward, batch):
+        logits = forward(batch.images)
+        return cross_entropy(self.scale * logits, batch.labels), logits
+
+
+@pytest.fixture
+def batch():
+    images = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    return Batch(images, LABELS)
+
+
+@pytest.fixture
+def network():
+    """Logits that depend on the whole batch, as with batch normalisation; it notes the sizes of its batches."""
+
+    def forward(x):
+        forward.sizes.append(len(x))
+        rows = x.flatten(1)[:, :3]
+        return 3 * (rows - rows.mean(dim=0))
+
+    forward.sizes = []
+    return forward
+
+
+def test_a_batch_is_cut_where_the_labels_end(batch):
+    torch.testing.assert_close(torch.cat([batch.inside, batch.outside]), batch.images, rtol=0, atol=0)
+    assert (len(batch.inside), len(batch.outside)) == (3, 2)
+
+
+def test_cross_entropy(batch, network):
+    alone = Batch(batch.inside, LABELS)
+    loss, logits = build_objective("cross_entropy", {})(network, alone)
+    torch.testing.assert_close(logits, network(alone.images))
+    torch.testing.assert_close(loss, cross_entropy(logits, LABELS))
+
+
+def test_outlier_exposure_takes_one_pass(batch, network):
+    loss, inside = build_objective("outlier_exposure", {"weight": 0.7})(network, batch)
+    assert network.sizes == [5]
+    logits = network(batch.images)
+    torch.testing.assert_close(inside, logits[:3])
+    torch.testing.assert_close(loss, outlier_exposure(logits[:3], LABELS, logits[3:], 0.7))
+
+
+@pytest.mark.parametrize(("passes", "sizes"), [("two", [3, 2]), ("one", [5])])
+def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
+    loss, inside = build_objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": passes})(network, batch)
+    assert network.sizes == sizes
+    whole = network(batch.images)
+    first, second = (whole[:3], whole[3:]) if passes == "one" else (network(batch.inside), network(batch.outside))
+    torch.testing.assert_close(inside, first)
+    torch.testing.assert_close(loss, margin_entropy(first, LABELS, second, 2.0, 0.5))
+    other = build_objective(
+        "margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"}
+    )
+    assert abs(other(network, batch)[0] - loss) > 1e-3
+
+
+def test_the_papers_constants_are_the_defaults():
+    assert build_objective("margin_entropy", {}) == MarginEntropy(margin=0.4, beta=0.2, passes="two")
+    assert {name: target.streams for name, target in SHIPPED.items()} == {
+        "cross_entropy": 1,
+        "outlier_exposure": 2,
+        "margin_entropy": 2,
+    }
+
+
+def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, monkeypatch):
+    monkeypatch.setattr(torch, "Sharpened", Sharpened, raising=False)  # any importable module will do
+    found = build_objective("torch.Sharpened", {"scale": 3.0})
+    assert found == Sharpened(3.0)
+    loss, logits = found(network, batch=Batch(batch.inside, LABELS))
+    torch.testing.assert_close(loss, cross_entropy(3 * logits, LABELS))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mse", {}, r"train\.loss\.name: unknown mse; known are cross_entropy, .*my_package\.MyLoss"),
+        ("nowhere.Loss", {}, r"train\.loss\.name: cannot find the class nowhere\.Loss"),
+        ("torch.nn.MSELoss", {}, r"torch\.nn\.MSELoss is not a subclass of ood_bench\.training\.objectives\.Objective"),
+        ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unexpected"),
+        ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
+        ("margin_entropy", {"passes": "three"}, r"options of margin_entropy: passes: "),
+        ("margin_entropy", {"beta": float("nan")}, r"options of margin_entropy: beta: "),
+    ],
+)
+def test_what_cannot_work_is_refused(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_objective(name, options)

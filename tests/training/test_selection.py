@@ -1,0 +1,74 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from ood_bench.data.imageset import ImageSet
+from ood_bench.training.selection import MspSelector, swept_auroc, validation_view
+
+
+def slow_sweep(inside, outside):
+    """Threshold by threshold, in the order of the unofficial code: rectangles between neighbouring rates."""
+    thresholds = sorted({0.0, 1.0, *(score + 1e-4 for score in (*inside, *outside))})
+    rates = [
+        (sum(one >= t for one in inside) / len(inside), sum(one >= t for one in outside) / len(outside))
+        for t in thresholds
+    ]
+    return sum((before[1] - after[1]) * before[0] for before, after in itertools.pairwise(rates))
+
+
+def scores(seed, count=60):
+    random = np.random.default_rng(seed)
+    return random.beta(5, 2, count), random.beta(3, 2, count + 10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_sweep_equals_a_slow_one_and_is_near_the_exact_value(seed):
+    inside, outside = scores(seed)
+    found = swept_auroc(inside, outside)
+    assert found == pytest.approx(slow_sweep(inside.tolist(), outside.tolist()), rel=1e-12)
+    truth = [1] * len(inside) + [0] * len(outside)
+    assert found == pytest.approx(roc_auc_score(truth, np.concatenate([inside, outside])), abs=0.01)
+
+
+def test_separated_scores_give_one():
+    assert swept_auroc(np.array([0.9, 0.8]), np.array([0.3, 0.2])) == 1
+    assert swept_auroc(np.array([0.3, 0.2]), np.array([0.9, 0.8])) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "total"),
+    [
+        (10_000, [5876, 6555, 1448, 3351, 231, 1204, 1911, 9648, 8438, 7541], 5_034_108),
+        (8925, [8446, 3222, 1722, 1373, 2777], 4_515_694),
+    ],
+)
+def test_the_published_rows(count, first, total):
+    rows = validation_view(ImageSet.of("toy", np.zeros((count, 1, 1, 1), dtype=np.uint8))).rows
+    assert (len(rows), rows[: len(first)].tolist(), int(rows.sum())) == (1000, first, total)
+
+
+class Brightness(nn.Module):
+    """Two logits; the brighter the image the surer."""
+
+    def forward(self, x):
+        pixel = x.flatten(1).mean(dim=1)
+        return torch.stack([pixel, torch.zeros_like(pixel)], dim=1)
+
+
+def test_a_selector_ranks_by_the_largest_probability_and_leaves_evaluation_mode():
+    random = np.random.default_rng(0)
+    sets = [
+        ImageSet.of(name, random.integers(low, 250, (300, 1, 2, 2), dtype=np.uint8))
+        for name, low in (("in", 100), ("out", 0))
+    ]
+    network = Brightness().train()
+    found = MspSelector(*sets, normalise=lambda batch: batch.float() / 50)(network)
+    brightness = [images.images.reshape(300, -1).mean(axis=1) / 50 for images in sets]
+    expected = swept_auroc(*(1 / (1 + np.exp(-values)) for values in brightness))
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert 0.6 < found < 0.95
+    assert not network.training
