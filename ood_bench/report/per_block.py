@@ -77,7 +77,7 @@ def _files(rows: Sequence[Row]) -> dict[str, bytes]:
         mpl.rcdefaults()  # a user's own matplotlibrc must not change the files
         mpl.rcParams.update(_STYLE)
         blocks, one = by_block(rows), rows[0].records[0]
-        figure = Figure(figsize=(max(4.5, 0.55 * len(blocks) + 2.5), 5.0), layout="constrained")
+        figure = Figure(figsize=(max(6.5, 0.55 * len(blocks) + 2.5), 5.5), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True)
         ratios = [ratio(mine) for mine in blocks.values()]
         colours = [_CHOSEN if value == max(ratios) else _BAR for value in ratios]
@@ -86,6 +86,7 @@ def _files(rows: Sequence[Row]) -> dict[str, bytes]:
         lower.axhline(1.0, color="#777777", linewidth=0.8)
         lower.set_ylabel("NormRatio")
         lower.set_xticks(range(len(blocks)), list(blocks), rotation=45, ha="right")
+        figure.legend(fontsize=7, loc="outside lower center", ncols=4, frameon=False)
         seeds = len({record.seed for row in rows for record in row.records})
         figure.suptitle(
             f"FeatureNorm of each block: {one.model}, {rows[0].id_title}, {seeds} seed{'s' * (seeds > 1)}\n"
@@ -103,16 +104,18 @@ def _files(rows: Sequence[Row]) -> dict[str, bytes]:
 def _detection(panel: "Axes", blocks: dict[str, list[Row]], colours: Sequence[str]) -> None:
     """Bars of the mean over OOD sets, and a mark for each set."""
     values = {name: {row.ood_title: _value(row) for row in mine} for name, mine in blocks.items()}
+    names = {row.ood_title: row.records[0].ood for mine in blocks.values() for row in mine}  # tables say the variants
     panel.bar(range(len(blocks)), [statistics.fmean(sets.values()) for sets in values.values()], color=list(colours))
     titles = sorted({title for sets in values.values() for title in sets})
     for marker, title in zip("osD^v<>PX*hd" * len(titles), titles, strict=False):
         places = [place for place, sets in enumerate(values.values()) if title in sets]
         heights = [sets[title] for sets in values.values() if title in sets]
-        panel.plot(places, heights, marker, markersize=4, label=title, markeredgecolor="white", markeredgewidth=0.4)
+        panel.plot(
+            places, heights, marker, markersize=4, label=names[title], markeredgecolor="white", markeredgewidth=0.4
+        )
     panel.axhline(50.0, color="#777777", linewidth=0.8)
-    panel.set_ylim(0, 100)
+    panel.set_ylim(-3, 103)
     panel.set_ylabel(_TITLE)
-    panel.legend(fontsize=6, loc="lower left", framealpha=0.8)
 
 
 def _value(row: Row) -> float:
