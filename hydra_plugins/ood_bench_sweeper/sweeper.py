@@ -15,7 +15,7 @@ class PlannedSweeper(BasicSweeper):
         """Plans and runs the sweep; the process ends with status 2 if it is refused or cells are missing after it."""
         from ood_bench.sweep.hydra import sweep  # noqa: PLC0415 - plugins are imported even for --help
 
-        assert self.hydra_context is not None  # noqa: S101 - Hydra calls setup first
+        assert self.hydra_context is not None and self.config is not None  # noqa: S101, PT018 - Hydra calls setup first
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         jobs: Sequence[Sequence[str]] = [job for batch in self.split_arguments(overrides, None) for job in batch]
