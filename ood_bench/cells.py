@@ -141,7 +141,7 @@ class Cell:
                 "checkpoint": _checkpoint(classifiers),
                 "data": self._data(),
                 "deviations": self._deviations(classifiers),
-                "notes": [],
+                "notes": list(outcome.notes),
                 "environment": environment(classifiers[0].device),
                 "seconds": seconds,
                 "created": utc_now(),

@@ -67,11 +67,7 @@ def execute(settings: RunSettings) -> Finished:
 
 
 def cells_of(settings: RunSettings) -> list[Cell]:
-    """Every cell of a run, none of them computed; what :func:`execute` would refuse is refused here.
-
-    Raises:
-        OodBenchError: as :func:`execute` does before any training.
-    """
+    """Every cell of a run, none of them computed; raises what :func:`execute` does before any training."""
     runner = _prepare(settings)
     return [cell for seed in settings.seed for cell in runner.cells(seed)]
 
@@ -233,10 +229,7 @@ class _Runner:
         return got
 
     def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
-        """One pass through each network for what all methods together want to know of ``images``.
-
-        Where it fails, each method passes for itself, so that only the one at fault goes without a record.
-        """
+        """One pass through each network for what all methods want of ``images``; if it fails, each passes alone."""
         wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
         try:
             for row, quantities in ask.items():

@@ -273,6 +273,7 @@ def test_there_is_a_record_for_every_cell(finished):
 
 
 KEYS = {
+    "seal",
     "schema",
     "cell_key",
     "method",

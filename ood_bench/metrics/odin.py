@@ -61,6 +61,16 @@ def metrics(
     return on_thresholds(ids, oods, _grid(grid, row, classes, ids, oods), strict=row == "msp")
 
 
+def on_official_grid(
+    id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, row: str, classes: int | None = None
+) -> bool:
+    """Whether there is an official grid for this row and number of classes that reaches over all scores."""
+    if classes is None or (row, classes) not in _OFFICIAL:
+        return False
+    ids, oods = checked_scores(id_scores, ood_scores)
+    return _covers(*_OFFICIAL[row, classes], min(ids.min(), oods.min()), max(ids.max(), oods.max()))
+
+
 def on_thresholds(ids: Scores, oods: Scores, points: Thresholds, *, strict: bool) -> dict[str, float]:
     """The authors' formulas on any thresholds, in percent.
 
@@ -103,7 +113,7 @@ def _official_grid(row: str, classes: int | None, low: float, high: float) -> Th
         raise MetricError(f"no official ODIN grid for {classes} classes: set classes to 10 or 100, or grid='data'")
     start, end = _OFFICIAL[row, classes]
     step = (end - start) / POINTS
-    if low < start - step or high > end + step:
+    if not _covers(start, end, low, high):
         scores = "softmax maxima at T=1" if row == "msp" else "softmax maxima at T=1000 without overconfident logits"
         raise MetricError(
             f"the scores reach from {low:g} to {high:g}, but the official {row} grid for {classes} classes from "
@@ -111,6 +121,12 @@ def _official_grid(row: str, classes: int | None, low: float, high: float) -> Th
         )
     # The authors' own call: its rounding gives the last of the four grids one point more than POINTS.
     return Thresholds(np.arange(start, end, step), np.arange(end, start, -step))
+
+
+def _covers(start: float, end: float, low: float, high: float) -> bool:
+    """Whether a grid from ``start`` to ``end`` holds scores from ``low`` to ``high``, to within one step."""
+    step = (end - start) / POINTS
+    return bool(low >= start - step and high <= end + step)
 
 
 def _at_or_above(ranked: Scores, points: Scores) -> Scores:

@@ -32,6 +32,7 @@ class Outcome:
         id_rows: int64 ``[n_id]``, which rows of the ID test set were scored; not needed where it is all of them.
         ood_rows: int64 ``[n_ood]``, the same of the OOD set.
         also_measured: other numbers of the paper's table, in percent, by name, such as accuracies.
+        notes: what else the record should say of this cell, a sentence each.
     """
 
     id_scores: Array
@@ -45,6 +46,7 @@ class Outcome:
     id_rows: Rows | None = None
     ood_rows: Rows | None = None
     also_measured: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass

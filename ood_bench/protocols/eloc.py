@@ -125,7 +125,16 @@ class ElocProtocol(Protocol):
             f"the rows of both sets, of the OOD set at most as many as the ID test set has, without the numbers that "
             f"come first in a legacy permutation of seed {self.split_seed}, {self.validation_rows} in all"
         )
-        return Outcome(id_scores, ood_scores, choice.setting, rows, choice.tuned_on, tuning=choice.record)
+        return Outcome(
+            id_scores,
+            ood_scores,
+            choice.setting,
+            rows,
+            choice.tuned_on,
+            tuning=choice.record,
+            id_rows=views[0].rows,
+            ood_rows=views[1].rows,
+        )
 
     def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
         """The setting to score with, and how it was chosen."""

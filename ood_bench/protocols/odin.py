@@ -9,12 +9,17 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, View
+from ood_bench.metrics.odin import on_official_grid
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.search import Choice, Rule, fpr95_curve
 
 _SKIP, _STOP = 1000, 10_000
 _RULE = Rule("FPR at 95 % TPR (percent) on the skipped rows, lowest; the first of equals", "lowest")
 _OFFICIAL_ROWS, _OFFICIAL_T = ("msp", "odin"), 1000.0
+_OFF_GRID = (
+    "Scores lie outside the released code's fixed grid of thresholds, which was made for other logits; its formulas "
+    "are applied to as many thresholds between the lowest and the highest score."
+)
 
 
 @dataclass
@@ -113,8 +118,10 @@ class OdinProtocol(Protocol):
         id_view, ood_view = self.scored(method, detector, id_test, ood)
         statistics = [detector.statistics(scorer, view, [setting])[0] for view in (id_view, ood_view)]
         id_scores, ood_scores = (detector.score(rows) for rows in statistics)
-        official = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
-        options = {"row": "msp" if method == "msp" else "odin", "classes": self.classes}
+        row = "msp" if method == "msp" else "odin"
+        columns = _columns(detector, statistics)
+        meant = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
+        official = meant and on_official_grid(*columns, row=row, classes=self.classes)
         first, last, stop = self.skip, self.skip + len(id_view) - 1, self.skip + len(ood_view)
         return Outcome(
             id_scores,
@@ -122,9 +129,10 @@ class OdinProtocol(Protocol):
             setting,
             rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
             tuned_on=choice.tuned_on,
-            convention_scores=_columns(detector, statistics) if official else None,
-            convention_options={**options, "grid": "official" if official else "data"},
+            convention_scores=columns if official else None,
+            convention_options={"row": row, "classes": self.classes, "grid": "official" if official else "data"},
             tuning=choice.record,
+            notes=[_OFF_GRID] if meant and not official else [],
             id_rows=id_view.rows,
             ood_rows=ood_view.rows,
         )

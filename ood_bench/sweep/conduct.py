@@ -14,6 +14,7 @@ from ood_bench.sweep.plan import Job, in_job, in_order, job_of
 from ood_bench.sweep.show import show_end, show_plan
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 2
 
 Compose = Callable[[Sequence[str]], RunSettings]
 Launch = Callable[[Sequence[Sequence[str]]], Sequence[str]]
@@ -69,9 +70,10 @@ def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, str]:
     """Launches jobs; gives what went wrong, by job key.
 
     A launcher may give up on all jobs because of one (joblib does when a worker is killed); the rest is launched again
-    as long as that brings new records.
+    until two launches in a row have brought no new record.
     """
     reasons: dict[str, str] = {}
+    fruitless = 0
     left = list(jobs)
     while left:
         try:
@@ -81,7 +83,8 @@ def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, str]:
             rest = [job for job in map(_now, left) if job.missing]
             stuck = sum(len(job.missing) for job in rest) == sum(len(job.missing) for job in left)
             reasons |= {job.key: why for job in rest}
-            left = [] if stuck else rest
+            fruitless = fruitless + 1 if stuck else 0
+            left = [] if fruitless == _PATIENCE else rest
             if left:
                 _log.warning("%s; the %d jobs that are left go on", why, len(left))
             continue

@@ -27,7 +27,7 @@ class Estimator:
         self._training: dict[tuple[str, ...], list[float]] = {}
         for record in records:
             each = record.seconds / max(record.n_id + record.n_ood, 1)
-            names = (record.method, record.model, record.id, record.protocol, record.ood)
+            names: tuple[str, ...] = (record.method, record.model, record.id, record.protocol, record.ood)
             for length in (5, 4, 2):
                 self._cells.setdefault(names[:length], []).append(each)
         for card in cards:

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
+from ood_bench.metrics import odin
 from ood_bench.protocols.base import build_protocol
 from ood_bench.protocols.odin import OdinProtocol
 
@@ -34,9 +35,6 @@ class Stub(Detector):
         self.asked.append((view.images.name, view.rows[0], view.rows[-1], [s["epsilon"] for s in settings]))
         first, less = view.images.images[view.rows, 0, 0].astype(float).T
         return np.stack([(first - s["epsilon"] * less)[:, None] for s in settings])
-
-    def features(self, statistics):
-        return np.exp(statistics / 100)
 
 
 def protocol(**changes):
@@ -159,26 +157,45 @@ def test_tuning_and_test_rows_do_not_meet():
 # Metrics
 
 
+class Maxima(Stub):
+    """Its statistics are softmax maxima, from a little above ``start``."""
+
+    start = 0.1
+
+    def features(self, statistics):
+        return self.start + statistics * 1e-6
+
+
 @pytest.mark.parametrize(
-    ("method", "changes", "options"),
+    ("method", "changes", "start", "grid"),
     [
-        ("msp", {}, {"row": "msp", "classes": 10, "grid": "official"}),
-        ("odin", {"classes": 100}, {"row": "odin", "classes": 100, "grid": "official"}),
-        ("odin", {"epsilons": {"outside": 0.0}, "temperature": 10.0}, {"row": "odin", "classes": 10, "grid": "data"}),
-        ("fssd", {}, {"row": "odin", "classes": 10, "grid": "data"}),
+        ("msp", {}, 0.1, "official"),
+        ("msp", {}, 0.0998, "data"),
+        ("odin", {"classes": 100}, 0.01, "official"),
+        ("odin", {"classes": 100}, 0.0103, "data"),
+        ("odin", {"classes": 12}, 0.1, "data"),
+        ("odin", {"epsilons": {"outside": 0.0}, "temperature": 10.0}, 0.1, "data"),
+        ("fssd", {}, 0.1, "data"),
     ],
 )
-def test_the_official_grid_is_for_softmax_maxima_it_was_made_for(method, changes, options):
-    outcome = run(Stub(), method, **changes)
-    assert dict(outcome.convention_options) == options
-    if options["grid"] == "data":
+def test_the_official_grid_is_for_softmax_maxima_it_was_made_for(monkeypatch, method, changes, start, grid):
+    monkeypatch.setattr(Maxima, "start", start)
+    outcome = run(Maxima(), method, **changes)
+    row = "msp" if method == "msp" else "odin"
+    assert dict(outcome.convention_options) == {"row": row, "classes": changes.get("classes", 10), "grid": grid}
+    if grid == "data":
         assert outcome.convention_scores is None
     else:
-        np.testing.assert_allclose(outcome.convention_scores[0], np.exp(outcome.id_scores / 100), rtol=1e-12)
-        np.testing.assert_allclose(outcome.convention_scores[1], np.exp(outcome.ood_scores / 100), rtol=1e-12)
+        np.testing.assert_allclose(outcome.convention_scores[0], start + outcome.id_scores * 1e-6, rtol=1e-12)
+        np.testing.assert_allclose(outcome.convention_scores[1], start + outcome.ood_scores * 1e-6, rtol=1e-12)
+    off = grid == "data" and method in ("msp", "odin") and changes.get("temperature", 1000) == 1000
+    assert [note.split(" which")[0] for note in outcome.notes] == off * [
+        "Scores lie outside the released code's fixed grid of thresholds,"
+    ]
 
 
-def test_real_detectors_give_softmax_maxima(toys):
+def test_real_detectors_give_softmax_maxima(toys, monkeypatch):
+    monkeypatch.setitem(odin._OFFICIAL, ("odin", 4), (0.25, 0.26))
     inside, outside = toys.image_set("id", 30), toys.image_set("blend", 30)
     found, using = toys.fitted("odin", magnitudes=[0.01])
     outcome = OdinProtocol(name="toy", skip=4, stop=20, classes=4).run("odin", found, using, inside, outside)
