@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,8 @@ def imported(err):
 def test_help_works_anywhere_and_imports_no_torch(tmp_path):
     status, out, err = ood_bench("--help", python=("-X", "importtime"), cwd=tmp_path)
     assert status == 0
-    assert "experiment: quickstart" in out
-    assert "paper: fssd_fashionmnist" in out
+    assert re.search(r"experiment: .*\bquickstart\b", out)
+    assert re.search(r"paper: .*\bfssd_fashionmnist\b", out)
     assert "method: deep_ensemble" in out
     names = imported(err)
     assert "ood_bench.config" in names
