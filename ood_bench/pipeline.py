@@ -19,7 +19,7 @@ from ood_bench.files import BusyError, clear_io_errors
 from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
-from ood_bench.models.classifier import Classifier
+from ood_bench.models.classifier import Classifier, build_network
 from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
@@ -86,8 +86,24 @@ def _prepare(settings: RunSettings) -> "_Runner":
     sets = open_sets(settings)
     check_id(settings, sets)
     check_shapes(_plain_model(settings), settings.id["classes"], sets)
+    _check_taps(_plain_model(settings), settings.id["classes"], sets, detectors)
     _check_protocol(protocol, sets)
     return _Runner(settings, protocol, sets, device)
+
+
+def _check_taps(model: Mapping[str, Any], classes: int, sets: RunSets, detectors: Mapping[str, Detector]) -> None:
+    """Refuses taps that the run's network does not have.
+
+    Raises:
+        ConfigError: see above.
+    """
+    with torch.random.fork_rng(devices=[]):
+        known = Classifier(build_network(model, sets.train.shape, classes), (), ()).taps
+    for method, detector in detectors.items():
+        if unknown := [tap for tap in detector.tap_names() if tap not in known]:
+            raise ConfigError(
+                f"method {method}: model {model['name']} has no tap {unknown[0]!r}; it has {', '.join(known)}"
+            )
 
 
 def _check_protocol(protocol: Protocol, sets: RunSets) -> None:

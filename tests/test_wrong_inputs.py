@@ -343,9 +343,10 @@ def test_a_learning_rate_that_explodes(quick):
     assert half_written() == []
 
 
-@pytest.mark.parametrize("method", ["fssd", "mahalanobis"])
-def test_a_tap_that_the_network_lacks(quick, method):
+@pytest.mark.parametrize("words", ["fssd.taps=[relu9]", "mahalanobis.taps=[relu9]", "feature_norm.tap=relu9"])
+def test_a_tap_that_the_network_lacks_is_refused_before_training(quick, words):
     with pytest.raises(ConfigError, match=r"lenet has no tap 'relu9'; it has conv1, conv2, fc1, logits"):
-        ood_bench.run([*quick, f"method={method}", f"method.{method}.taps=[relu9]"])
+        ood_bench.run([*quick, f"method={words.split('.')[0]}", f"method.{words}"])
+    assert not (STORE / "classifiers").exists()
     assert list(RESULTS.rglob("*.json")) == []
     assert half_written() == []

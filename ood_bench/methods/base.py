@@ -95,6 +95,10 @@ class Detector(ABC):
         """Known differences from the paper that follow from the hyperparameters, a sentence each."""
         return []
 
+    def tap_names(self) -> Sequence[str]:
+        """Taps that the hyperparameters name one by one: unknown ones are refused before anything is trained."""
+        return ()
+
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The classifiers that the method needs; by default the run's own."""
         return [networks.base]

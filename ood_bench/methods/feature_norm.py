@@ -48,6 +48,10 @@ class FeatureNorm(Detector):
         """The block, where it is not chosen by NormRatio."""
         return "" if self.tap == _AUTO else f"block {self.tap}"
 
+    def tap_names(self) -> Sequence[str]:
+        """The tap, unless NormRatio chooses it."""
+        return () if self.tap == _AUTO else (self.tap,)
+
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The norms of all candidates, if one is to be chosen."""
         if self.tap != _AUTO:

@@ -35,6 +35,10 @@ class FeatureNormBlocks(FeatureNorm):
         """The block."""
         return "" if self.tap == _EVERY else self.tap
 
+    def tap_names(self) -> Sequence[str]:
+        """The tap, unless it is every one."""
+        return () if self.tap == _EVERY else (self.tap,)
+
     def siblings(self, networks: Networks) -> list[Detector]:
         """One detector for each candidate of NormRatio."""
         if self.tap != _EVERY:

@@ -51,6 +51,10 @@ class Fssd(Detector):
         """The gradient batch, if any step is taken."""
         return self.gradient_batch if any(self.magnitudes) else 1
 
+    def tap_names(self) -> Sequence[str]:
+        """The taps, unless a word stands for them."""
+        return () if self.taps in (["all"], ["stages"]) else self.taps
+
     def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps)
 

@@ -77,6 +77,10 @@ class Mahalanobis(Detector):
         self._fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 
+    def tap_names(self) -> Sequence[str]:
+        """The taps, unless a word stands for them."""
+        return () if self.taps in (["all"], ["stages"]) else self.taps
+
     def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps) or [classifier.penultimate]
 
