@@ -6,7 +6,7 @@ import sys
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from ood_bench.config import RunSettings, conf_dir, settings_of
@@ -18,7 +18,8 @@ _log = logging.getLogger(__name__)
 @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
 def main(config: DictConfig) -> None:
     """Runs one configuration, or one job of a sweep, and shows its table and the files that it wrote."""
-    words = list(HydraConfig.get().overrides.task)
+    task = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    words = [str(word) for word in task or ()]
     try:
         settings = settings_of(config, words)
         if settings.dry_run:

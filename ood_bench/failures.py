@@ -62,6 +62,6 @@ class Failures:
         if not finished.records:
             raise next(error for _, error in self._errors.values())
         reasons = "".join(f"\n  - {cell.title}: {reason(error)}" for cell, error in self._errors.values())
-        total = len(self._errors) + len(finished.records)
+        total = len(self._errors.keys() | {record.cell_key for record in finished.records})
         mend = "the same command computes what is missing, and nothing else"
         raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{mend}", finished)

@@ -13,7 +13,7 @@ from ood_bench.cells import Cell
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.failures import Failures
 from ood_bench.files import BusyError, clear_io_errors
 from ood_bench.keeper import Keeper
@@ -254,7 +254,7 @@ class _Runner:
             for classifier, quantities in wanted.values():
                 if quantities:
                     self._engine.collect(classifier, images, quantities)
-        except OutOfTime:
+        except (OutOfTime, ArtifactError):  # the store's fault is everybody's
             raise
         except Exception as error:  # one method's fault, or memory that is too small for all at once
             _log.warning("the shared pass over %s failed (%s): each method goes alone", images.title, error)

@@ -188,8 +188,8 @@ def test_torchs_random_numbers_are_left_alone(quick):
 def test_files_go_where_the_config_says(quick, tmp_path):
     run(*quick, "results.root=r", "store.root=s")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "s"]
-    assert sorted(path.name for path in Path("s").iterdir()) == ["banks", "classifiers", "images"]
-    (path,) = Path("r").rglob("*.json")
+    assert sorted(path.name for path in Path("s").iterdir()) == ["banks", "classifiers", "images", "scores"]
+    (path,) = Path("r/records").rglob("*.json")
     assert path.parent == Path("r/records/digits/lenet/plain/msp/uniform")
     assert path.name.startswith("seed0-")
 

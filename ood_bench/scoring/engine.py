@@ -73,6 +73,7 @@ class Engine:
         self._root, self._batch_size = root, batch_size
         self._memory: dict[tuple[str, str], Rows32] = {}
         self._derived: dict[str, Array] = {}
+        self._said: set[str] = set()
 
     def batch_size(self, classifier: Classifier) -> int:
         """Images a pass takes at once on the classifier's device."""
@@ -129,9 +130,15 @@ class Engine:
         try:
             self._derived[name] = np.load(path)
         except (OSError, ValueError, EOFError) as error:
-            _log.warning("%s is damaged (%s) and is made again", path, error)
+            self._warn_once("%s is damaged (%s) and is made again", path, error)
             return False
         return True
+
+    def _warn_once(self, message: str, *parts: object) -> None:
+        """A damaged file is met twice: before and after waiting for the lock on it."""
+        if (said := message % parts) not in self._said:
+            self._said.add(said)
+            _log.warning(said)
 
     def _alone(self, name: str) -> contextlib.AbstractContextManager[None]:
         """The lock on something below the banks; nothing to lock where banks are in memory only."""
@@ -150,10 +157,10 @@ class Engine:
         try:
             rows: Rows32 = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
-            _log.warning("bank %s is damaged (%s) and is made again", path, error)
+            self._warn_once("bank %s is damaged (%s) and is made again", path, error)
             return None
         if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
-            _log.warning("bank %s has an unexpected form and is made again", path)
+            self._warn_once("bank %s has an unexpected form and is made again", path)
             return None
         self._memory[place, quantity.key] = rows
         return rows
