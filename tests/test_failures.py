@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ood_bench.budget import OutOfTime
 from ood_bench.errors import DataError, TrainingError, reason
 from ood_bench.failures import CellsFailedError, Failures
 
@@ -10,19 +11,19 @@ def cell(name):
     return SimpleNamespace(key=name, title=f"{name} on mnist, seed 0")
 
 
-def finished(*records):
-    return SimpleNamespace(records=list(records))
+def finished(*keys):
+    return SimpleNamespace(records=[SimpleNamespace(cell_key=key) for key in keys])
 
 
 def test_nothing_failed():
-    failures, whole = Failures(), finished(1)
+    failures, whole = Failures(), finished("fssd")
     with failures.catching([cell("msp")]):
         pass
     assert failures.settle(whole) is whole
 
 
 def test_the_others_go_on_and_the_end_names_what_failed(caplog):
-    failures, cells, whole = Failures(), [cell("msp"), cell("odin"), cell("fssd")], finished(1)
+    failures, cells, whole = Failures(), [cell("msp"), cell("odin"), cell("fssd")], finished("fssd", "msp")
     for one, error in ((cells[0], TrainingError("loss is not finite")), (cells[1], ZeroDivisionError("a bug"))):
         with failures.catching([one]):
             raise error
@@ -52,6 +53,11 @@ def test_where_nothing_came_out_the_first_error_is_raised_as_it_was():
 def test_ctrl_c_is_no_failure():
     with pytest.raises(KeyboardInterrupt), Failures().catching([cell("msp")]):
         raise KeyboardInterrupt
+
+
+def test_the_end_of_the_time_is_no_failure():
+    with pytest.raises(OutOfTime), Failures().catching([cell("msp")]):
+        raise OutOfTime("no time left")
 
 
 @pytest.mark.parametrize(
