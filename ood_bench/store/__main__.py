@@ -84,8 +84,11 @@ def _check(chosen: argparse.Namespace) -> int:
     _sizes(f"artifacts in {chosen.store}", found)
     for entry in broken:
         _log.error("damaged: %s: %s", entry.path, said[entry])
+    torn = checking.details_problems(chosen.results)
+    for line in torn:
+        _log.error("damaged details: %s", line)
     if not problems and not broken:
-        return 0
+        return 1 if torn else 0
     if not chosen.set_aside:
         _log.error(
             "--set-aside moves what is damaged out of the way; artifacts are made again, records by running again"

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ood_bench.data.imageset import fingerprint
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ArtifactError, OodBenchError
 from ood_bench.files import clear_io_errors, sha256_file
 from ood_bench.results import RecordStore
+from ood_bench.results.details import DetailStore
 from ood_bench.results.seal import is_sealed
 from ood_bench.results.store import Problem
+from ood_bench.scoring.scores import ScoreStore
 from ood_bench.store.inventory import Entry, described
 
 
@@ -21,7 +23,7 @@ def faults(entry: Entry, *, deep: bool) -> str:
         entry: the artifact.
         deep: whether to read every pixel of an image set, too.
     """
-    checks = {"classifiers": _classifier, "banks": _bank, "derived": _array}
+    checks = {"classifiers": _classifier, "banks": _bank, "derived": _array, "scores": _scores}
     try:
         if entry.kind == "images":
             return _images(entry, deep=deep)
@@ -59,6 +61,14 @@ def _array(entry: Entry) -> str:
     return _header(entry.path)
 
 
+def _scores(entry: Entry) -> str:
+    try:
+        ScoreStore(entry.path.parent).read(entry.path.stem)
+    except ArtifactError as error:
+        return str(error)
+    return ""
+
+
 def _header(path: Path) -> str:
     """What is wrong with an array's header or length; its numbers are not looked at."""
     try:
@@ -66,6 +76,12 @@ def _header(path: Path) -> str:
     except (OSError, ValueError, EOFError) as error:
         return f"{path.name} is damaged ({error})"
     return ""
+
+
+def details_problems(results: Path) -> list[str]:
+    """What is wrong with the details that lie beside the records of a results folder, a line each."""
+    keys = [record.cell_key for record in RecordStore(results).load()]
+    return DetailStore(results).load(keys)[1]
 
 
 def record_problems(results: Path) -> tuple[int, int, list[Problem]]:

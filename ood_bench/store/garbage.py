@@ -14,7 +14,7 @@ from ood_bench.files import clear_io_errors
 from ood_bench.results import Record, RecordStore
 from ood_bench.store.inventory import Entry, References, entries, referred
 
-ASKABLE = ("classifiers", "images", "banks", "derived")
+ASKABLE = ("classifiers", "images", "banks", "derived", "scores")
 """Kinds of artifacts that go, on demand, although records refer to them; they can all be made again."""
 
 

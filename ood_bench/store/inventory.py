@@ -10,9 +10,9 @@ from typing import Any
 from ood_bench.files import content_key
 from ood_bench.results import Record
 
-KINDS = ("classifiers", "images", "banks", "derived", "unfinished", "leftovers", "logs")
-"""Trained networks; decoded sets; banks of passes; arrays after input steps; trainings that were broken off; locks,
-torn entries and half-written files; plans, heartbeats and SLURM's logs."""
+KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
+"""Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings that broke
+off; locks, torn entries and half-written files; plans, heartbeats and SLURM's logs."""
 _MARKS = (".lock", ".lease", ".torn")
 
 
@@ -40,16 +40,19 @@ class References:
     Attributes:
         networks: keys of classifiers.
         sets: fingerprints of image sets.
+        cells: keys of their cells.
     """
 
     networks: set[str] = field(default_factory=set)
     sets: set[str] = field(default_factory=set)
+    cells: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "References":
         """Collects them from records."""
         found = cls()
         for record in records:
+            found.cells.add(record.cell_key)
             found.networks |= {network.key for network in record.checkpoint.networks}
             used = (record.data.id_train, record.data.id_test, record.data.ood, record.data.outliers)
             found.sets |= {one.fingerprint for one in used if one is not None}
@@ -72,6 +75,7 @@ def _paths(store: Path) -> Iterator[tuple[str, Path]]:
                 yield _kind(kind, path), path
                 if kind == "banks" and path.is_dir():
                     yield from (("leftovers", one) for one in _children(path) if one.name.startswith("."))
+    yield from ((_kind("scores", path), path) for path in _children(store / "scores"))
     for folder in ("slurm", "sweeps"):
         yield from (("logs", path) for path in _children(store / folder))
 
@@ -127,6 +131,8 @@ def referred(found: Iterable[Entry], references: References) -> set[Path]:
     sets = {fingerprint[:16] for fingerprint in references.sets}
     for entry in found:
         if entry.kind == "images" and described(entry).get("fingerprint") in references.sets:
+            paths.add(entry.path)
+        if entry.kind == "scores" and entry.path.stem in references.cells:
             paths.add(entry.path)
         if entry.kind == "banks" and len(parts := entry.path.name.split("-")) > 1:
             paths |= {entry.path} if parts[0] in weights and parts[1] in sets else set()

@@ -9,6 +9,7 @@ import pytest
 from ood_bench.data.imageset import fingerprint
 from ood_bench.files import content_key, sha256_file
 from ood_bench.results import Record, RecordStore
+from ood_bench.scoring.scores import Scores, ScoreStore
 
 SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
 DAY = 86400.0
@@ -54,6 +55,11 @@ class Shelves:
         np.save(path, np.ones((2, 3)))
         return path
 
+    def scores(self, cell):
+        store = ScoreStore(self.store / "scores")
+        store.write(cell, Scores(np.arange(3.0), np.arange(2.0), None, None))
+        return store.path(cell)
+
     def leftover(self, name):
         path = self.store / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,12 +95,14 @@ def full(shelves):
     }
     shelves.kept["bank"] = shelves.bank(shelves.kept["tuned"], seen)
     shelves.kept["derived"] = shelves.derived()
+    shelves.kept["scores"] = shelves.scores(json.loads(SAMPLE.read_text())["cell_key"])
     other = shelves.classifier("other")
     shelves.loose = {
         "classifier": other,
         "images": (unseen := shelves.images("kmnist", 2)),
         "bank": shelves.bank(other, seen),
         "bank of unseen images": shelves.bank(shelves.kept["tuned"], unseen),
+        "scores": shelves.scores("fedcba9876543210"),
         "training": shelves.leftover("classifiers/lenet-x.training/last.ckpt").parent,
         "lock": shelves.leftover("classifiers/lenet-digits-base.lock"),
         "torn": shelves.leftover("images/mnist-99.torn/images.npy").parent,

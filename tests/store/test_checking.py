@@ -28,6 +28,7 @@ def torn(path):
         ("images", "images.npy", "its files hold"),
         ("bank", "output-flat.npy", "output-flat.npy is damaged"),
         ("derived", "", "odin-0123.npy is damaged"),
+        ("scores", "", "no usable scores"),
     ],
 )
 def test_torn_artifacts_are_found(full, name, file, words):

@@ -33,7 +33,13 @@ def test_sorting_deletes_nothing_and_deleting_only_what_goes(full):
 
 @pytest.mark.parametrize(
     ("kind", "names"),
-    [("banks", ["bank"]), ("derived", ["derived"]), ("images", ["images"]), ("classifiers", ["base", "tuned"])],
+    [
+        ("banks", ["bank"]),
+        ("derived", ["derived"]),
+        ("scores", ["scores"]),
+        ("images", ["images"]),
+        ("classifiers", ["base", "tuned"]),
+    ],
 )
 def test_referred_artifacts_go_when_their_kind_is_named(full, kind, names):
     assert kind in ASKABLE

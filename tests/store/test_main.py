@@ -32,6 +32,12 @@ def test_check_gives_sizes_and_damage(command, full):
     assert "set aside: " in said
     assert not full.kept["base"].exists()
     assert command("check", *places)[0] == 0
+    details = full.results / "details" / f"{full.kept['scores'].stem}.json"
+    details.parent.mkdir()
+    details.write_text("{")
+    code, said = command("check", *places)
+    assert code == 1
+    assert f"damaged details: {details}" in said
 
 
 def test_gc_shows_first_and_deletes_when_told(command, full):
