@@ -22,7 +22,7 @@ from ood_bench.sweep import beacon
 
 pytestmark = pytest.mark.cluster
 PATIENCE = 600.0
-EPOCHS = 200
+EPOCHS = 600  # ten seconds: a cancelled job has three to finish in, and must not
 TOY = [
     "experiment=quickstart",
     "ood=[uniform,gaussian]",
