@@ -26,7 +26,7 @@ Rows32 = npt.NDArray[np.float32]
 Bank = Mapping[Quantity, Rows32]
 
 _log = logging.getLogger(__name__)
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 19
 
 
 @dataclass(frozen=True)
