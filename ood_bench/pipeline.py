@@ -10,6 +10,7 @@ import torch
 
 from ood_bench.budget import OutOfTime
 from ood_bench.cells import Cell
+from ood_bench.checks import check_protocol, check_taps, refuse_folders
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import device_named
@@ -19,7 +20,7 @@ from ood_bench.files import BusyError, clear_io_errors
 from ood_bench.keeper import Keeper
 from ood_bench.methods.base import Detector, Networks, Scorer, build_detector
 from ood_bench.metrics import convention_named
-from ood_bench.models.classifier import Classifier, build_network
+from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
@@ -85,40 +86,9 @@ def _prepare(settings: RunSettings) -> "_Runner":
     device = device_named(settings.device)
     sets = open_sets(settings)
     check_id(settings, sets)
-    check_shapes(_plain_model(settings), settings.id["classes"], sets)
-    _check_taps(_plain_model(settings), settings.id["classes"], sets, detectors)
-    _check_protocol(protocol, sets)
+    check_taps(settings.model["name"], check_shapes(_plain_model(settings), settings.id["classes"], sets), detectors)
+    check_protocol(protocol, sets)
     return _Runner(settings, protocol, sets, device)
-
-
-def _check_taps(model: Mapping[str, Any], classes: int, sets: RunSets, detectors: Mapping[str, Detector]) -> None:
-    """Refuses taps that the run's network does not have.
-
-    Raises:
-        ConfigError: see above.
-    """
-    with torch.random.fork_rng(devices=[]):
-        known = Classifier(build_network(model, sets.train.shape, classes), (), ()).taps
-    for method, detector in detectors.items():
-        if unknown := [tap for tap in detector.tap_names() if tap not in known]:
-            raise ConfigError(
-                f"method {method}: model {model['name']} has no tap {unknown[0]!r}; it has {', '.join(known)}"
-            )
-
-
-def _check_protocol(protocol: Protocol, sets: RunSets) -> None:
-    """Refuses image sets and seeds that the protocol cannot work with.
-
-    Raises:
-        ConfigError: see above.
-    """
-    protocol.attach(sets.ood)
-    for ood in sets.ood.values():
-        protocol.check_sets(sets.test, ood)
-        try:
-            protocol.generator(ood)
-        except ValueError as error:
-            raise ConfigError(f"protocol {protocol.name}: its seed cannot be used: {error}") from error
 
 
 def _plain_model(settings: RunSettings) -> dict[str, Any]:
@@ -149,7 +119,7 @@ class _Runner:
         return cells
 
     def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
-        _refuse_folders(method, specs)
+        refuse_folders(method, specs)
         cells = []
         for name, ood in self._sets.ood.items():
             if any(spec.outliers is not None and spec.outliers.fingerprint == ood.fingerprint for spec in specs):
@@ -292,15 +262,6 @@ class _Runner:
         records = [record for record, _ in pairs]
         paths = [str(self._records.path(record)) for record in records]
         return self._failures.settle(Finished(records, paths, sum(new for _, new in pairs)))
-
-
-def _refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
-    for spec in (*specs, *(one.initial for one in specs if one.initial is not None)):
-        if spec.checkpoint is not None and not spec.checkpoint.is_file():
-            raise ConfigError(
-                f"method {method}: checkpoint={spec.checkpoint} is a folder; it takes a file. Only methods of several "
-                "published networks, such as eloc, take a folder"
-            )
 
 
 def _first(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 
 from ood_bench.config import RunSettings, faults
 from ood_bench.data.base import Source
@@ -106,8 +107,8 @@ def _require(sources: list[Source], root: Path, *, download: bool) -> None:
         )
 
 
-def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> None:
-    """Sends one black image of every OOD shape through an untrained network.
+def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Module:
+    """Sends one black image of every OOD shape through an untrained network, and gives that network.
 
     Raises:
         DataError: if an OOD set has another number of channels, or a size that the network cannot take.
@@ -136,6 +137,7 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> None:
                 f"{place}: model {model['name']}, made for {ours} images, cannot take the {theirs} ones of "
                 f"{images.name}: {mend}, or choose another set"
             ) from error
+    return network
 
 
 def check_id(settings: RunSettings, sets: RunSets) -> None:
