@@ -1,6 +1,5 @@
 """What the suite consists of: one job for each network, seed and table, as overrides of the command line."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from ood_bench.config import compose_settings
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key
-from ood_bench.models.classifier import build_network
 
 _ODIN_STEPS = 21  # magnitudes from 0 to 0.004, as in the paper's search
 _MAGNITUDES = ",".join(f"{0.004 * step / (_ODIN_STEPS - 1):.4f}" for step in range(_ODIN_STEPS))
@@ -147,9 +145,9 @@ class Plan:
             jobs.append(Job(f"{name}, seed {seed}: ODIN with its search", (*base, *search, *grid)))
         plain = ["protocol=plain", every, f"method=[{','.join(methods)}]"]
         jobs.append(Job(f"{name}, seed {seed}: {', '.join(methods)}", (*base, *plain)))
-        for tap in self._blocks(name) if network.blocks else ():
-            block = ["protocol=plain", every, "method=feature_norm", f"method.feature_norm.tap={tap}"]
-            jobs.append(Job(f"{name}, seed {seed}: FeatureNorm of {tap}", (*base, *block)))
+        if network.blocks:
+            blocks = ["protocol=plain", every, "method=feature_norm_blocks"]
+            jobs.append(Job(f"{name}, seed {seed}: FeatureNorm of every block", (*base, *blocks)))
         return jobs
 
     def _base(self, name: str, seed: int) -> list[str]:
@@ -160,9 +158,3 @@ class Plan:
             recipe += ["train.compile=true", f"train.compile_mode={self.compile}"]
         size = (*network.toy, *_TOY) if self.toy else ("id=cifar10_jpeg", "train.autocast=bfloat16", *network.real)
         return [*roots, *recipe, *size]
-
-    @functools.cache  # noqa: B019 - a process has one plan
-    def _blocks(self, name: str) -> Sequence[str]:
-        settings = compose_settings([*self._base(name, 0), f"ood=[{','.join(_TOY_OOD)}]"])
-        network = build_network(settings.model, settings.id["shape"], settings.id["classes"])
-        return tuple(str(tap) for tap in network.block_taps)  # type: ignore[union-attr]
