@@ -16,7 +16,7 @@ function summary() {
     el("p", { class: "quiet" }, rest.join(", ")),
   );
   byId("lead").textContent = `${count(papers, "published table")}, run again: our numbers beside the papers', and what lies behind each.`;
-  byId("chips").append(...ORDER.map((verdict) => chip(verdict, tally(cells)[verdict])));
+  byId("chips").append(...ORDER.map((verdict) => chip(verdict, found[verdict])));
 }
 
 function chip(verdict, number) {
