@@ -1,15 +1,15 @@
 """The protocol of the leave-out ensemble, by its unofficial code; no official one is known."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.protocols.base import Outcome
+from ood_bench.protocols.validation import ValidatedProtocol
 from ood_bench.tuning.search import Choice, Rule, fpr95_curve
 from ood_bench.tuning.splits import legacy_permutation
 
@@ -18,7 +18,7 @@ _RULES = ("per_set", "validation_ood")
 
 
 @dataclass
-class ElocProtocol(Protocol):
+class ElocProtocol(ValidatedProtocol):
     """All rows of both sets but the first 1,000 of a legacy permutation: 9,000 and 9,000 for CIFAR.
 
     Of an OOD set as many rows are looked at as the ID test set has, so that the same numbers are left out of sets of
@@ -41,35 +41,15 @@ class ElocProtocol(Protocol):
         seed: seeds what detectors draw when they are fitted.
     """
 
-    tune: Literal["published", "per_set", "validation_ood", "none"] = "published"
     validation_rows: int = 1000
     split_seed: int = 3
-    epsilons: dict[str, float] = field(default_factory=dict)
-    stands_for: dict[str, str] = field(default_factory=dict)
-    temperature: float = 1000.0
-    validation: str = ""
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.validation_rows < 1 or not 0 <= self.split_seed < 2**32:
             raise ConfigError(
                 f"protocol {self.name}: validation_rows must be at least 1, split_seed from 0 to 2^32 - 1"
             )
-        self._sets: Mapping[str, ImageSet] = {}
-
-    def attach(self, sets: Mapping[str, ImageSet]) -> None:
-        """Takes note of the run's OOD sets, one of which may be the validation set."""
-        self._sets = sets
-        if self.tune == "validation_ood" and self.validation not in sets:
-            raise ConfigError(
-                f"tune=validation_ood: protocol.validation is {self.validation!r}, which is none of this run's OOD "
-                f"sets ({', '.join(sets)}): add it to ood=[…] or name another"
-            )
-
-    def identity(self) -> dict[str, Any]:
-        """The options, with the pixels of the validation set where one is used."""
-        used = self._sets.get(self.validation) if self.tune == "validation_ood" else None
-        return {**super().identity(), "validation_set": None if used is None else used.fingerprint}
 
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates where nothing chooses among them."""
@@ -89,11 +69,6 @@ class ElocProtocol(Protocol):
                     f"{len(images)}: set protocol.validation_rows lower"
                 )
 
-    def generator(self, ood: ImageSet) -> np.random.RandomState:
-        """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
-        return np.random.RandomState(self.seed)
-
     def _left_out(self, count: int) -> np.ndarray:
         """The first validation rows of a permutation of ``count``."""
         return legacy_permutation(self.split_seed, count)[0][: self.validation_rows]
@@ -109,7 +84,7 @@ class ElocProtocol(Protocol):
         """The validation rows, where settings are searched on them."""
         if self.tune not in _RULES or len(detector.grid()) == 1:
             return ()
-        other = ood if self.tune == "per_set" else self._sets[self.validation]
+        other = self._validation(ood)
         count = min(len(other), len(id_test))
         return View(id_test, self._left_out(len(id_test))), View(other, self._left_out(count))
 

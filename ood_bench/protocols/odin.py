@@ -1,8 +1,7 @@
 """The protocol of ODIN's released code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +9,8 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, View
 from ood_bench.metrics.odin import on_official_grid
-from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.protocols.base import Outcome
+from ood_bench.protocols.validation import ValidatedProtocol
 from ood_bench.tuning.search import Choice, Rule, fpr95_curve
 
 _SKIP, _STOP = 1000, 10_000
@@ -23,7 +23,7 @@ _OFF_GRID = (
 
 
 @dataclass
-class OdinProtocol(Protocol):
+class OdinProtocol(ValidatedProtocol):
     """Rows 1,000 to 9,999 of both sets in their order; the first 1,000 are left to tuning.
 
     Source: arXiv 1706.02690 and its released code. What the skipped rows are for is not said there; the Mahalanobis
@@ -45,18 +45,13 @@ class OdinProtocol(Protocol):
         seed: seeds what detectors draw when they are fitted.
     """
 
-    tune: Literal["published", "per_set", "validation_ood", "none"] = "published"
     skip: int = _SKIP
     stop: int = _STOP
     cut_id: list[str] = field(default_factory=list)
-    epsilons: dict[str, float] = field(default_factory=dict)
-    stands_for: dict[str, str] = field(default_factory=dict)
-    temperature: float = 1000.0
     classes: int = 10
-    validation: str = ""
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.skip < self.stop:
             raise ConfigError(
                 f"protocol {self.name}: skip ({self.skip}) must be below stop ({self.stop}), and not below 0"
@@ -64,24 +59,6 @@ class OdinProtocol(Protocol):
         if (self.skip, self.stop) != (_SKIP, _STOP):
             rows = f"Rows {self.skip} to {self.stop - 1} are scored, not {_SKIP} to {_STOP - 1} as in the paper."
             self.deviations = [*self.deviations, rows]
-        self._sets: Mapping[str, ImageSet] = {}
-
-    def attach(self, sets: Mapping[str, ImageSet]) -> None:
-        """Takes note of the run's OOD sets, one of which may be the validation set."""
-        self._sets = sets
-        if self.tune == "validation_ood" and self.validation not in sets:
-            raise ConfigError(
-                f"tune=validation_ood: protocol.validation is {self.validation!r}, which is none of this run's OOD "
-                f"sets ({', '.join(sets)}): add it to ood=[…] or name another"
-            )
-
-    def identity(self) -> dict[str, Any]:
-        """The options, with the pixels of the validation set where one is used."""
-        used = self._sets.get(self.validation) if self.tune == "validation_ood" else None
-        options = {**super().identity(), "validation_set": None if used is None else used.fingerprint}
-        if not self.stands_for:
-            del options["stands_for"]
-        return options
 
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates where nothing chooses among them."""
@@ -104,11 +81,6 @@ class OdinProtocol(Protocol):
                 )
         if self.tune in ("per_set", "validation_ood") and self.skip == 0:
             raise ConfigError(f"protocol {self.name}: protocol.skip=0 leaves no rows to tune on")
-
-    def generator(self, ood: ImageSet) -> np.random.RandomState:
-        """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
-        return np.random.RandomState(self.seed)
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that are not skipped."""
@@ -149,10 +121,6 @@ class OdinProtocol(Protocol):
         if self.tune not in ("per_set", "validation_ood") or len(detector.grid()) == 1:
             return ()
         return [_rows(images, 0, self.skip) for images in (id_test, self._validation(ood))]
-
-    def _validation(self, ood: ImageSet) -> ImageSet:
-        """The OOD set that settings are searched on."""
-        return ood if self.tune == "per_set" else self._sets[self.validation]
 
     def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
         """The setting to score with, and how it was chosen."""
