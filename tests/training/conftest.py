@@ -51,3 +51,21 @@ def make_spec() -> Callable[..., TrainingSpec]:
         return TrainingSpec(**{**plain, **(changes or {})})
 
     return make
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[Any]]:
+    """Every batch of raw images that goes through a trainer's network, both streams together, as the list grows."""
+
+    def record(made: Any) -> list[Any]:
+        seen: list[Any] = []
+        normalise = made._normalise
+
+        def look(images: Any) -> Any:
+            seen.append(images.clone())
+            return normalise(images)
+
+        monkeypatch.setattr(made, "_normalise", look)
+        return seen
+
+    return record

@@ -152,23 +152,10 @@ def test_bfloat16_keeps_float32_weights(make_spec, tmp_path):
     torch.testing.assert_close(plain, half, rtol=0, atol=0.05)
 
 
-def recorded(made, monkeypatch):
-    """Every batch of raw images that goes into the network."""
-    seen = []
-    normalise = made._normalise
-
-    def record(images):
-        seen.append(images.clone())
-        return normalise(images)
-
-    monkeypatch.setattr(made, "_normalise", record)
-    return seen
-
-
-def test_every_epoch_shows_every_image_once_in_another_order(make_spec, tmp_path, monkeypatch):
+def test_every_epoch_shows_every_image_once_in_another_order(make_spec, tmp_path, recorded):
     spec = make_spec(augment=[])
     made = Trainer(spec, CPU)
-    seen = recorded(made, monkeypatch)
+    seen = recorded(made)
     made.run(tmp_path / "last.ckpt")
     assert [len(batch) for batch in seen] == [8] * 6
     epochs = [[image.numpy().tobytes() for image in torch.cat(seen[start : start + 3])] for start in (0, 3)]
@@ -177,11 +164,11 @@ def test_every_epoch_shows_every_image_once_in_another_order(make_spec, tmp_path
     assert epochs[0] != epochs[1]
 
 
-def test_outlier_exposure_shows_outliers(make_spec, tmp_path, monkeypatch):
+def test_outlier_exposure_shows_outliers(make_spec, tmp_path, recorded, monkeypatch):
     blank = ImageSet.of("blank", np.stack([np.full((1, 8, 8), value, dtype=np.uint8) for value in range(200, 240)]))
     spec = make_spec({"outliers": blank}, augment=[], epochs=4, **EXPOSURE)
     made = Trainer(spec, CPU)
-    seen = recorded(made, monkeypatch)
+    seen = recorded(made)
     calls = []
 
     def record(inside, labels, outside, weight):

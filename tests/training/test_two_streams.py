@@ -24,28 +24,15 @@ LEAVE_OUT = {
 }
 
 
-def shown(made, monkeypatch):
-    """Every batch of raw images that goes through the network, both streams together."""
-    seen = []
-    normalise = made._normalise
-
-    def record(images):
-        seen.append(images.clone())
-        return normalise(images)
-
-    monkeypatch.setattr(made, "_normalise", record)
-    return seen
-
-
 def pixels(images):
     return sorted(image.tobytes() for image in np.asarray(images))
 
 
-def test_left_out_classes_are_the_second_stream(make_spec, tmp_path, monkeypatch):
+def test_left_out_classes_are_the_second_stream(make_spec, tmp_path, recorded):
     """16 known images make batches of 8; the 8 others come in batches of 3, 3, 2, in another order every time."""
     spec = make_spec(KNOWN, epochs=4, batch_size=4, **LEAVE_OUT)
     made = Trainer(spec, CPU)
-    seen = shown(made, monkeypatch)
+    seen = recorded(made)
     made.run(tmp_path / "last.ckpt")
     labels = spec.data.labels
     assert [len(batch) - 4 for batch in seen] == [3, 3, 2, 3] * 4
@@ -56,10 +43,10 @@ def test_left_out_classes_are_the_second_stream(make_spec, tmp_path, monkeypatch
     assert len(orders) == 3
 
 
-def test_outliers_may_take_the_place_of_left_out_classes(make_spec, images, tmp_path, monkeypatch):
+def test_outliers_may_take_the_place_of_left_out_classes(make_spec, images, tmp_path, recorded):
     spec = make_spec({**KNOWN, "outliers": images(3, seed=8)}, epochs=1, batch_size=16, **LEAVE_OUT)
     made = Trainer(spec, CPU)
-    seen = shown(made, monkeypatch)
+    seen = recorded(made)
     made.run(tmp_path / "last.ckpt")
     assert pixels(seen[0][16:]) == pixels(spec.outliers.images)
 
