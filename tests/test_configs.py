@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 from hydra.utils import get_class
 
+from ood_bench import papers
 from ood_bench.config import compose_settings, conf_dir
 from ood_bench.data import mnist
 from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
 from ood_bench.pipeline import execute
 from ood_bench.protocols.base import build_protocol
+from ood_bench.report.blocks import load_blocks
 from ood_bench.scoring.engine import Engine
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 
 TESTS = Path(__file__).parent
 GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
+MODULES = {**dict.fromkeys(GODIN, "godin"), **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure")}
 GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
 
@@ -69,7 +72,7 @@ def test_method(name):
     nodes = compose_settings([f"method={name}"]).method
     assert list(nodes) == [name]
     detector = build_detector(name, nodes[name])
-    module = "godin" if name in GODIN else name
+    module = MODULES.get(name, name)
     assert type(detector).__module__ == f"ood_bench.methods.{module}"
     assert (TESTS / "methods" / f"test_{module}.py").is_file()
 
@@ -95,6 +98,7 @@ def test_tune(name):
     assert build_protocol(settings.protocol, name).tune == name
 
 
+PAPERS = shipped("paper")
 WHOLE_RUNS = [f"{group}={name}" for group in ("experiment", "paper") for name in shipped(group)]
 
 
@@ -166,16 +170,51 @@ QUICK = [
 ]
 # And what tests/toy_root.py says of the OOD sets.
 CIFAR = ["train.epochs=1", "train.batch_size=10", "scoring.resamples=2", "device=cpu"]
-ODIN = ["protocol.skip=20"]
 STEPS = [f"method.{head}.magnitudes=[0.01,0.02]" for head in GODIN]
-ELOC = [
-    "protocol.validation_rows=20",
-    "method.eloc.train.epochs=1",
-    "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
-    "method.eloc.validation=null",
-]
+VALIDATION = ["protocol.fit_rows=20", "protocol.select_rows=20"]
 WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
+# A paper is made small by what it selects: model, protocol and methods.
+SMALL_MODELS = {
+    "densenet_bc_100_12": ["model.depth=10", "model.growth=4"],
+    "wrn_28_10": WIDE,
+    "wrn_40_2": WIDE,
+    "resnet18": RESNET,
+    "resnet34": RESNET,
+    "resnet20_v2": ["model.depth=11"],
+    "vgg11": [],
+    "allconv": ["model.widths=[4,8]"],
+}
+SMALL_PROTOCOLS = {
+    "odin": ["protocol.skip=20"],
+    "eloc": ["protocol.validation_rows=20"],
+    "godin_paper": ["protocol.id_rows=20"],
+    "godin_port": ["protocol.id_rows=20"],
+    "fssd": VALIDATION,
+    "featurenorm": [],
+    "outlier_exposure": [],
+}
+SMALL_METHODS = {
+    "eloc": [
+        "method.eloc.train.epochs=1",
+        "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
+        "method.eloc.validation=null",
+    ],
+    "deep_ensemble": ["method.deep_ensemble.members=2"],
+    **{head: [f"method.{head}.magnitudes=[0.01,0.02]"] for head in GODIN},
+    **{
+        name: [f"method.{name}.train.{word}" for word in ("epochs=1", "batch_size=10", "outlier_batch_size=10")]
+        for name in ("outlier_exposure_tune", "outlier_exposure_scratch")
+    },
+}
+SEARCHES = {  # where many settings are tried
+    "fssd": [
+        "method.odin.magnitudes=[0.01,0.0]",
+        "method.odin.temperatures=[1000]",
+        "method.mahalanobis.magnitudes=[0.01]",
+        "method.fssd.magnitudes=[0.01,0.0]",
+    ],
+}
 TOYS = {
     "experiment=quickstart": [
         *QUICK,
@@ -188,51 +227,36 @@ TOYS = {
         "adapt.method.outlier_exposure.outliers.source.count=20",
     ],
     "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
-    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
-    "paper=godin_port_cifar10": [*CIFAR, "protocol.id_rows=20", "model.depth=11"],
     "experiment=eloc_fashionmnist": [
         "train.epochs=1",
         "method.eloc.train.epochs=1",
         "scoring.resamples=20",
         "device=cpu",
     ],
-    **{f"paper=eloc_densenet_{name}": [*CIFAR, *ELOC, "model.depth=10"] for name in ("cifar10", "cifar100")},
-    **{
-        f"paper=eloc_wrn_{name}": [*CIFAR, *ELOC, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
-    },
-    "paper=fssd_fashionmnist": [
-        *QUICK,
-        "protocol.fit_rows=20",
-        "protocol.select_rows=20",
-        "method.odin.magnitudes=[0.01,0.0]",
-        "method.odin.temperatures=[1000]",
-        "method.mahalanobis.magnitudes=[0.01]",
-        "method.fssd.magnitudes=[0.01,0.0]",
-    ],
-    "paper=odin_densenet_cifar10": [*CIFAR, *ODIN, "model.depth=10"],
-    "paper=odin_densenet_cifar100": [*CIFAR, *ODIN, "model.depth=10"],
-    "paper=odin_wrn_cifar10": [*CIFAR, *ODIN, *WIDE],
-    "paper=odin_wrn_cifar100": [*CIFAR, *ODIN, *WIDE],
-    "paper=featurenorm_resnet18_cifar10": [*CIFAR, *RESNET],
-    "paper=featurenorm_wrn_cifar10": [*CIFAR, *WIDE],
-    "paper=featurenorm_vgg11_cifar10": CIFAR,
-    "paper=fssd_cifar10": [
-        *CIFAR,
-        *RESNET,
-        "protocol.fit_rows=20",
-        "protocol.select_rows=20",
-        "method.odin.magnitudes=[0.01,0.0]",
-        "method.odin.temperatures=[1000]",
-        "method.mahalanobis.magnitudes=[0.01]",
-        "method.fssd.magnitudes=[0.01,0.0]",
-        "method.deep_ensemble.members=2",
-    ],
+    "paper=fssd_fashionmnist": [*QUICK, *VALIDATION, *SEARCHES["fssd"]],
 }
 
 
-def test_every_whole_run_has_a_toy():
-    """Who adds an experiment or a paper says here how it is made small."""
-    assert set(TOYS) == set(WHOLE_RUNS)
+def toy_of(run, whole):
+    """Overrides that make a shipped run small."""
+    if run in TOYS:
+        return TOYS[run]
+    protocol = whole.protocol["_target_"].split(".")[2]
+    methods = [word for name in whole.method for word in SMALL_METHODS.get(name, [])]
+    searches = [word for word in SEARCHES.get(protocol, []) if word.split(".")[1] in whole.method]
+    return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *methods, *searches]
+
+
+def published_blocks():
+    """Every (file, paper, table, model, ID set) of the five systems' published numbers."""
+    columns = ["paper", "table", "model", "id_dataset"]
+    files = ("eloc", "featurenorm", "fssd", "godin", "odin")
+    return {(csv, *one) for csv in files for one in papers.load(csv)[columns].itertuples(index=False)}
+
+
+def test_every_published_block_is_in_a_paper():
+    named = {(one.csv, table, one.theirs(one.model), one.theirs(one.id)) for one in load_blocks() for table in one.tables}
+    assert {block for block in published_blocks() if (block[0], *block[2:]) not in named} == set()
 
 
 @pytest.fixture(scope="module", params=WHOLE_RUNS)
@@ -243,9 +267,9 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     whole = compose_settings([request.param])
     small = []
     if whole.id["name"].startswith("cifar"):
-        root, small = toy_root, toys_on_disk.words(*whole.ood)
+        root, small = toy_root, [*toys_on_disk.words(*whole.ood), *toys_on_disk.outlier_words(whole.method)]
     roots = [f"data.root={root}", f"store.root={folder}/store", f"results.root={folder}/results"]
-    settings = compose_settings([request.param, *small, *TOYS[request.param], *roots])
+    settings = compose_settings([request.param, *small, *toy_of(request.param, whole), *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, release in releases.items():
@@ -319,7 +343,7 @@ def test_records_say_everything(finished):
         assert used["id_test"]["n"] >= record["n_id"]
         assert used["ood"]["n"] >= record["n_ood"]
         assert len({used[role]["fingerprint"] for role in ("id_train", "id_test", "ood")}) == 3
-        assert (used["outliers"] is not None) == (record["method"] == "outlier_exposure")
+        assert (used["outliers"] is not None) == record["method"].startswith("outlier_exposure")
         assert record["environment"]["device"] == "cpu"
         assert record["environment"]["packages"]["torch"]
         assert record["seconds"] >= 0
@@ -355,7 +379,7 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
-        elif settings.protocol["name"] == record["method"] in ("odin", "eloc"):
+        elif settings.protocol["name"] == record["method"] and record["ood"] in settings.protocol.get("epsilons", {}):
             assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
             assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
         else:

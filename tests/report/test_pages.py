@@ -12,13 +12,12 @@ def test_further_published_numbers_have_a_column_of_their_own():
     cells = [cell.strip() for cell in first.split("|")[1:-1]]
     assert cells[2:5] == [
         block.printed("eloc", "tin_crop", "fpr95"),
-        block.printed_second("eloc", "tin_crop", "fpr95"),
+        block.printed_further(0, "eloc", "tin_crop", "fpr95"),
         "not run",
     ]
     assert cells[2] != cells[3]
 
 
 def test_blocks_without_further_numbers_have_no_such_column():
-    block = next(one for one in load_blocks() if one.second is None)
+    block = next(one for one in load_blocks() if not one.further)
     assert "unofficial code" not in compared(arrange([], block), block)
-    assert block.printed_second("msp", block.ood[0], "auroc") is None
