@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 
 from ood_bench import papers
 from ood_bench.config import compose_settings, conf_dir
@@ -25,7 +26,11 @@ from ood_bench.training.recipe import recipe_from
 
 TESTS = Path(__file__).parent
 GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
-MODULES = {**dict.fromkeys(GODIN, "godin"), **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure")}
+MODULES = {
+    **dict.fromkeys(GODIN, "godin"),
+    **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure"),
+    **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
+}
 GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
 
@@ -191,6 +196,7 @@ SMALL_PROTOCOLS = {
     "godin_paper": ["protocol.id_rows=20"],
     "godin_port": ["protocol.id_rows=20"],
     "fssd": VALIDATION,
+    "mahalanobis": VALIDATION,
     "featurenorm": [],
     "outlier_exposure": [],
 }
@@ -213,6 +219,12 @@ SEARCHES = {  # where many settings are tried
         "method.odin.temperatures=[1000]",
         "method.mahalanobis.magnitudes=[0.01]",
         "method.fssd.magnitudes=[0.01,0.0]",
+    ],
+    "mahalanobis": [
+        "method.odin.magnitudes=[0.0,0.01]",
+        "method.odin.temperatures=[1,1000]",
+        "method.mahalanobis.magnitudes=[0.0,0.01]",
+        "method.mahalanobis_inputpre.magnitudes=[0.0,0.01]",
     ],
 }
 TOYS = {
@@ -247,6 +259,12 @@ def toy_of(run, whole):
     return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *methods, *searches]
 
 
+def builds_on_another(run):
+    """Whether a paper inherits from one that is executed as well."""
+    group, name = run.split("=")
+    return any(isinstance(one, str) and one in PAPERS for one in OmegaConf.load(conf_dir() / group / f"{name}.yaml").defaults)
+
+
 def published_blocks():
     """Every (file, paper, table, model, ID set) of the five systems' published numbers."""
     columns = ["paper", "table", "model", "id_dataset"]
@@ -264,12 +282,16 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     """One shipped run at toy scale: its settings, what it gave, and the folder that it ran in."""
     root, releases = small_data
     folder = tmp_path_factory.mktemp("run")
-    whole = compose_settings([request.param])
+    run = [request.param]
+    whole = compose_settings(run)
+    if builds_on_another(request.param):  # one OOD set will do
+        run.append(f"ood=[{next(iter(whole.ood))}]")
+        whole = compose_settings(run)
     small = []
-    if whole.id["name"].startswith("cifar"):
+    if whole.id["name"].startswith(("cifar", "svhn")):
         root, small = toy_root, [*toys_on_disk.words(*whole.ood), *toys_on_disk.outlier_words(whole.method)]
     roots = [f"data.root={root}", f"store.root={folder}/store", f"results.root={folder}/results"]
-    settings = compose_settings([request.param, *small, *toy_of(request.param, whole), *roots])
+    settings = compose_settings([*run, *small, *toy_of(request.param, whole), *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, release in releases.items():
@@ -376,6 +398,10 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
             assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
             share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
             assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
+        elif settings.protocol["name"].startswith("mahalanobis"):
+            single = record["method"] in ("msp", "mahalanobis_plain")
+            assert (record["evaluation"]["tuned_on"] == "nothing") == single
+            assert record["evaluation"]["tuned_on"].endswith("no OOD image") == ("fgsm" in settings.protocol["name"]) or single
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
@@ -399,9 +425,11 @@ def forbid_work(patch, *, passes=True):
         patch.setattr(Engine, "_run", refuse("there was a forward pass"))
         patch.setattr("ood_bench.methods.odin.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.eloc.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.mahalanobis.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.fssd.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.godin.perturbed_scores", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.tuning.adversarial.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))
 
 
