@@ -5,12 +5,15 @@ import hashlib
 import importlib
 import json
 import struct
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
+from torch import nn
 
 from ood_bench import papers
 from ood_bench.config import compose_settings, conf_dir
@@ -123,6 +126,22 @@ def test_every_part_of_a_whole_run_fits(run):
         assert set(settings.paper["ood"]) <= {node["name"] for node in settings.ood.values()}
 
 
+class StandIn(nn.Module):
+    """What a ResNet of the timm library looks like from outside: its modules' names, an image to logits."""
+
+    def __init__(self, name, *, pretrained, num_classes, in_chans):
+        assert name in ("resnet34", "resnext50_32x4d")
+        assert not pretrained
+        super().__init__()
+        self.layer1 = nn.Sequential(nn.Conv2d(in_chans, 4, 3, stride=4, padding=1), nn.ReLU())
+        self.layer2, self.layer3, self.layer4 = (nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()) for _ in "234")
+        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        return self.fc(self.global_pool(self.layer4(self.layer3(self.layer2(self.layer1(x))))))
+
+
 def write_idx(path, values):
     content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +200,7 @@ WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
 # A paper is made small by what it selects: model, protocol and methods.
 SMALL_MODELS = {
-    "densenet_bc_100_12": ["model.depth=10", "model.growth=4"],
+    "densenet_bc_100_12": ["model.depth=10"],
     "wrn_28_10": WIDE,
     "wrn_40_2": WIDE,
     "resnet18": RESNET,
@@ -189,6 +208,8 @@ SMALL_MODELS = {
     "resnet20_v2": ["model.depth=11"],
     "vgg11": [],
     "allconv": ["model.widths=[4,8]"],
+    "timm_resnet34": [],  # a stand-in is small enough
+    "timm_resnext50": [],
 }
 SMALL_PROTOCOLS = {
     "odin": ["protocol.skip=20"],
@@ -200,6 +221,8 @@ SMALL_PROTOCOLS = {
     "featurenorm": [],
     "outlier_exposure": [],
 }
+PICTURES = ("imagenet_dogs", "ms1m")  # larger than 32 pixels
+SMALL_SETS = ["id.classes=10", "id.shape=[3,32,32]", "id.train.size=32", "id.test.size=32"]
 SMALL_METHODS = {
     "eloc": [
         "method.eloc.train.epochs=1",
@@ -220,6 +243,7 @@ SEARCHES = {  # where many settings are tried
         "method.mahalanobis.magnitudes=[0.01]",
         "method.fssd.magnitudes=[0.01,0.0]",
     ],
+    "validation_ood": ["method.odin.magnitudes=[0.0,0.002]", "method.odin.temperatures=[1,1000]"],
     "mahalanobis": [
         "method.odin.magnitudes=[0.0,0.01]",
         "method.odin.temperatures=[1,1000]",
@@ -254,9 +278,11 @@ def toy_of(run, whole):
     if run in TOYS:
         return TOYS[run]
     protocol = whole.protocol["_target_"].split(".")[2]
+    sets = [f"ood.{name}.source.size=32" for name in whole.ood] + SMALL_SETS if whole.id["name"] in PICTURES else []
     methods = [word for name in whole.method for word in SMALL_METHODS.get(name, [])]
-    searches = [word for word in SEARCHES.get(protocol, []) if word.split(".")[1] in whole.method]
-    return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *methods, *searches]
+    protocol_searches = SEARCHES.get(protocol if whole.tune.name == "published" else whole.tune.name, [])
+    searches = [word for word in protocol_searches if word.split(".")[1] in whole.method]
+    return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *sets, *methods, *searches]
 
 
 def builds_on_another(run):
@@ -285,15 +311,17 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     run = [request.param]
     whole = compose_settings(run)
     if builds_on_another(request.param):  # one OOD set will do
-        run.append(f"ood=[{next(iter(whole.ood))}]")
+        validation = [whole.protocol["validation"]] if whole.tune.name == "validation_ood" else []
+        run.append(f"ood=[{','.join(dict.fromkeys([*validation, next(iter(whole.ood))]))}]")
         whole = compose_settings(run)
     small = []
-    if whole.id["name"].startswith(("cifar", "svhn")):
+    if whole.id["name"].startswith(("cifar", "svhn", *PICTURES)):
         root, small = toy_root, [*toys_on_disk.words(*whole.ood), *toys_on_disk.outlier_words(whole.method)]
     roots = [f"data.root={root}", f"store.root={folder}/store", f"results.root={folder}/results"]
     settings = compose_settings([*run, *small, *toy_of(request.param, whole), *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setitem(sys.modules, "timm", SimpleNamespace(create_model=StandIn))
         for name, release in releases.items():
             patch.setitem(mnist.RELEASES, name, release)
         yield settings, execute(settings), folder
@@ -398,6 +426,10 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
             assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
             share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
             assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
+        elif settings.tune.name == "validation_ood" and record["method"] == "odin":
+            validation = settings.protocol["validation"]
+            assert record["evaluation"]["tuned_on"] == f"the first 20 rows each of the ID test set and of {validation}"
+            assert record["protocol"] == f"odin_validation_{validation}"
         elif settings.protocol["name"].startswith("mahalanobis"):
             single = record["method"] in ("msp", "mahalanobis_plain")
             assert (record["evaluation"]["tuned_on"] == "nothing") == single

@@ -78,6 +78,11 @@ def fill(root: Path) -> None:
             path = root / f"cifar10-png-subset/{split}/{row % 10}/{row:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_encoded(image, "png"))
+    for folder in ("imagenet-dogs/train", "imagenet-dogs/test", "ms1m/train", "ms1m/test", "imagenet-non-dogs", "ijbc"):
+        for row, image in enumerate(pixels(f"cifar {folder}" if "/" in folder else folder)):
+            path = root / folder / f"{row % 10}/{row:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_encoded(image, "png"))
     SUMS["svhn"] = {split: _write_svhn(root, split) for split in ("train", "test")}
     np.save(root / "300K_random_images.npy", pixels("tiny_images"))
     for name, (archive, folder, side, suffix) in ARCHIVES.items():
