@@ -33,6 +33,7 @@ MODULES = {
     **dict.fromkeys(GODIN, "godin"),
     **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure"),
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
+    **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), "selected_norm"),
 }
 GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
@@ -123,7 +124,7 @@ def test_every_part_of_a_whole_run_fits(run):
         assert settings.paper["protocol"] == protocol.name
         ran = set(settings.paper["methods"]) - set(settings.paper.get("published_only", []))
         assert ran == set(settings.method) - {"feature_norm_blocks"}  # which has no published rows
-        assert set(settings.paper["ood"]) <= {node["name"] for node in settings.ood.values()}
+        assert set(settings.paper.get("average_of") or settings.paper["ood"]) <= {node["name"] for node in settings.ood.values()}
 
 
 class StandIn(nn.Module):
@@ -269,6 +270,7 @@ TOYS = {
         "scoring.resamples=20",
         "device=cpu",
     ],
+    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
     "paper=fssd_fashionmnist": [*QUICK, *VALIDATION, *SEARCHES["fssd"]],
 }
 

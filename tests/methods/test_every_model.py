@@ -13,7 +13,7 @@ from ood_bench.models.classifier import build_network
 from ood_bench.scoring.stochastic import dropout_modules
 
 MODELS = sorted(Path(path).stem for path in (conf_dir() / "model").glob("*.yaml"))
-SAMPLED = {"lenet", "densenet_bc_100_12", "wrn_28_10", "wrn_40_2"}
+SAMPLED = {"lenet", "densenet_bc_100_12", "wrn_28_10", "wrn_40_2", "allconv"}
 
 
 def networks_of(toys, name):
