@@ -124,7 +124,9 @@ def test_every_part_of_a_whole_run_fits(run):
         assert settings.paper["protocol"] == protocol.name
         ran = set(settings.paper["methods"]) - set(settings.paper.get("published_only", []))
         assert ran == set(settings.method) - {"feature_norm_blocks"}  # which has no published rows
-        assert set(settings.paper.get("average_of") or settings.paper["ood"]) <= {node["name"] for node in settings.ood.values()}
+        assert set(settings.paper.get("average_of") or settings.paper["ood"]) <= {
+            node["name"] for node in settings.ood.values()
+        }
 
 
 class StandIn(nn.Module):
@@ -290,7 +292,9 @@ def toy_of(run, whole):
 def builds_on_another(run):
     """Whether a paper inherits from one that is executed as well."""
     group, name = run.split("=")
-    return any(isinstance(one, str) and one in PAPERS for one in OmegaConf.load(conf_dir() / group / f"{name}.yaml").defaults)
+    return any(
+        isinstance(one, str) and one in PAPERS for one in OmegaConf.load(conf_dir() / group / f"{name}.yaml").defaults
+    )
 
 
 def published_blocks():
@@ -301,7 +305,9 @@ def published_blocks():
 
 
 def test_every_published_block_is_in_a_paper():
-    named = {(one.csv, table, one.theirs(one.model), one.theirs(one.id)) for one in load_blocks() for table in one.tables}
+    named = {
+        (one.csv, table, one.theirs(one.model), one.theirs(one.id)) for one in load_blocks() for table in one.tables
+    }
     assert {block for block in published_blocks() if (block[0], *block[2:]) not in named} == set()
 
 
@@ -435,7 +441,10 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         elif settings.protocol["name"].startswith("mahalanobis"):
             single = record["method"] in ("msp", "mahalanobis_plain")
             assert (record["evaluation"]["tuned_on"] == "nothing") == single
-            assert record["evaluation"]["tuned_on"].endswith("no OOD image") == ("fgsm" in settings.protocol["name"]) or single
+            assert (
+                record["evaluation"]["tuned_on"].endswith("no OOD image") == ("fgsm" in settings.protocol["name"])
+                or single
+            )
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]

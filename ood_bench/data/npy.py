@@ -53,6 +53,4 @@ class NpySource(Source):
             raise DataError(f"{path}: holds {pixels.dtype} {pixels.shape}, not bytes of [N, H, W, channels]")
         if self.count is not None and len(pixels) != self.count:
             raise DataError(f"{path}: holds {len(pixels)} images, not {self.count}: incomplete or changed")
-        return ImageSet.of(
-            self.name, np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), variant=self.full_variant
-        )
+        return ImageSet.of(self.name, np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), variant=self.full_variant)

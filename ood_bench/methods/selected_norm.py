@@ -22,7 +22,7 @@ from ood_bench.training.spec import TrainingSpec
 
 @dataclass
 class SelectedNorm(FeatureNorm):
-    """The pooled features z become ``z / |z|`` times FeatureNorm's score of the chosen block; then MSP or energy as usual.
+    """The pooled features z become ``z / |z|`` times FeatureNorm's score of the chosen block; then MSP or energy.
 
     What comes after the pooling is applied to the new vector: one linear layer, or the hidden ones too where a network
     has some (VGG11). A vector of length 0 has no direction and stays as it is.

@@ -1,4 +1,4 @@
-"""Metrics as Outlier Exposure's code computes them: OOD is the positive class, in several draws of a fifth of ID's size."""
+"""Metrics as Outlier Exposure's code computes them: OOD is positive, in several draws of a fifth of ID's size."""
 
 from typing import Final
 
@@ -12,8 +12,8 @@ from ood_bench.metrics.featurenorm import fpr_at_nearest_recall
 _SHARE = 5
 _DRAWS = 10
 DESCRIPTION: Final = (
-    "Outlier Exposure code, positive class OOD: means over ten random draws of one OOD row for every five ID rows; AUROC "
-    "with ties one half, average precision of OOD (auprc_out_ratio_1to5), and the share of ID rows that are flagged at "
+    "Outlier Exposure code, positive class OOD: means over ten random draws of one OOD row for every five ID rows; "
+    "AUROC with ties one half, average precision of OOD (auprc_out_ratio_1to5), and the share of ID rows that are flagged at "
     "the distinct score whose OOD recall is nearest to 95 %, above or below (fpr95_ood_positive)."
 )
 
@@ -38,10 +38,8 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
     ids, oods = checked_scores(id_scores, ood_scores)
     count = max(1, ids.size // _SHARE)
     ranked, random = np.sort(oods), np.random.default_rng(seed)
-    if oods.size <= count:
-        draws = [ranked]
-    else:
-        draws = [random.choice(ranked, count, replace=False) for _ in range(_DRAWS)]
+    enough = oods.size > count
+    draws = [random.choice(ranked, count, replace=False) if enough else ranked for _ in range(_DRAWS if enough else 1)]
     found = [_of_draw(ids, draw) for draw in draws]
     return {name: 100 * float(np.mean([one[name] for one in found])) for name in found[0]}
 

@@ -26,7 +26,9 @@ def _block(channels: int, width: int, kernel: int, padding: int) -> list[nn.Modu
 
 
 class AllConv(nn.Module):
-    """Nine convolutions with bias, batch norm and GELU, two max-poolings with dropout; 1,409,674 parameters for 10 classes.
+    """Nine convolutions with bias, batch norm and GELU, two max-poolings with dropout.
+
+    1,409,674 parameters for 10 classes.
 
     Parameter names are those of the released code (``features.N``, ``classifier``). The 1x1 convolutions pad by one
     pixel, so that the last map of a 32-pixel image is 10x10, of which the pooling window of 8 sees a part only; both as

@@ -23,8 +23,8 @@ class MahalanobisProtocol(Protocol):
     """The first 1,000 rows of both test sets are for validation, all others are scored; nothing is cut to one size.
 
     Methods with several statistics (one for each tap) combine them by a logistic regression, fitted on the first
-    ``fit_rows`` of each set; the setting with the highest TNR at 95 % TPR on the next ``select_rows`` wins. A method with
-    a single statistic needs no regression and is chosen by the same number on all validation rows, as ODIN is.
+    ``fit_rows`` of each set; the setting with the highest TNR at 95 % TPR on the next ``select_rows`` wins. A method
+    with a single statistic needs no regression and is chosen by the same number on all validation rows, as ODIN is.
 
     Source: arXiv 1807.03888 and its released code (``OOD_Regression_Mahalanobis.py``, ``OOD_Baseline_and_ODIN.py``);
     for ``validation: fgsm``, which that code lacks, the paper.
@@ -75,8 +75,8 @@ class MahalanobisProtocol(Protocol):
         """Refuses sets without test rows, and folds without rows."""
         if self.folds < 2 or self.fit_rows < self.folds or self.select_rows < 1:
             raise ConfigError(
-                f"protocol {self.name}: fit_rows ({self.fit_rows}) must be at least folds ({self.folds}), that at least "
-                f"2, and select_rows ({self.select_rows}) at least 1"
+                f"protocol {self.name}: fit_rows ({self.fit_rows}) must be at least folds ({self.folds}), that at "
+                f"least 2, and select_rows ({self.select_rows}) at least 1"
             )
         for images in (id_test, ood):
             if len(images) <= self.rows:
@@ -116,7 +116,7 @@ class MahalanobisProtocol(Protocol):
         test = self.scored(method, detector, id_test, ood)
         id_rows, ood_rows = (detector.statistics(scorer, view, [setting])[0] for view in test)
         chosen = bool(curve) or combination is not None
-        seen = {view.images.name: self.rows for view in (inside, outside)}
+        seen = {view.images.name: self.rows if curve else self.fit_rows for view in (inside, outside)}
         return Outcome(
             id_scores=_ranked(detector, id_rows, combination),
             ood_scores=_ranked(detector, ood_rows, combination),
@@ -131,8 +131,9 @@ class MahalanobisProtocol(Protocol):
 
     def _grid(self, method: str, detector: Detector) -> list[dict[str, float]]:
         """The candidates, temperatures in the outer loop, without those that are another row of the table."""
-        settings = [one for one in detector.grid() if one not in self.excluded.get(method, [])]
-        temperatures = list(dict.fromkeys(one.get("temperature") for one in settings))
+        grid = detector.grid()
+        temperatures = list(dict.fromkeys(one.get("temperature") for one in grid))
+        settings = [one for one in grid if one not in self.excluded.get(method, [])]
         return sorted(settings, key=lambda one: temperatures.index(one.get("temperature")))
 
     def _first_rows(self, images: ImageSet) -> View:
@@ -145,10 +146,11 @@ class MahalanobisProtocol(Protocol):
         """One regression for each setting, or none for detectors with a single statistic."""
         if validation[0].shape[2] == 1:
             return [None] * len(validation[0])
-        return [
-            fit_combination(*(detector.features(rows[: self.fit_rows]) for rows in pair), folds=self.folds)
-            for pair in zip(*validation, strict=True)
-        ]
+        fitted: list[Combination | None] = []
+        for pair in zip(*validation, strict=True):
+            inside, outside = (detector.features(rows[: self.fit_rows]) for rows in pair)
+            fitted.append(fit_combination(inside, outside, folds=self.folds))
+        return fitted
 
     def _curve(
         self,
@@ -174,7 +176,9 @@ class MahalanobisProtocol(Protocol):
         other = f"of {outside.images.name}"
         if self.validation == "fgsm":
             other = "of their adversarial images by FGSM"
-        first, what = (self.rows, "choose the setting") if combination is None else (self.fit_rows, "fit the regression")
+        first, what = (
+            (self.rows, "choose the setting") if combination is None else (self.fit_rows, "fit the regression")
+        )
         words = f"the first {first} rows each of the ID test set and {other} {what}"
         if combination is not None and candidates > 1:
             words += f", the next {self.select_rows} of each choose the setting"

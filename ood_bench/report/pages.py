@@ -74,8 +74,8 @@ def _padded(column: list[str]) -> list[str]:
 def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[str]]:
     """Columns of the further tables that have anything for these rows, by title."""
     columns = {}
-    for number, other in enumerate(block.further):
-        cells = [block.printed_further(number, row.method, row.ood, metric) for row in rows]
+    for place, other in enumerate(block.further):
+        cells = [block.printed_further(place, row.method, row.ood, metric) for row in rows]
         if any(cells):
             columns[other.title] = [text or NOTHING for text in cells]
     return columns

@@ -20,8 +20,8 @@ _BYTE = 255.0
 def fgsm_images(scorer: Scorer, view: View, magnitude: float) -> ImageSet:
     """The view's images after one step that raises the classifier's cross entropy to the true class.
 
-    ``x + magnitude * sign(gradient)`` in raw [0, 1] pixels with sign(0) = +1, brought back to their range and rounded to
-    grey values. Made once for a network, its images and a magnitude.
+    ``x + magnitude * sign(gradient)`` in raw [0, 1] pixels with sign(0) = +1, brought back to their range and rounded
+    to grey values. Made once for a network, its images and a magnitude.
 
     Source: Goodfellow et al., arXiv 1412.6572, as the Mahalanobis detector's code makes them (``ADV_Samples.py``).
 
@@ -65,10 +65,13 @@ def _stepped(classifier: Classifier, view: View, labels: np.ndarray, magnitude: 
 
 
 def _gradient(classifier: Classifier, batch: Tensor, target: Tensor) -> Tensor:
-    """Gradient of the cross entropy with respect to the normalised images; the std changes no sign."""
+    """Gradient of the cross entropy with respect to the normalised images; the std changes no sign.
+
+    In float64 from the logits on: for confident images float32 leaves nothing but rounding.
+    """
 
     def loss(logits: Tensor) -> Tensor:
-        return F.cross_entropy(logits, target, reduction="none")
+        return F.cross_entropy(logits.double(), target, reduction="none")
 
     _, (gradient,) = input_gradients(classifier, classifier.normalise(batch), OUTPUT, [loss])
     return gradient

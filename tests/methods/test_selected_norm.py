@@ -62,7 +62,7 @@ def test_features_without_a_length_stay(toys):
 def test_other_heads_are_refused_before_training(toys):
     spec = toys.base_spec()
     changed = Networks(type(spec)(**{**vars(spec), "model": {**spec.model, "head": "godin_cosine"}}))
-    with pytest.raises(ConfigError, match="needs model.head=linear, not godin_cosine"):
+    with pytest.raises(ConfigError, match=r"needs model\.head=linear, not godin_cosine"):
         SelectedNorm().networks(changed)
 
 

@@ -43,6 +43,12 @@ GODIN = {
     "unit": ({"magnitudes": [0.1]}, "raw", "normalised"),
     "clip": ({"magnitudes": [0.5]}, False, True),
 }
+MAHALANOBIS = {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])}
+SELECTED_NORM = {
+    "tap": ({}, "conv1", "fc1"),
+    "jigsaw_seed": ({}, 0, 1),
+    "statistic": ({}, "msp", "energy"),
+}
 CHANGES = {
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
@@ -73,7 +79,7 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
-    "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
+    "mahalanobis": MAHALANOBIS,
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
@@ -81,17 +87,12 @@ CHANGES = {
         "seed": ({"passes": 3}, 0, 1),
         "batch_size": ({"passes": 3, "mode": "train_mode"}, 100, 10),
     },
-    **dict.fromkeys(
-        ("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"),
-        {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
-    ),
-    **dict.fromkeys(
-        ("selected_norm_msp", "selected_norm_energy"),
-        {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1), "statistic": ({}, "msp", "energy")},
-    ),
+    **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
+    **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
-    **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), {}),
+    "outlier_exposure_tune": {},
+    "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
 }
 
