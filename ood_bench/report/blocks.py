@@ -147,7 +147,7 @@ class Block(BaseModel):
         return (record.model, record.id, record.protocol) == (self.model, self.id, self.protocol)
 
     def holds(self, record: Record) -> bool:
-        """Whether the record is of one of this block's cells."""
+        """Whether the record is of one of this block's cells, or of a set that such a cell averages over."""
         return self.concerns(record) and record.method in self.methods and record.ood in self.scored
 
 
