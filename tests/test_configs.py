@@ -289,6 +289,11 @@ def toy_of(run, whole):
     return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *sets, *methods, *searches]
 
 
+def test_every_paper_is_documented():
+    text = (TESTS.parent / "docs/papers.md").read_text(encoding="utf-8")
+    assert [name for name in PAPERS if f"`{name}`" not in text] == []
+
+
 def builds_on_another(run):
     """Whether a paper inherits from one that is executed as well."""
     group, name = run.split("=")
