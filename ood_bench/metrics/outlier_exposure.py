@@ -13,8 +13,8 @@ _SHARE = 5
 _DRAWS = 10
 DESCRIPTION: Final = (
     "Outlier Exposure code, positive class OOD: means over ten random draws of one OOD row for every five ID rows; "
-    "AUROC with ties one half, average precision of OOD (auprc_out_ratio_1to5), and the share of ID rows that are flagged "
-    "at the distinct score whose OOD recall is nearest to 95 %, above or below (fpr95_ood_positive)."
+    "AUROC with ties one half, average precision of OOD (auprc_out_ratio_1to5), and the share of ID rows that are "
+    "flagged at the distinct score whose OOD recall is nearest to 95 %, above or below (fpr95_ood_positive)."
 )
 
 
