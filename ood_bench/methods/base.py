@@ -13,11 +13,13 @@ from ood_bench.config import faults
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.engine import Array, Bank, Engine, View
+from ood_bench.scoring.engine import Bank, Engine
+from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
+from ood_bench.scoring.views import Array, View
 from ood_bench.training.spec import TrainingSpec
 
-__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "View", "build_detector"]
+__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "Steps", "View", "build_detector"]
 
 Setting = Mapping[str, float]
 
@@ -64,6 +66,10 @@ class Scorer:
         """Rows ``[n, D]`` of each quantity for the view, from one shared pass over the view's whole set."""
         whole = self.engine.collect(self.classifiers[network], view.images, quantities)
         return {quantity: view.of(rows) for quantity, rows in whole.items()}
+
+    def stepped(self, view: View, steps: Sequence[Steps], network: int = 0) -> list[Array]:
+        """Scores ``[losses, magnitudes, n]`` after each of ``steps``, which share one clean forward pass."""
+        return self.engine.stepped(self.classifiers[network], view, steps)
 
 
 class Detector(ABC):
@@ -136,6 +142,14 @@ class Detector(ABC):
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What :meth:`statistics` reads from the shared clean pass; asked for after :meth:`fit`."""
         del classifier
+        return ()
+
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """What :meth:`statistics` asks of :meth:`Scorer.stepped` at these settings, so that methods share a pass.
+
+        Asked for after :meth:`fit`, of methods with one network.
+        """
+        del scorer, settings
         return ()
 
     def grid(self) -> list[dict[str, float]]:

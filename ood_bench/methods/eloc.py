@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, Steps, View
 from ood_bench.methods.deep_ensemble import softmax
-from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
+from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
 from ood_bench.training.recipe import Selection, changed
@@ -143,17 +143,11 @@ class Eloc(Detector):
         )
         identity = {
             "method": f"eloc-{self.revision}",
-            "network": classifier.key,
-            "view": view.fingerprint,
             "temperatures": temperatures,
-            "magnitudes": magnitudes,
             "perturb_loss": self.perturb_loss,
-            "device": classifier.device.type,
         }
-        what = f"eloc member {number + 1} on {view.images.title}"
-        return scorer.engine.cached(
-            "eloc", identity, lambda: perturbed_scores(classifier, view, step, magnitudes, what)
-        )
+        (scores,) = scorer.stepped(view, [Steps(f"eloc member {number + 1}", identity, step, magnitudes)], number)
+        return scores
 
 
 def _fold_checkpoint(folder: Path, number: int) -> Path:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
@@ -47,14 +46,17 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU()
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.shortcut = _shortcut(shortcut, channels, width, stride)
+        self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, width, H / stride, W / stride]``, not negative."""
-        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(branch + self.shortcut(x))
+        branch = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        summed: Tensor = self.relu2(branch + self.shortcut(x))
+        return summed
 
 
 class ResNet(nn.Module):

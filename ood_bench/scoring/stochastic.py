@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ood_bench.models.classifier import Classifier
 from ood_bench.progress import ticking
-from ood_bench.scoring.engine import Array, View
 from ood_bench.scoring.taps import full_precision
+from ood_bench.scoring.views import Array, View
 
 
 def dropout_modules(network: nn.Module) -> list[nn.Module]:

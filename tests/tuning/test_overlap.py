@@ -7,7 +7,7 @@ from ood_bench.cells import Cell
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 from ood_bench.training.recipe import Selection
 from ood_bench.tuning.overlap import overlapping, seen_in_training
 from ood_bench.tuning.search import Choice, Rule
