@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
-from hydra.utils import get_class
 
-from ood_bench.config import faults
+from ood_bench.building import build
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
@@ -198,15 +196,5 @@ def build_detector(name: str, config: Mapping[str, Any]) -> Detector:
     Raises:
         ConfigError: if the class is unknown or no detector, a key is unknown, or a value has the wrong type.
     """
-    settings = {key: value for key, value in config.items() if key not in ("_target_", "outliers", "validation")}
-    try:
-        target = get_class(config["_target_"])
-    except (ImportError, KeyError, ValueError) as error:
-        raise ConfigError(f"method {name}: cannot find the class {config.get('_target_')}: {error}") from error
-    if not issubclass(target, Detector):
-        raise ConfigError(f"method {name}: {config['_target_']} is not a subclass of ood_bench.methods.base.Detector")
-    try:
-        return pydantic.TypeAdapter(target).validate_python(settings)
-    except pydantic.ValidationError as error:
-        known = ", ".join(item.name for item in fields(target) if item.init)  # type: ignore[arg-type]
-        raise ConfigError(f"method {name}: {faults(error)} (known keys: {known or 'none'})") from error
+    settings = {key: value for key, value in config.items() if key not in ("outliers", "validation")}
+    return build(f"method {name}", Detector, settings)  # type: ignore[type-abstract]
