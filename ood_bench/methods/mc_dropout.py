@@ -12,7 +12,7 @@ import torch
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
 from ood_bench.models.classifier import build_network
-from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
 from ood_bench.training.spec import TrainingSpec
 
 
@@ -89,4 +89,4 @@ def _drops(model: str, shape: tuple[int, ...], classes: int) -> bool:
     """Whether a network that a ``conf/model`` file's content (as JSON) describes has dropout that does something."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(json.loads(model), shape, classes)
-    return any(getattr(module, "p", 0) > 0 for module in dropout_modules(network))
+    return any(active(module) for module in dropout_modules(network))

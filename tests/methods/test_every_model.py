@@ -1,5 +1,6 @@
 """Deep ensembles and MC dropout on every shipped model."""
 
+import copy
 import functools
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ood_bench.methods.base import Networks, Scorer
 from ood_bench.models.classifier import build_network
 from ood_bench.models.heads import without_default_head
 from ood_bench.scoring.engine import Engine, View
-from ood_bench.scoring.stochastic import dropout_modules
+from ood_bench.scoring.stochastic import dropout_modules, sample_passes
 
 KEYS = {
     "densenet_bc_100_12": "d52a479340ee383f",
@@ -151,3 +152,16 @@ def test_a_variant_whose_dropout_does_nothing_is_refused_before_training(toys):
         ConfigError, match=r"method mc_dropout: model resnet20_mc_dropout has no dropout layer of a rate"
     ):
         toys.detector("mc_dropout").networks(replace(networks, variants=still))
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_shared_passes_of_every_variant_are_separate_passes(name, toys):
+    given = toys.classifier_of(built(model_of(name)["variants"]["mc_dropout"], name))
+    images = networks_of(toys, name).base.data
+    found = sample_passes(given, View(images, np.arange(5)), 3, 7, 3, train_mode=False)
+    network = sampling(copy.deepcopy(given.network))
+    x = given.normalise(torch.from_numpy(np.array(images.images[:5])))
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(7)
+        runs = [torch.stack([network(part) for _ in range(3)]).double().softmax(dim=2) for part in (x[:3], x[3:])]
+    np.testing.assert_array_equal(found[:, :-1], torch.cat([run.mean(dim=0) for run in runs]))
