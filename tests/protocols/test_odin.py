@@ -288,9 +288,10 @@ def test_a_set_may_take_the_magnitude_of_the_one_that_it_stands_for():
 
 
 @pytest.mark.parametrize("tune", ["per_set", "validation_ood"])
-def test_tuning_needs_skipped_rows(tune):
-    with pytest.raises(ConfigError, match=r"protocol\.skip=0 leaves no rows to tune on"):
-        protocol(skip=0, tune=tune, validation="tuning").check_sets(*sets())
+def test_a_choice_needs_skipped_rows(tune):
+    with pytest.raises(ConfigError, match=r"protocol\.skip=0 leaves no rows to tune method odin on"):
+        protocol(skip=0, tune=tune, validation="tuning").check("odin", Stub([0.1, 0.2]))
+    protocol(skip=0, tune=tune, validation="tuning").check("odin", Stub([0.1]))
 
 
 def test_the_validation_set_must_be_one_of_the_runs():
