@@ -42,6 +42,7 @@ class OdinProtocol(ValidatedProtocol):
         seed: seeds what detectors draw when they are fitted.
     """
 
+    convention: str = "odin"
     skip: int = _SKIP
     stop: int = _STOP
     cut_id: list[str] = field(default_factory=list)
@@ -85,8 +86,10 @@ class OdinProtocol(ValidatedProtocol):
         id_scores, ood_scores = (detector.score(rows) for rows in statistics)
         row = "msp" if method == "msp" else "odin"
         columns = _columns(detector, statistics)
-        meant = method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
+        own = self.convention == "odin"
+        meant = own and method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         official = meant and on_official_grid(*columns, row=row, classes=self.classes)
+        grid = "official" if official else "data"
         first, last, stop = self.skip, self.skip + len(id_view) - 1, self.skip + len(ood_view)
         return Outcome(
             id_scores,
@@ -95,7 +98,7 @@ class OdinProtocol(ValidatedProtocol):
             rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
             tuned_on=choice.tuned_on,
             convention_scores=columns if official else None,
-            convention_options={"row": row, "classes": self.classes, "grid": "official" if official else "data"},
+            convention_options={"row": row, "classes": self.classes, "grid": grid} if own else {},
             tuning=choice.record,
             notes=[_OFF_GRID] if meant and not official else [],
             id_rows=id_view.rows,

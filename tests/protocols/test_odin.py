@@ -194,6 +194,11 @@ def test_the_official_grid_is_for_softmax_maxima_it_was_made_for(monkeypatch, me
     ]
 
 
+def test_another_convention_gets_no_options_of_the_grid():
+    outcome = run(Maxima(), "msp", convention="exact")
+    assert (outcome.convention_scores, outcome.convention_options, outcome.notes) == (None, {}, [])
+
+
 def test_real_detectors_give_softmax_maxima(toys, monkeypatch):
     monkeypatch.setitem(odin._OFFICIAL, ("odin", 4), (0.25, 0.26))
     inside, outside = toys.image_set("id", 30), toys.image_set("blend", 30)
