@@ -87,12 +87,12 @@ class Cell:
         return self.detector.steps(scorer, grid) if len(grid) == 1 else ()
 
     def refuse_overlap(self) -> None:
-        """Refuses to score rows that a choice has seen, unless the published protocol does so.
+        """Refuses to score rows that a choice has seen.
 
         Raises:
             ConfigError: see above.
         """
-        if self.overlap and not self.protocol.published_overlap:
+        if self.overlap:
             rows = ", ".join(f"{count} of {name}" for name, count in self.overlap.items())
             raise ConfigError(
                 f"{self.title}, protocol {self.protocol.name}: settings or epochs are chosen on rows that are then "
@@ -179,10 +179,6 @@ class Cell:
             *self.protocol.deviations,
             *self.protocol.method_deviations.get(self.method, ()),
             *self.detector.deviations(),
-            *(
-                f"{count} of the scored rows of {name} were also seen by the choice of settings or of the epoch."
-                for name, count in self.overlap.items()
-            ),
         ]
         for spec, classifier in zip(self.specs, classifiers, strict=True):
             if spec.checkpoint is not None:

@@ -12,6 +12,7 @@ from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
 from ood_bench.scoring.taps import full_precision, named_taps, reading
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass
@@ -39,8 +40,9 @@ class Fssd(Detector):
     gradient_batch: int = 512
 
     def __post_init__(self) -> None:
-        if not self.magnitudes or min(self.magnitudes) < 0 or self.noise_images < 1 or self.gradient_batch < 1:
-            raise ConfigError("method fssd: magnitudes must be at least 0; noise_images and gradient_batch at least 1")
+        refuse_steps("fssd", self.magnitudes)
+        if self.noise_images < 1 or self.gradient_batch < 1:
+            raise ConfigError("method fssd: noise_images and gradient_batch must be at least 1")
         if not self.taps:
             raise ConfigError("method fssd: taps must name one tap or more, or be [all] or [stages]")
         self._centres: dict[str, Distance] = {}
@@ -82,7 +84,7 @@ class Fssd(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Distance of every tap, ``[len(settings), n, taps]``."""

@@ -15,6 +15,7 @@ from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
 from ood_bench.scoring.perturb import Objective, Perturbation, sign
 from ood_bench.scoring.quantities import Flat
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.tuning.grid import product, refuse_steps
 
 _BYTE = 255.0
 
@@ -68,8 +69,7 @@ class Godin(Detector):
     def __post_init__(self) -> None:
         if self.head not in DECOMPOSED:
             raise ConfigError(f"method godin: head is {self.head!r}, it must be one of {', '.join(DECOMPOSED)}")
-        if not self.magnitudes or min(self.magnitudes) < 0:
-            raise ConfigError("method godin: magnitudes must be one or more numbers of at least 0")
+        refuse_steps("godin", self.magnitudes)
 
     @property
     def variant(self) -> str:
@@ -94,7 +94,7 @@ class Godin(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Both h and g, if some magnitude is 0."""

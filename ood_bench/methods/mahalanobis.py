@@ -13,6 +13,7 @@ from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
 from ood_bench.scoring.taps import named_taps
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class Mahalanobis(Detector):
     taps: list[str] = field(default_factory=list)
 
     revision = 2
+    tunes_by_id = True
 
     def __post_init__(self) -> None:
-        if not self.magnitudes or min(self.magnitudes) < 0:
-            raise ConfigError("method mahalanobis: magnitudes must be one or more numbers of at least 0")
+        refuse_steps("mahalanobis", self.magnitudes)
         self._fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 
@@ -110,7 +111,7 @@ class Mahalanobis(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Confidence of every tap, ``[len(settings), n, taps]``."""

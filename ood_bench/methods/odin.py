@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass
@@ -32,15 +32,14 @@ class Odin(Detector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
 
+    tunes_by_id = True
+
     def __post_init__(self) -> None:
-        if not self.magnitudes or not self.temperatures or min(self.temperatures) <= 0 or min(self.magnitudes) < 0:
-            raise ConfigError(
-                "method odin: magnitudes must be at least 0 and temperatures above 0, one of each or more"
-            )
+        refuse_steps("odin", self.magnitudes, self.temperatures)
 
     def grid(self) -> list[dict[str, float]]:
         """All pairs, magnitudes in the outer loop, in the order given."""
-        return [{"epsilon": m, "temperature": t} for m in self.magnitudes for t in self.temperatures]
+        return product(epsilon=self.magnitudes, temperature=self.temperatures)
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """One step for each temperature and non-zero magnitude."""

@@ -67,9 +67,6 @@ class Protocol(ABC):
     deviations: list[str] = field(default_factory=list)
     method_deviations: dict[str, list[str]] = field(default_factory=dict)
 
-    published_overlap: ClassVar[bool] = False
-    """Whether the published code scores rows that its choices have seen; else such a run is refused."""
-
     def attach(self, sets: Mapping[str, ImageSet]) -> None:
         """Takes note of the run's OOD sets, by config name, before anything is trained.
 
