@@ -10,7 +10,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.environment import environment
 from ood_bench.errors import ConfigError
 from ood_bench.files import content_key
-from ood_bench.methods.base import Detector
+from ood_bench.methods.base import Detector, Scorer, Steps, View
 from ood_bench.metrics import Measure, convention_named, measure
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import model_title
@@ -73,17 +73,26 @@ class Cell:
     @functools.cached_property
     def overlap(self) -> dict[str, int]:
         """Number of scored rows that a choice (of settings, or of the classifiers' epoch) has seen, by image set."""
-        sets = self.method, self.detector, self.test, self.ood
-        seen = [*self.protocol.seen(*sets), *seen_in_training(self.specs)]
-        return overlapping(self.protocol.scored(*sets), seen)
+        seen = self.protocol.seen(self.method, self.detector, self.test, self.ood)
+        return overlapping(self.scored, [*seen, *seen_in_training(self.specs)])
+
+    @property
+    def scored(self) -> tuple[View, View]:
+        """The rows of the ID test set and of the OOD set that are scored."""
+        return self.protocol.scored(self.method, self.detector, self.test, self.ood)
+
+    def single_steps(self, scorer: Scorer) -> Sequence[Steps]:
+        """The steps that scoring takes, where there is nothing to choose; else none: a choice asks for its own."""
+        grid = self.detector.grid()
+        return self.detector.steps(scorer, grid) if len(grid) == 1 else ()
 
     def refuse_overlap(self) -> None:
-        """Refuses to score rows that a choice has seen, unless the published protocol does so.
+        """Refuses to score rows that a choice has seen.
 
         Raises:
             ConfigError: see above.
         """
-        if self.overlap and not self.protocol.published_overlap:
+        if self.overlap:
             rows = ", ".join(f"{count} of {name}" for name, count in self.overlap.items())
             raise ConfigError(
                 f"{self.title}, protocol {self.protocol.name}: settings or epochs are chosen on rows that are then "
@@ -170,10 +179,6 @@ class Cell:
             *self.protocol.deviations,
             *self.protocol.method_deviations.get(self.method, ()),
             *self.detector.deviations(),
-            *(
-                f"{count} of the scored rows of {name} were also seen by the choice of settings or of the epoch."
-                for name, count in self.overlap.items()
-            ),
         ]
         for spec, classifier in zip(self.specs, classifiers, strict=True):
             if spec.checkpoint is not None:

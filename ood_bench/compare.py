@@ -20,8 +20,8 @@ from ood_bench.metrics.paired import bootstrap_difference, delong
 from ood_bench.report.page.build import PAIRED
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
-from ood_bench.scoring.engine import Array
 from ood_bench.scoring.scores import Scores, ScoreStore
+from ood_bench.scoring.views import Array
 
 COLUMNS = (
     "id", "model", "protocol", "ood", "seed", "first", "second", "n_id", "n_ood", "first_auroc", "second_auroc",

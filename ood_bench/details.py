@@ -12,7 +12,7 @@ from PIL import Image
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.metrics.curve import Curve
 from ood_bench.results.details import Details, Extreme, Histogram, Line, Sheet
-from ood_bench.scoring.engine import Array
+from ood_bench.scoring.views import Array
 
 BINS = 64
 POINTS = 100

@@ -77,21 +77,32 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
     Raises:
         ArtifactError: if the disk is full or the folder may not be written; nothing is left behind.
     """
-    with clear_io_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        staged = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            staged.chmod(0o644)
-            staged.replace(path)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
+    with clear_io_errors("write", path), staged_file(path, content, durable=durable) as staged:
+        staged.replace(path)
+
+
+@contextlib.contextmanager
+def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """A hidden file beside ``final`` with all of ``content``, to be renamed or linked; gone when the block ends.
+
+    Args:
+        final: where the content is to go; its folder is made.
+        content: all of it.
+        durable: see :func:`write_atomically`.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
+    staged = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        staged.chmod(0o644)
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

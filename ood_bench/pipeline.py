@@ -25,6 +25,7 @@ from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.scoring.engine import Engine
+from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
 from ood_bench.sets import RunSets, check_id, check_shapes, open_sets
 from ood_bench.training.artifact import ClassifierStore
@@ -169,7 +170,7 @@ class _Runner:
             scorers = self._scorers(missing)
             missing = self._failures.among(missing)
             ask = {name: cell.detector.fit_quantities for name, cell in _first(missing)}
-            self._collect(scorers, self._sets.train, ask)
+            self._collect(scorers, self._sets.train, ask, {})
             for name in dict.fromkeys(cell.ood_name for cell in missing):
                 made |= self._run_ood([cell for cell in missing if cell.ood_name == name], scorers)
         both = made | found
@@ -214,16 +215,19 @@ class _Runner:
             raise got
         return got
 
-    def _collect(self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any]) -> None:
+    def _collect(
+        self, scorers: Mapping[str, Scorer], images: ImageSet, ask: Mapping[str, Any], step: Mapping[str, Any]
+    ) -> None:
         """One pass through each network for what all methods want of ``images``; if it fails, each passes alone."""
-        wanted: dict[str, tuple[Classifier, list[Quantity]]] = {}
+        wanted: dict[str, tuple[Classifier, list[Quantity], list[Steps]]] = {}
         try:
             for row, quantities in ask.items():
                 for classifier in scorers[row].classifiers:
-                    wanted.setdefault(classifier.key, (classifier, []))[1].extend(quantities(classifier))
-            for classifier, quantities in wanted.values():
-                if quantities:
-                    self._engine.collect(classifier, images, quantities)
+                    wanted.setdefault(classifier.key, (classifier, [], []))[1].extend(quantities(classifier))
+            for row, steps in step.items():
+                wanted[scorers[row].classifier.key][2].extend(steps(scorers[row]))
+            for classifier, every_quantity, every_step in wanted.values():
+                self._engine.collect(classifier, images, every_quantity, every_step)
         except (OutOfTime, ArtifactError):  # the store's fault is everybody's
             raise
         except Exception as error:  # one method's fault, or memory that is too small for all at once
@@ -237,8 +241,9 @@ class _Runner:
                 cell.detector.fit(scorers[cell.row], self._protocol.generator(ood))
         cells = self._failures.among(cells)
         ask = {cell.row: cell.detector.quantities for cell in cells}
-        for images in (self._sets.test, ood):
-            self._collect(scorers, images, ask)
+        for number, images in enumerate((self._sets.test, ood)):
+            step = {cell.row: cell.single_steps for cell in cells if cell.scored[number].rows is None}
+            self._collect(scorers, images, ask, step)
         made = {}
         for cell in self._failures.among(cells):
             with self._failures.catching([cell]):

@@ -14,15 +14,27 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
 
 
+def module_at(name: str, path: str) -> ModuleType:
+    """A module of this folder that is no test, loaded once under ``name``."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def toys() -> ModuleType:
+    """Small networks and image sets, and slow references."""
+    return module_at("ood_bench_toys", "methods/toys.py")
+
+
 @pytest.fixture(scope="session")
 def toys_on_disk() -> ModuleType:
-    """The module ``tests/toy_root.py``."""
-    spec = importlib.util.spec_from_file_location("ood_bench_toy_root", Path(__file__).with_name("toy_root.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Tiny sets in the real archives' layouts."""
+    return module_at("ood_bench_toy_root", "toy_root.py")
 
 
 @pytest.fixture(scope="session")

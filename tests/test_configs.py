@@ -24,7 +24,6 @@ from ood_bench.methods.base import build_detector
 from ood_bench.pipeline import execute
 from ood_bench.protocols.base import build_protocol
 from ood_bench.report.blocks import load_blocks
-from ood_bench.scoring.engine import Engine
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 
@@ -477,12 +476,7 @@ def refuse(what):
 def forbid_work(patch, *, passes=True):
     patch.setattr(artifact, "Trainer", refuse("something was trained"))
     if passes:
-        patch.setattr(Engine, "_run", refuse("there was a forward pass"))
-        patch.setattr("ood_bench.methods.odin.perturbed_scores", refuse("there was a gradient pass"))
-        patch.setattr("ood_bench.methods.eloc.perturbed_scores", refuse("there was a gradient pass"))
-        patch.setattr("ood_bench.methods.mahalanobis.perturbed_scores", refuse("there was a gradient pass"))
-        patch.setattr("ood_bench.methods.fssd.perturbed_scores", refuse("there was a gradient pass"))
-        patch.setattr("ood_bench.methods.godin.perturbed_scores", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.scoring.engine.run_pass", refuse("there was a pass"))
         patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.tuning.adversarial.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))

@@ -22,7 +22,8 @@ from ood_bench.methods.odin import Odin
 from ood_bench.pipeline import execute
 from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
-from ood_bench.scoring.engine import Engine
+from ood_bench.scoring import engine
+from ood_bench.scoring.passes import run_pass
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
@@ -57,13 +58,12 @@ def trainings(monkeypatch):
 def passes(monkeypatch):
     """Network and image set of every forward pass."""
     seen = []
-    whole_pass = Engine._run
 
-    def record(self, classifier, images, quantities):
-        seen.append((classifier.key, images.fingerprint))
-        return whole_pass(self, classifier, images, quantities)
+    def record(classifier, view, *others):
+        seen.append((classifier.key, view.images.fingerprint))
+        return run_pass(classifier, view, *others)
 
-    monkeypatch.setattr(Engine, "_run", record)
+    monkeypatch.setattr(engine, "run_pass", record)
     return seen
 
 
@@ -106,8 +106,8 @@ def test_only_what_is_new_is_computed(quick, trainings):
 
 
 def test_each_image_is_seen_once_by_each_network(quick, passes):
-    """Three methods share a pass over each set; members of the ensemble are networks of their own."""
-    run(*quick, "method=[msp,mahalanobis,energy,deep_ensemble]", "method.deep_ensemble.members=2")
+    """Four methods, one with a step, share a pass over each set; members of the ensemble are networks of their own."""
+    run(*quick, "method=[msp,mahalanobis,energy,odin,deep_ensemble]", "method.deep_ensemble.members=2")
     counts = Counter(passes)
     assert set(counts.values()) == {1}
     networks = {network for network, _ in counts}

@@ -89,8 +89,9 @@ class Ours:
         wanted = [quantity for detector in detectors for quantity in detector.quantities(self.classifier)]
         found = []
         for images in sets:
-            engine.collect(self.classifier, images, wanted)
             setting = [detector.grid()[:1] for detector in detectors]
+            steps = [one for d, s in zip(detectors, setting, strict=True) for one in d.steps(scorer, s)]
+            engine.collect(self.classifier, images, wanted, steps)
             rows = [d.score(d.statistics(scorer, View(images), s)[0]) for d, s in zip(detectors, setting, strict=True)]
             found.append(np.stack(rows))
         return found

@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
-from hydra.utils import get_class
 
-from ood_bench.config import faults
+from ood_bench.building import build
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.engine import Array, Bank, Engine, View
+from ood_bench.scoring.engine import Bank, Engine
+from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
+from ood_bench.scoring.views import Array, View
 from ood_bench.training.spec import TrainingSpec
 
-__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "View", "build_detector"]
+__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "Steps", "View", "build_detector"]
 
 Setting = Mapping[str, float]
 
@@ -64,6 +64,10 @@ class Scorer:
         """Rows ``[n, D]`` of each quantity for the view, from one shared pass over the view's whole set."""
         whole = self.engine.collect(self.classifiers[network], view.images, quantities)
         return {quantity: view.of(rows) for quantity, rows in whole.items()}
+
+    def stepped(self, view: View, steps: Sequence[Steps], network: int = 0) -> list[Array]:
+        """Scores ``[losses, magnitudes, n]`` after each of ``steps``, which share one clean forward pass."""
+        return self.engine.stepped(self.classifiers[network], view, steps)
 
 
 class Detector(ABC):
@@ -138,6 +142,14 @@ class Detector(ABC):
         del classifier
         return ()
 
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """What :meth:`statistics` asks of :meth:`Scorer.stepped` at these settings, so that methods share a pass.
+
+        Asked for after :meth:`fit`, of methods with one network.
+        """
+        del scorer, settings
+        return ()
+
     def grid(self) -> list[dict[str, float]]:
         """Candidate settings in the order in which they are tried; one if there is nothing to choose."""
         return [{}]
@@ -184,15 +196,5 @@ def build_detector(name: str, config: Mapping[str, Any]) -> Detector:
     Raises:
         ConfigError: if the class is unknown or no detector, a key is unknown, or a value has the wrong type.
     """
-    settings = {key: value for key, value in config.items() if key not in ("_target_", "outliers", "validation")}
-    try:
-        target = get_class(config["_target_"])
-    except (ImportError, KeyError, ValueError) as error:
-        raise ConfigError(f"method {name}: cannot find the class {config.get('_target_')}: {error}") from error
-    if not issubclass(target, Detector):
-        raise ConfigError(f"method {name}: {config['_target_']} is not a subclass of ood_bench.methods.base.Detector")
-    try:
-        return pydantic.TypeAdapter(target).validate_python(settings)
-    except pydantic.ValidationError as error:
-        known = ", ".join(item.name for item in fields(target) if item.init)  # type: ignore[arg-type]
-        raise ConfigError(f"method {name}: {faults(error)} (known keys: {known or 'none'})") from error
+    settings = {key: value for key, value in config.items() if key not in ("outliers", "validation")}
+    return build(f"method {name}", Detector, settings)  # type: ignore[type-abstract]

@@ -62,7 +62,10 @@ class DeepEnsemble(Detector):
         return (LOGITS,)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """Combined probability ``[len(settings), n, 1]``."""
+        """Combined probability ``[len(settings), n, 1]``, from one pass of each member.
+
+        Members go one by one: on a CPU, stacked weights under ``torch.func.vmap`` take longer (docs/speed.md).
+        """
         members = [
             scorer.bank(view, (LOGITS,), network)[LOGITS].astype(np.float64)
             for network in range(len(scorer.classifiers))

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, Steps, View
 from ood_bench.methods.deep_ensemble import softmax
-from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
+from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
 from ood_bench.training.recipe import Selection, changed
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.tuning.grid import product, refuse_steps
 
 _CHECKPOINT = "*_fold_{}_*_checkpoint/model_best.pth.tar"
 
@@ -50,11 +51,10 @@ class Eloc(Detector):
     perturb_loss: Literal["ce", "entropy"] = "ce"
     train: dict[str, Any] = field(default_factory=dict)
 
+    tunes_by_id = True
+
     def __post_init__(self) -> None:
-        if not self.magnitudes or not self.temperatures or min(self.temperatures) <= 0 or min(self.magnitudes) < 0:
-            raise ConfigError(
-                "method eloc: magnitudes must be at least 0 and temperatures above 0, one of each or more"
-            )
+        refuse_steps("eloc", self.magnitudes, self.temperatures)
         if self.folds < 2 or not 0 <= self.split_seed < 2**32:
             raise ConfigError("method eloc: folds must be at least 2, and split_seed from 0 to 4294967295")
         self._accuracy: float | None = None
@@ -114,7 +114,7 @@ class Eloc(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """All pairs, magnitudes in the outer loop, in the order given."""
-        return [{"epsilon": m, "temperature": t} for m in self.magnitudes for t in self.temperatures]
+        return product(epsilon=self.magnitudes, temperature=self.temperatures)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The sum over members, ``[len(settings), n, 1]``; each member costs what ODIN costs."""
@@ -143,17 +143,11 @@ class Eloc(Detector):
         )
         identity = {
             "method": f"eloc-{self.revision}",
-            "network": classifier.key,
-            "view": view.fingerprint,
             "temperatures": temperatures,
-            "magnitudes": magnitudes,
             "perturb_loss": self.perturb_loss,
-            "device": classifier.device.type,
         }
-        what = f"eloc member {number + 1} on {view.images.title}"
-        return scorer.engine.cached(
-            "eloc", identity, lambda: perturbed_scores(classifier, view, step, magnitudes, what)
-        )
+        (scores,) = scorer.stepped(view, [Steps(f"eloc member {number + 1}", identity, step, magnitudes)], number)
+        return scores
 
 
 def _fold_checkpoint(folder: Path, number: int) -> Path:

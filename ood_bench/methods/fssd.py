@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.perturb import Perturbation, perturbed_scores, standardised
+from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
 from ood_bench.scoring.taps import full_precision, named_taps, reading
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass
@@ -39,8 +40,9 @@ class Fssd(Detector):
     gradient_batch: int = 512
 
     def __post_init__(self) -> None:
-        if not self.magnitudes or min(self.magnitudes) < 0 or self.noise_images < 1 or self.gradient_batch < 1:
-            raise ConfigError("method fssd: magnitudes must be at least 0; noise_images and gradient_batch at least 1")
+        refuse_steps("fssd", self.magnitudes)
+        if self.noise_images < 1 or self.gradient_batch < 1:
+            raise ConfigError("method fssd: noise_images and gradient_batch must be at least 1")
         if not self.taps:
             raise ConfigError("method fssd: taps must name one tap or more, or be [all] or [stages]")
         self._centres: dict[str, Distance] = {}
@@ -70,7 +72,7 @@ class Fssd(Detector):
 
         readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in self._names(classifier)}
         with reading(classifier, readers), full_precision(), torch.inference_mode():
-            classifier.network(x)
+            classifier.scoring_network(x)
         self._centres, self._scales = kept, None
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
@@ -82,21 +84,24 @@ class Fssd(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Distance of every tap, ``[len(settings), n, taps]``."""
-        magnitudes = [setting["epsilon"] for setting in settings]
-        columns = [
-            self._tap_scores(scorer, view, quantity, magnitudes) for quantity in self._distances(scorer.classifier)
-        ]
-        return np.stack(columns, axis=2)
+        if steps := self.steps(scorer, settings):
+            return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
+        bank = scorer.bank(view, self._distances(scorer.classifier))
+        rows = np.concatenate(list(bank.values()), axis=1).astype(np.float64)
+        return np.stack([rows] * len(settings))
 
-    def _tap_scores(self, scorer: Scorer, view: View, quantity: Quantity, magnitudes: list[float]) -> Array:
-        """Distance of one tap at each magnitude, ``[magnitudes, n]``."""
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """Each tap's own steps; none if every magnitude is 0."""
+        magnitudes = [setting["epsilon"] for setting in settings]
         if not any(magnitudes):
-            rows = scorer.bank(view, (quantity,))[quantity][:, 0].astype(np.float64)
-            return np.stack([rows] * len(magnitudes))
+            return ()
+        return [self._tap_steps(quantity, magnitudes) for quantity in self._distances(scorer.classifier)]
+
+    def _tap_steps(self, quantity: Quantity, magnitudes: list[float]) -> Steps:
         step = Perturbation(
             tap=quantity.tap,
             losses=[lambda value: -quantity.reduction(value)[:, 0]],
@@ -105,21 +110,8 @@ class Fssd(Detector):
             direction=1.0,
             batch_size=self.gradient_batch,
         )
-        identity = {
-            "method": f"fssd-{self.revision}",
-            "network": scorer.classifier.key,
-            "view": view.fingerprint,
-            "quantity": quantity.key,
-            "magnitudes": magnitudes,
-            "batch": self.gradient_batch,
-            "device": scorer.classifier.device.type,
-        }
-        what = f"fssd {quantity.tap} on {view.images.title}"
-        return scorer.engine.cached(
-            f"fssd-{quantity.tap}",
-            identity,
-            lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0],
-        )
+        identity = {"method": f"fssd-{self.revision}", "quantity": quantity.key, "batch": self.gradient_batch}
+        return Steps(f"fssd {quantity.tap}", identity, step, magnitudes)
 
     def calibrate(self, scorer: Scorer, setting: Setting) -> None:
         """Mean and deviation of every tap's distance over the ID training images."""

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, Steps, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
-from ood_bench.scoring.perturb import Objective, Perturbation, perturbed_scores, sign
+from ood_bench.scoring.perturb import Objective, Perturbation, sign
 from ood_bench.scoring.quantities import Flat
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.tuning.grid import product, refuse_steps
 
 _BYTE = 255.0
 
@@ -68,8 +69,7 @@ class Godin(Detector):
     def __post_init__(self) -> None:
         if self.head not in DECOMPOSED:
             raise ConfigError(f"method godin: head is {self.head!r}, it must be one of {', '.join(DECOMPOSED)}")
-        if not self.magnitudes or min(self.magnitudes) < 0:
-            raise ConfigError("method godin: magnitudes must be one or more numbers of at least 0")
+        refuse_steps("godin", self.magnitudes)
 
     @property
     def variant(self) -> str:
@@ -94,7 +94,7 @@ class Godin(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Both h and g, if some magnitude is 0."""
@@ -115,36 +115,36 @@ class Godin(Detector):
 
     def _stepped(self, scorer: Scorer, view: View, settings: Sequence[Setting], statistic: str) -> Array:
         """One statistic at each setting, ``[len(settings), n]``."""
+        if steps := self._steps(scorer, settings, statistic):
+            (scores,) = scorer.stepped(view, steps)
+            return np.asarray(scores[0])
+        rows = torch.from_numpy(np.array(scorer.bank(view, (_VALUES,))[_VALUES]))
+        return np.stack([_STATISTICS[statistic](rows).numpy()] * len(settings))
+
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """The steps that raise the score; none if every magnitude is 0."""
+        return self._steps(scorer, settings, self.statistic)
+
+    def _steps(self, scorer: Scorer, settings: Sequence[Setting], statistic: str) -> list[Steps]:
+        """Steps after which one statistic is read off."""
         magnitudes = [setting["epsilon"] / (_BYTE if self.unit == "bytes" else 1.0) for setting in settings]
         if not any(magnitudes):
-            rows = torch.from_numpy(np.array(scorer.bank(view, (_VALUES,))[_VALUES]))
-            return np.stack([_STATISTICS[statistic](rows).numpy()] * len(magnitudes))
-        identity = {
-            "method": f"godin-{self.revision}",
-            "network": scorer.classifier.key,
-            "view": view.fingerprint,
-            "raised": self._raised,
-            "statistic": statistic,
-            "magnitudes": magnitudes,
-            "normalised": self.unit == "normalised",
-            "clip": self.clip,
-            "device": scorer.classifier.device.type,
-        }
-        what = f"godin on {view.images.title}"
-        step = self.step(scorer, _STATISTICS[statistic])
-        return scorer.engine.cached(
-            "godin", identity, lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0]
-        )
-
-    def step(self, scorer: Scorer, score: Objective) -> Perturbation:
-        """The step that raises the score, and what is read off afterwards, for magnitudes in raw pixels."""
+            return []
         raised, std = _STATISTICS[self._raised], scorer.classifier.channel_std()
-        return Perturbation(
+        step = Perturbation(
             tap=PARTS,
             losses=[lambda parts: -raised(parts)],
-            scores=[score],
+            scores=[_STATISTICS[statistic]],
             rule=(lambda gradient: sign(gradient) * std) if self.unit == "normalised" else sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
             clip=self.clip,
         )
+        identity = {
+            "method": f"godin-{self.revision}",
+            "raised": self._raised,
+            "statistic": statistic,
+            "normalised": self.unit == "normalised",
+            "clip": self.clip,
+        }
+        return [Steps("godin", identity, step, magnitudes)]

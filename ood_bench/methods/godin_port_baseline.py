@@ -93,7 +93,7 @@ class GodinPortBaseline(Detector):
 def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:
     """Log of the maximum softmax probability ``[magnitudes, B]`` of uint8 images ``[B, C, H, W]``."""
     x = source.normalise(batch)
-    _, (gradient,) = input_gradients(source, x, PARTS, [lambda parts: -max_h(parts)])
-    direction = -sign(gradient) / source.channel_std() / _BYTE
+    _, gradients = input_gradients(source, x, {PARTS: [lambda parts: -max_h(parts)]})
+    direction = -sign(gradients[PARTS][0]) / source.channel_std() / _BYTE
     stepped = [source.clipped(x + magnitude * direction) if magnitude else x for magnitude in magnitudes]
-    return np.stack([log_max_softmax(plain.network(images).double().cpu().numpy()) for images in stepped])
+    return np.stack([log_max_softmax(plain.scoring_network(images).double().cpu().numpy()) for images in stepped])

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
+from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
 from ood_bench.scoring.taps import named_taps
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class Mahalanobis(Detector):
     taps: list[str] = field(default_factory=list)
 
     revision = 2
+    tunes_by_id = True
 
     def __post_init__(self) -> None:
-        if not self.magnitudes or min(self.magnitudes) < 0:
-            raise ConfigError("method mahalanobis: magnitudes must be one or more numbers of at least 0")
+        refuse_steps("mahalanobis", self.magnitudes)
         self._fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 
@@ -110,44 +111,39 @@ class Mahalanobis(Detector):
 
     def grid(self) -> list[dict[str, float]]:
         """The magnitudes, in the order given."""
-        return [{"epsilon": magnitude} for magnitude in self.magnitudes]
+        return product(epsilon=self.magnitudes)
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Confidence of every tap, ``[len(settings), n, taps]``."""
-        magnitudes = [setting["epsilon"] for setting in settings]
-        columns = [self._tap_scores(scorer, view, tap, magnitudes) for tap in self._names(scorer.classifier)]
-        return np.stack(columns, axis=2)
+        if steps := self.steps(scorer, settings):
+            return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
+        bank = scorer.bank(view, self.fit_quantities(scorer.classifier))
+        columns = [self._confidence(tap.tap, torch.from_numpy(np.array(rows))) for tap, rows in bank.items()]
+        return np.stack([np.stack([column.numpy() for column in columns], axis=1)] * len(settings))
 
-    def _tap_scores(self, scorer: Scorer, view: View, tap: str, magnitudes: list[float]) -> Array:
-        """Confidence of one tap at each magnitude, ``[magnitudes, n]``."""
-        gaussians, mean = self._fitted[tap], Mean()
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """Each tap's own steps; none if every magnitude is 0."""
+        magnitudes = [setting["epsilon"] for setting in settings]
         if not any(magnitudes):
-            quantity = Quantity(tap, mean)
-            rows = torch.from_numpy(np.array(scorer.bank(view, (quantity,))[quantity]))
-            return np.stack([gaussians.confidences(rows).amax(dim=1).numpy()] * len(magnitudes))
+            return ()
+        return [self._tap_steps(scorer, tap, magnitudes) for tap in self._names(scorer.classifier)]
+
+    def _tap_steps(self, scorer: Scorer, tap: str, magnitudes: list[float]) -> Steps:
+        mean = Mean()
         step = Perturbation(
             tap=tap,
-            losses=[lambda value: -gaussians.confidences(mean(value)).amax(dim=1)],
-            scores=[lambda value: gaussians.confidences(mean(value)).amax(dim=1)],
+            losses=[lambda value: -self._confidence(tap, mean(value))],
+            scores=[lambda value: self._confidence(tap, mean(value))],
             rule=sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
         )
-        identity = {
-            "method": f"mahalanobis-{self.revision}",
-            "network": scorer.classifier.key,
-            "fitted_on": self._fitted_on,
-            "view": view.fingerprint,
-            "tap": tap,
-            "magnitudes": magnitudes,
-            "device": scorer.classifier.device.type,
-        }
-        what = f"mahalanobis {tap} on {view.images.title}"
-        return scorer.engine.cached(
-            f"mahalanobis-{tap}",
-            identity,
-            lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, what)[0],
-        )
+        identity = {"method": f"mahalanobis-{self.revision}", "fitted_on": self._fitted_on, "tap": tap}
+        return Steps(f"mahalanobis {tap}", identity, step, magnitudes)
+
+    def _confidence(self, tap: str, features: Tensor) -> Tensor:
+        """Confidence ``[B]`` of a tap's features ``[B, D]``: that of the nearest class."""
+        return self._fitted[tap].confidences(features).amax(dim=1)
 
     def score(self, statistics: Array) -> Array:
         """The only tap's confidence, or the plain sum over taps."""

@@ -1,14 +1,18 @@
 """Monte-Carlo dropout: many random passes of a network trained with dropout."""
 
+import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
-from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+from ood_bench.models.classifier import build_network
+from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
 from ood_bench.training.spec import TrainingSpec
 
 
@@ -52,7 +56,10 @@ class McDropout(Detector):
         if "mc_dropout" not in networks.variants:
             name = networks.base.model["name"]
             raise ConfigError(f"method mc_dropout: model {name} has no variants.mc_dropout in conf/model/{name}.yaml")
-        return [replace(networks.base, model=networks.variants["mc_dropout"], checkpoint=None)]
+        spec = replace(networks.base, model=networks.variants["mc_dropout"], checkpoint=None)
+        if not _drops(json.dumps(spec.model), spec.data.shape, spec.classes):
+            raise ConfigError(f"method mc_dropout: model {spec.model['name']} has no dropout layer of a rate above 0")
+        return [spec]
 
     def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The chosen statistic, ``[len(settings), n, 1]``."""
@@ -75,3 +82,11 @@ class McDropout(Detector):
     def _sample(self, scorer: Scorer, view: View) -> Array:
         train_mode = self.mode == "train_mode"
         return sample_passes(scorer.classifier, view, self.passes, self.seed, self.batch_size, train_mode=train_mode)
+
+
+@functools.cache
+def _drops(model: str, shape: tuple[int, ...], classes: int) -> bool:
+    """Whether a network that a ``conf/model`` file's content (as JSON) describes has dropout that does something."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(json.loads(model), shape, classes)
+    return any(active(module) for module in dropout_modules(network))

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
-from ood_bench.scoring.perturb import Perturbation, perturbed_scores, sign
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
+from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass
@@ -32,23 +32,18 @@ class Odin(Detector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
 
+    tunes_by_id = True
+
     def __post_init__(self) -> None:
-        if not self.magnitudes or not self.temperatures or min(self.temperatures) <= 0 or min(self.magnitudes) < 0:
-            raise ConfigError(
-                "method odin: magnitudes must be at least 0 and temperatures above 0, one of each or more"
-            )
+        refuse_steps("odin", self.magnitudes, self.temperatures)
 
     def grid(self) -> list[dict[str, float]]:
         """All pairs, magnitudes in the outer loop, in the order given."""
-        return [{"epsilon": m, "temperature": t} for m in self.magnitudes for t in self.temperatures]
+        return product(epsilon=self.magnitudes, temperature=self.temperatures)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """Log of the maximum softmax probability at T after the step, ``[len(settings), n, 1]``.
-
-        Costs 1 + n_T + n_T * n_epsilon forward equivalents for n_T temperatures and n_epsilon non-zero magnitudes.
-        """
-        temperatures = list(dict.fromkeys(setting["temperature"] for setting in settings))
-        magnitudes = list(dict.fromkeys(setting["epsilon"] for setting in settings))
+    def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
+        """One step for each temperature and non-zero magnitude."""
+        temperatures, magnitudes = _axes(settings)
         step = Perturbation(
             tap=OUTPUT,
             losses=[_Loss(temperature) for temperature in temperatures],
@@ -57,25 +52,27 @@ class Odin(Detector):
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
         )
-        identity = {
-            "method": f"odin-{self.revision}",
-            "network": scorer.classifier.key,
-            "view": view.fingerprint,
-            "temperatures": temperatures,
-            "magnitudes": magnitudes,
-            "device": scorer.classifier.device.type,
-        }
-        scores = scorer.engine.cached(
-            "odin",
-            identity,
-            lambda: perturbed_scores(scorer.classifier, view, step, magnitudes, f"odin on {view.images.title}"),
-        )
+        return [Steps("odin", {"method": f"odin-{self.revision}", "temperatures": temperatures}, step, magnitudes)]
+
+    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Log of the maximum softmax probability at T after the step, ``[len(settings), n, 1]``.
+
+        Costs 1 + n_T + n_T * n_epsilon forward equivalents for n_T temperatures and n_epsilon non-zero magnitudes.
+        """
+        temperatures, magnitudes = _axes(settings)
+        (scores,) = scorer.stepped(view, self.steps(scorer, settings))
         rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"])] for s in settings]
         return np.stack(rows)[:, :, None]
 
     def features(self, statistics: Array) -> Array:
         """The probability itself."""
         return np.exp(statistics)
+
+
+def _axes(settings: Sequence[Setting]) -> tuple[list[float], list[float]]:
+    """The temperatures and the magnitudes among some settings, each once."""
+    temperatures = dict.fromkeys(setting["temperature"] for setting in settings)
+    return list(temperatures), list(dict.fromkeys(setting["epsilon"] for setting in settings))
 
 
 @dataclass(frozen=True)

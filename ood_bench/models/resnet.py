@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
@@ -41,20 +40,26 @@ class BasicBlock(nn.Module):
         width: channels of the output.
         stride: stride of the first convolution.
         shortcut: ``projection`` (1x1 convolution and BN) or ``padding``, where the shape changes.
+        dropout: rate of the channel dropout before each of the two convolutions; the shortcut has none.
     """
 
-    def __init__(self, channels: int, width: int, stride: int, shortcut: str) -> None:
+    def __init__(self, channels: int, width: int, stride: int, shortcut: str, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU()
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.shortcut = _shortcut(shortcut, channels, width, stride)
+        self.relu2 = nn.ReLU()
+        self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, width, H / stride, W / stride]``, not negative."""
-        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(branch + self.shortcut(x))
+        branch = self.relu1(self.bn1(self.conv1(self.dropout(x))))
+        branch = self.bn2(self.conv2(self.dropout(branch)))
+        summed: Tensor = self.relu2(branch + self.shortcut(x))
+        return summed
 
 
 class ResNet(nn.Module):
@@ -85,6 +90,10 @@ class ResNet(nn.Module):
         shortcut: ``projection`` or ``padding``.
         init: ``torch`` for torch's own initialisation, ``fan_out`` for He's by outputs on convolutions, ``fan_in`` for
             He's by inputs on convolutions and on the linear layer.
+        dropout: rate before the linear layer; our choice of a place, the published networks have no dropout.
+        stage_dropout: rate after each stage; our choice as well.
+        conv_dropout: rate of the channel dropout on the image and before both convolutions of every block, as in the
+            network that FSSD's first public commit samples (``ResNet-34-MCD``).
 
     Raises:
         ConfigError: on an unknown word, or lists of different lengths.
@@ -102,6 +111,9 @@ class ResNet(nn.Module):
         stem_padding: int = 1,
         shortcut: str = "projection",
         init: str = "torch",
+        dropout: float = 0.0,
+        stage_dropout: float = 0.0,
+        conv_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if shortcut not in _SHORTCUTS or init not in _INITS:
@@ -114,11 +126,13 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU()
         channels = widths[0]
         for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
-            first = BasicBlock(channels, width, 2 if stage else 1, shortcut)
-            rest = (BasicBlock(width, width, 1, shortcut) for _ in range(count - 1))
+            first = BasicBlock(channels, width, 2 if stage else 1, shortcut, conv_dropout)
+            rest = (BasicBlock(width, width, 1, shortcut, conv_dropout) for _ in range(count - 1))
             self.add_module(f"layer{stage + 1}", nn.Sequential(first, *rest))
             channels = width
+        self.image_dropout, self.stage_dropout = nn.Dropout2d(conv_dropout), nn.Dropout(stage_dropout)
         self.pool = Pooled()
+        self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(channels, classes)
         if init == "fan_out":
             initialise(self, zero_linear_bias=False)
@@ -143,10 +157,10 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn1(self.conv1(self.image_dropout(x))))
         for stage in range(1, len(self._blocks) + 1):
-            x = self.get_submodule(f"layer{stage}")(x)
-        logits: Tensor = self.linear(self.pool(x))
+            x = self.stage_dropout(self.get_submodule(f"layer{stage}")(x))
+        logits: Tensor = self.linear(self.dropout(self.pool(x)))
         return logits
 
 

@@ -66,6 +66,8 @@ class ResNetV2(nn.Module):
         classes: number of classes.
         depth: number of layers, 9n + 2.
         pool_window: side of the last pooling's window; 0 averages over the whole map.
+        dropout: rate before the linear layer; our choice of a place, the port has no dropout.
+        stage_dropout: rate after each stage; our choice as well.
 
     Raises:
         ConfigError: if the depth is impossible, or the images do not fit the window.
@@ -74,7 +76,16 @@ class ResNetV2(nn.Module):
     penultimate: ClassVar[str] = "pooled"
     head_options: ClassVar[dict[str, Any]] = {"truncated": True, "eps": _EPS, "momentum": _MOMENTUM}
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, *, depth: int = 20, pool_window: int = 8) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        depth: int = 20,
+        pool_window: int = 8,
+        dropout: float = 0.0,
+        stage_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         if depth < 11 or (depth - 2) % 9:
             raise ConfigError(f"resnet_v2: depth {depth} is not 9n + 2 (three stages of blocks of three layers)")
@@ -89,7 +100,9 @@ class ResNetV2(nn.Module):
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
             channels = out
         self.bn, self.relu = _norm(channels), nn.ReLU()
+        self.stage_dropout = nn.Dropout(stage_dropout)
         self.pool = Pooled(pool_window)
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, classes)
         self._initialise()
 
@@ -123,6 +136,6 @@ class ResNetV2(nn.Module):
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         x = self.relu1(self.bn1(self.conv1(x)))
         for number in range(1, len(_STAGES) + 1):
-            x = self.get_submodule(f"stage{number}")(x)
-        logits: Tensor = self.fc(self.pool(self.relu(self.bn(x))))
+            x = self.stage_dropout(self.get_submodule(f"stage{number}")(x))
+        logits: Tensor = self.fc(self.dropout(self.pool(self.relu(self.bn(x)))))
         return logits

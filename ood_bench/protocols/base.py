@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
-from hydra.utils import get_class
 
-from ood_bench.config import faults
+from ood_bench.building import build
 from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, View
 
 
@@ -68,9 +66,6 @@ class Protocol(ABC):
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     deviations: list[str] = field(default_factory=list)
     method_deviations: dict[str, list[str]] = field(default_factory=dict)
-
-    published_overlap: ClassVar[bool] = False
-    """Whether the published code scores rows that its choices have seen; else such a run is refused."""
 
     def attach(self, sets: Mapping[str, ImageSet]) -> None:
         """Takes note of the run's OOD sets, by config name, before anything is trained.
@@ -131,14 +126,4 @@ def build_protocol(config: Mapping[str, Any], tune: str) -> Protocol:
     Raises:
         ConfigError: if the class is unknown or no protocol, a key is unknown, or a value has the wrong type.
     """
-    options = {key: value for key, value in config.items() if key != "_target_"}
-    try:
-        target = get_class(config["_target_"])
-    except (ImportError, KeyError, ValueError) as error:
-        raise ConfigError(f"protocol: cannot find the class {config.get('_target_')}: {error}") from error
-    if not issubclass(target, Protocol):
-        raise ConfigError(f"protocol: {config['_target_']} is not a subclass of ood_bench.protocols.base.Protocol")
-    try:
-        return pydantic.TypeAdapter(target).validate_python({**options, "tune": tune})
-    except pydantic.ValidationError as error:
-        raise ConfigError(f"protocol {options.get('name')}: {faults(error)}") from error
+    return build(f"protocol {config.get('name', '')}".rstrip(), Protocol, {**config, "tune": tune})  # type: ignore[type-abstract]

@@ -1,7 +1,7 @@
 """The protocol of the leave-out ensemble, by its unofficial code; no official one is known."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,11 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.protocols.base import Outcome
 from ood_bench.protocols.validation import ValidatedProtocol
-from ood_bench.tuning.search import Choice, Rule, fpr95_curve
 from ood_bench.tuning.splits import legacy_permutation
-
-_RULE = Rule("FPR at 95 % TPR (percent) on the validation rows, lowest; the first of equals", "lowest")
-_RULES = ("per_set", "validation_ood")
 
 
 @dataclass
@@ -28,10 +24,8 @@ class ElocProtocol(ValidatedProtocol):
     Source: unofficial implementation of arXiv 1809.03576.
 
     Attributes:
-        tune: ``published`` takes ``epsilons`` (or the detector's only setting); ``validation_ood`` searches the
-            detector's grid on ID validation rows and on those of ``validation``, once for all OOD sets, as the paper
-            does with iSUN; ``per_set`` searches on the validation rows of the very set that is graded; ``none`` takes
-            the detector's only setting.
+        tune: see :class:`~ood_bench.protocols.validation.ValidatedProtocol`; validation rows are those left out. The
+            paper's is ``validation_ood`` with iSUN.
         validation_rows: number of rows that are left out of each set.
         split_seed: legacy seed of the permutation.
         epsilons: magnitude by OOD set, for the leave-out ensemble.
@@ -44,20 +38,14 @@ class ElocProtocol(ValidatedProtocol):
     validation_rows: int = 1000
     split_seed: int = 3
 
+    tuned_method: ClassVar[str] = "eloc"
+    hedge: ClassVar[str] = ", probably"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.validation_rows < 1 or not 0 <= self.split_seed < 2**32:
             raise ConfigError(
                 f"protocol {self.name}: validation_rows must be at least 1, split_seed from 0 to 2^32 - 1"
-            )
-
-    def check(self, method: str, detector: Detector) -> None:
-        """Refuses several candidates where nothing chooses among them."""
-        published = self.tune == "published" and method == "eloc" and bool(self.epsilons)
-        if (count := len(detector.grid())) != 1 and self.tune not in _RULES and not published:
-            raise ConfigError(
-                f"method {method} has {count} candidate settings: use tune=validation_ood or tune=per_set, or give it "
-                "one"
             )
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
@@ -80,17 +68,19 @@ class ElocProtocol(ValidatedProtocol):
         id_rows, ood_rows = (np.setdiff1d(np.arange(count), self._left_out(count)) for count in counts)
         return View(id_test, id_rows), View(ood, ood_rows)
 
-    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
-        """The validation rows, where settings are searched on them."""
-        if self.tune not in _RULES or len(detector.grid()) == 1:
-            return ()
-        other = self._validation(ood)
-        count = min(len(other), len(id_test))
-        return View(id_test, self._left_out(len(id_test))), View(other, self._left_out(count))
+    def validation_rows_of(self, images: ImageSet, id_test: ImageSet) -> View:
+        """The rows that are left out."""
+        return View(images, self._left_out(min(len(images), len(id_test))))
+
+    def rows_in_words(self, inside: View, outside: View | None) -> str:
+        """The rows that are left out, in words."""
+        if outside is None:
+            return f"{len(inside)} left-out rows of the ID test set; no OOD image"
+        return f"{len(inside)} left-out rows of the ID test set and {len(outside)} rows of {outside.images.name}"
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that are not left out."""
-        choice = self._choice(method, detector, scorer, id_test, ood)
+        choice = self.choose(method, detector, scorer, id_test, ood)
         detector.calibrate(scorer, choice.setting)
         views = self.scored(method, detector, id_test, ood)
         id_scores, ood_scores = (
@@ -110,22 +100,3 @@ class ElocProtocol(ValidatedProtocol):
             id_rows=views[0].rows,
             ood_rows=views[1].rows,
         )
-
-    def _choice(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
-        """The setting to score with, and how it was chosen."""
-        original = self.stands_for.get(ood.name, ood.name)
-        if self.tune == "published" and method == "eloc" and original in self.epsilons:
-            setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
-            return Choice(setting, f"images of {original}, probably: the magnitude published for this set")
-        settings = detector.grid()
-        if len(settings) == 1:
-            return Choice(settings[0])
-        if self.tune not in _RULES:
-            raise ConfigError(
-                f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
-                f"{len(settings)} candidates: add one, or use tune=validation_ood or tune=per_set"
-            )
-        inside, outside = self.seen(method, detector, id_test, ood)
-        words = f"{len(inside)} left-out rows of the ID test set and {len(outside)} rows of {outside.images.name}"
-        seen = {id_test.name: len(inside), outside.images.name: len(outside)}
-        return _RULE.choose(settings, fpr95_curve(detector, scorer, inside, outside, settings), seen, words)

@@ -12,7 +12,7 @@ from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.logistic import FOLDS, Combination, fit_combination
-from ood_bench.tuning.search import Rule
+from ood_bench.tuning.search import Choice, Rule
 from ood_bench.tuning.splits import Split, legacy_permutation, split_rows
 
 _RULE = Rule("TNR at 95 % TPR (percent) on the selection rows; the first of equals", "highest")
@@ -72,21 +72,21 @@ class FssdProtocol(Protocol):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Splits, selects a setting, fits the regression anew and scores the test rows."""
         id_split, ood_split, most = self._splits(method, detector, id_test, ood)
-        setting, curve = self._select(detector, scorer, id_split, ood_split)
-        combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [setting])[0]
+        choice = self._select(detector, scorer, id_split, ood_split)
+        combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [choice.setting])[0]
         id_features, ood_features = (
-            detector.features(detector.statistics(scorer, view, [setting])[0])
+            detector.features(detector.statistics(scorer, view, [choice.setting])[0])
             for view in (id_split.test, ood_split.test)
         )
         ood_features = ood_features[:most]
         return Outcome(
             id_scores=combination.decision(id_features),
             ood_scores=combination.decision(ood_features),
-            setting=setting,
+            setting=choice.setting,
             rows=self._rows(method),
-            tuned_on=self._tuned_on(detector, ood),
+            tuned_on=choice.tuned_on,
             convention_scores=(combination.probability(id_features), combination.probability(ood_features)),
-            tuning=self._tuning(detector, id_test, ood, curve),
+            tuning=choice.record,
             id_rows=id_split.test.rows,
             ood_rows=None if ood_split.test.rows is None else ood_split.test.rows[:most],
         )
@@ -127,13 +127,21 @@ class FssdProtocol(Protocol):
             fit_combination(detector.features(a), detector.features(b)) for a, b in zip(inside, outside, strict=True)
         ]
 
-    def _select(
-        self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split
-    ) -> tuple[dict[str, float], list[float]]:
-        """The winning setting, and the TNR at 95 % TPR of all settings, in percent."""
-        settings = detector.grid()
-        if len(settings) == 1:
-            return settings[0], []
+    def _select(self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split) -> Choice:
+        """The setting with the highest TNR at 95 % TPR; rows to fit on are seen even where there is no choice."""
+        settings, curve = detector.grid(), []
+        if len(settings) > 1:
+            curve = self._curve(detector, scorer, id_split, ood_split, settings)
+        count = self.fit_rows + (self.select_rows if curve else 0)
+        sets = id_split.fit.images, ood_split.fit.images
+        words = f"{self.fit_rows} test rows each of the ID set and of {sets[1].name} fit the logistic regression"
+        more = f", {self.select_rows} more of each choose the hyperparameters" if curve else ""
+        return _RULE.choose(settings, curve, {images.name: count for images in sets}, words + more)
+
+    def _curve(
+        self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split, settings: Sequence[Setting]
+    ) -> list[float]:
+        """TNR at 95 % TPR of every setting on the selection rows, in percent."""
         combinations = self._fit(detector, scorer, id_split.fit, ood_split.fit, settings)
         inside, outside = (detector.statistics(scorer, view, settings) for view in (id_split.select, ood_split.select))
         curve = [
@@ -145,22 +153,12 @@ class FssdProtocol(Protocol):
                 f"protocol {self.name}: no setting of {type(detector).__name__} reaches a TNR above 0 at 95 % TPR on "
                 "the selection rows, so that the released code chooses none"
             )
-        return dict(_RULE.winner(settings, curve)), curve
+        return curve
 
     def _rows(self, method: str) -> str:
         order = "in file order" if method in self.unshuffled else f"permuted by the legacy seed {self.split_seed}"
         cut = "all remaining OOD rows" if method in self.uncut else "as many OOD rows as ID rows at most"
         return f"test rows {order}, without the first {self.fit_rows + self.select_rows} of each set; {cut}"
-
-    def _tuned_on(self, detector: Detector, ood: ImageSet) -> str:
-        rows = f"{self.fit_rows} test rows each of the ID set and of {ood.name} fit the logistic regression"
-        if len(detector.grid()) == 1:
-            return rows
-        return f"{rows}, {self.select_rows} more of each choose the hyperparameters"
-
-    def _tuning(self, detector: Detector, id_test: ImageSet, ood: ImageSet, curve: list[float]) -> dict[str, object]:
-        seen = self.fit_rows + (self.select_rows if curve else 0)
-        return _RULE.record(detector.grid(), curve, {id_test.name: seen, ood.name: seen})
 
 
 def _tnr95(combination: Combination, id_features: Array, ood_features: Array) -> float:

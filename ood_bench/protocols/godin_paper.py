@@ -1,5 +1,6 @@
 """The protocol of generalized ODIN's paper, as far as it is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,9 +8,10 @@ import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Detector, Scorer
+from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.id_only import IdOnly
+from ood_bench.tuning.search import refuse_id_only
 
 
 @dataclass
@@ -22,7 +24,8 @@ class GodinPaperProtocol(Protocol):
         tune: ``published`` and ``id_only`` choose as described; ``none`` refuses detectors with several candidates.
         id_rows: rows of the ID test set to choose on; they are not scored, whatever the method.
         halve: whether half of the chosen epsilon is used.
-        objective_batch: 0 for the plain mean over those rows; otherwise see :class:`~ood_bench.tuning.id_only.IdOnly`.
+        objective_batch: 0 for the plain mean over those rows; otherwise see
+            :func:`~ood_bench.tuning.search.id_mean_curve`.
         seed: seeds what detectors draw when they are fitted.
     """
 
@@ -41,7 +44,7 @@ class GodinPaperProtocol(Protocol):
         """Refuses several candidates that the mean score cannot choose among, or any under ``tune=none``."""
         if self.tune == "none" and (count := len(detector.grid())) != 1:
             raise ConfigError(f"method {method} has {count} candidate settings: with tune=none give it one of each")
-        self.rule.check(method, detector)
+        refuse_id_only(method, detector)
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
         """Refuses an ID test set of which nothing would be left to score."""
@@ -49,6 +52,16 @@ class GodinPaperProtocol(Protocol):
         if self.objective_batch < 0:
             raise ConfigError(f"protocol {self.name}: objective_batch is {self.objective_batch}, it must be at least 0")
         self.rule.check_sets(self.name, id_test)
+
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """The other ID rows, and all OOD rows."""
+        del method, detector
+        return self.rule.scored(id_test, ood)
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The first ID rows, where they choose a setting."""
+        del method, ood
+        return self.rule.seen(detector, id_test)
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""

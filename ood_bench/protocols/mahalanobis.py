@@ -13,7 +13,7 @@ from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.adversarial import fgsm_images
 from ood_bench.tuning.logistic import Combination, fit_combination
-from ood_bench.tuning.search import Rule
+from ood_bench.tuning.search import Choice, Rule
 
 _RULE = Rule("TNR at 95 % TPR (percent) on validation rows; the first of equals", "highest")
 
@@ -110,21 +110,19 @@ class MahalanobisProtocol(Protocol):
         validation = [detector.statistics(scorer, view, settings) for view in (inside, outside)]
         combinations = self._fit(detector, validation)
         curve = self._curve(detector, scorer, settings, validation, combinations) if len(settings) > 1 else []
-        place = settings.index(dict(_RULE.winner(settings, curve))) if curve else 0
-        setting, combination = settings[place], combinations[place]
+        choice = self._choice(settings, curve, combinations[0], (inside, outside))
+        setting, combination = choice.setting, combinations[settings.index(dict(choice.setting))]
         detector.calibrate(scorer, setting)
         test = self.scored(method, detector, id_test, ood)
         id_rows, ood_rows = (detector.statistics(scorer, view, [setting])[0] for view in test)
-        chosen = bool(curve) or combination is not None
-        seen = {view.images.name: self.rows if curve else self.fit_rows for view in (inside, outside)}
         return Outcome(
             id_scores=_ranked(detector, id_rows, combination),
             ood_scores=_ranked(detector, ood_rows, combination),
             setting=setting,
             rows=f"test rows in file order, without the first {self.rows} of each set",
-            tuned_on=self._tuned_on(len(settings), combination, outside),
+            tuned_on=choice.tuned_on,
             convention_scores=_probabilities(detector, (id_rows, ood_rows), combination),
-            tuning=_RULE.record(settings, curve, seen) if chosen else None,
+            tuning=choice.record,
             id_rows=test[0].rows,
             ood_rows=test[1].rows,
         )
@@ -170,19 +168,26 @@ class MahalanobisProtocol(Protocol):
             curve.append(evaluate("mahalanobis", *scores)["tnr95"])
         return curve
 
-    def _tuned_on(self, candidates: int, combination: Combination | None, outside: View) -> str:
-        if candidates == 1 and combination is None:
-            return "nothing"
-        other = f"of {outside.images.name}"
-        if self.validation == "fgsm":
-            other = "of their adversarial images by FGSM"
+    def _choice(
+        self,
+        settings: Sequence[Setting],
+        curve: Sequence[float],
+        combination: Combination | None,
+        seen: tuple[View, View],
+    ) -> Choice:
+        """The first of the best settings, and what that and the regression saw."""
+        if len(settings) == 1 and combination is None:
+            return Choice(settings[0])
+        attacked = self.validation == "fgsm"
+        other = "their adversarial images by FGSM" if attacked else seen[1].images.name
         first, what = (
             (self.rows, "choose the setting") if combination is None else (self.fit_rows, "fit the regression")
         )
-        words = f"the first {first} rows each of the ID test set and {other} {what}"
-        if combination is not None and candidates > 1:
+        words = f"the first {first} rows each of the ID test set and of {other} {what}"
+        if combination is not None and curve:
             words += f", the next {self.select_rows} of each choose the setting"
-        return f"{words}; no OOD image" if self.validation == "fgsm" else words
+        counts = {view.images.name: self.rows if curve else self.fit_rows for view in seen}
+        return _RULE.choose(settings, curve, counts, f"{words}; no OOD image" if attacked else words)
 
 
 def _ranked(detector: Detector, statistics: Array, combination: Combination | None) -> Array:

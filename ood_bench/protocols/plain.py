@@ -1,5 +1,6 @@
 """Our default: exact metrics, and nothing is learned from any OOD image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.id_only import IdOnly
+from ood_bench.tuning.search import refuse_id_only
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Plain(Protocol):
     def check(self, method: str, detector: Detector) -> None:
         """Refuses a detector that leaves a choice open."""
         if self.tune == "id_only":
-            IdOnly(self.id_rows).check(method, detector)
+            refuse_id_only(method, detector)
         elif (count := len(detector.grid())) != 1:
             raise ConfigError(
                 f"method {method} has {count} candidate settings, and protocol={self.name} tunes nothing: "
@@ -48,6 +50,17 @@ class Plain(Protocol):
         """Any size will do, unless rows are held out."""
         if self.tune == "id_only":
             IdOnly(self.id_rows).check_sets(self.name, id_test)
+
+    def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
+        """All rows that are not held out."""
+        if self.tune == "id_only":
+            return IdOnly(self.id_rows).scored(id_test, ood)
+        return super().scored(method, detector, id_test, ood)
+
+    def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
+        """The rows that are held out, where they choose a setting."""
+        del method, ood
+        return IdOnly(self.id_rows).seen(detector, id_test) if self.tune == "id_only" else ()
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""

@@ -38,7 +38,7 @@ class Row:
         method: method name.
         variant: its variant, or empty.
         ood: name of the OOD set.
-        id_title: ID set with its variant, and what was trained on if that is another.
+        id_title: ID set with its variant, what was trained on if that is another, and weights that were imported.
         ood_title: OOD set with its variant.
         records: by seed, several of one seed where the row averages over OOD sets; empty for a cell that was not run.
     """
@@ -83,9 +83,9 @@ class Row:
 
 def _id_title(record: Record) -> str:
     trained, tested = record.data.id_train, record.data.id_test
-    ours = any(network.recipe != "imported" for network in record.checkpoint.networks)
-    note = f", trained on {trained.title}" if ours and trained.variant != tested.variant else ""
-    return tested.title + note
+    if all(network.recipe == "imported" for network in record.checkpoint.networks):
+        return f"{tested.title}, imported weights {record.checkpoint.sha256[:8]}"
+    return tested.title + (f", trained on {trained.title}" if trained.variant != tested.variant else "")
 
 
 def _row(records: tuple[Record, ...]) -> Row:

@@ -6,13 +6,12 @@ import gc
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ood_bench.errors import RecordError
-from ood_bench.files import clear_io_errors, locked
+from ood_bench.files import clear_io_errors, locked, staged_file
 from ood_bench.results.record import Record
 from ood_bench.results.seal import sealed
 
@@ -225,19 +224,8 @@ def _record_files(folder: Path) -> list[Path]:
 
 def _place(path: Path, content: bytes) -> bool:
     """Puts ``content`` at ``path`` in one step unless something is there; says whether it did."""
-    with clear_io_errors("write a record", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        staged = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            staged.chmod(0o644)
-            return _link(staged, path)
-        finally:
-            staged.unlink(missing_ok=True)
+    with clear_io_errors("write a record", path), staged_file(path, content) as staged:
+        return _link(staged, path)
 
 
 def _link(staged: Path, path: Path) -> bool:

@@ -1,64 +1,23 @@
-"""The one-pass engine: every quantity that any method asks for, from a single pass, kept in banks on disk."""
+"""The one-pass engine: whatever any method asks for, from a single pass, kept in banks on disk."""
 
 import contextlib
-import hashlib
-import io
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
-from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.files import content_key, locked, write_atomically
+from ood_bench.data.imageset import ImageSet
+from ood_bench.files import content_key
 from ood_bench.models.classifier import Classifier
-from ood_bench.progress import ticking
-from ood_bench.scoring.quantities import OUTPUT, Quantity
-from ood_bench.scoring.taps import full_precision, reading
+from ood_bench.scoring.banks import Banks
+from ood_bench.scoring.passes import run_pass
+from ood_bench.scoring.perturb import Steps
+from ood_bench.scoring.quantities import Quantity
+from ood_bench.scoring.views import Array, Rows32, View
 
-Array = npt.NDArray[np.float64]
-Rows32 = npt.NDArray[np.float32]
 Bank = Mapping[Quantity, Rows32]
 
-_log = logging.getLogger(__name__)
-_PIECE_BYTES = 1 << 19
-
-
-@dataclass(frozen=True)
-class View:
-    """Some rows of an image set, in an order.
-
-    Attributes:
-        images: the whole set.
-        rows: int64 ``[n]`` row numbers, or none for all rows in order.
-    """
-
-    images: ImageSet
-    rows: Rows | None = None
-
-    def __len__(self) -> int:
-        return len(self.images) if self.rows is None else len(self.rows)
-
-    def batches(self, batch_size: int) -> Iterator[Tensor]:
-        """uint8 images ``[B, C, H, W]`` in the view's order."""
-        for start in range(0, len(self), batch_size):
-            index = slice(start, start + batch_size)
-            yield torch.from_numpy(self.images.images[index if self.rows is None else self.rows[index]].copy())
-
-    @property
-    def fingerprint(self) -> str:
-        """Names the pixels and their order: the set's fingerprint and a hash of the rows."""
-        rows = "all" if self.rows is None else hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()[:16]
-        return f"{self.images.fingerprint}-{rows}"
-
-    def of(self, whole: Rows32) -> Rows32:
-        """The view's rows of an array ``[N, D]`` over the whole set."""
-        return whole if self.rows is None else whole[self.rows]
+_NUMERICS = 2
+"""Raised when the same network comes to give numbers that differ by rounding: older banks no longer count."""
 
 
 class Engine:
@@ -70,37 +29,45 @@ class Engine:
     """
 
     def __init__(self, root: Path | None, batch_size: int = 0) -> None:
-        self._root, self._batch_size = root, batch_size
-        self._memory: dict[tuple[str, str], Rows32] = {}
-        self._derived: dict[str, Array] = {}
-        self._said: set[str] = set()
+        self._banks, self._batch_size = Banks(root), batch_size
 
     def batch_size(self, classifier: Classifier) -> int:
         """Images a pass takes at once on the classifier's device."""
         return self._batch_size or (1000 if classifier.device.type == "cuda" else 64)
 
-    def collect(self, classifier: Classifier, images: ImageSet, quantities: Iterable[Quantity]) -> Bank:
+    def collect(
+        self, classifier: Classifier, images: ImageSet, quantities: Iterable[Quantity], steps: Iterable[Steps] = ()
+    ) -> Bank:
         """Rows ``[N, D]`` of each quantity over a whole image set; only what no bank holds is computed, in one pass.
 
         Args:
             classifier: the network.
             images: the set; its images must have the shape that the network takes.
             quantities: what is wanted.
+            steps: what :meth:`stepped` will be asked for on the whole set: the same pass computes it.
 
         Raises:
             ArtifactError: if a bank cannot be written.
         """
         wanted = list(dict.fromkeys(quantities))
-        place = self._place(classifier, images)
-        found = {quantity: self._find(place, quantity, len(images)) for quantity in wanted}
-        if any(rows is None for rows in found.values()):
-            with self._alone(place):  # whoever waited may find that somebody else has made the bank
-                found = {quantity: self._find(place, quantity, len(images)) for quantity in wanted}
-                missing = [quantity for quantity, rows in found.items() if rows is None]
-                for quantity, rows in (self._run(classifier, images, missing) if missing else {}).items():
-                    self._keep(place, quantity, rows)
-                    found[quantity] = rows
+        self._complete(classifier, View(images), wanted, list(steps))
+        found = {quantity: self._rows(classifier, images, quantity) for quantity in wanted}
         return {quantity: rows for quantity, rows in found.items() if rows is not None}
+
+    def stepped(self, classifier: Classifier, view: View, steps: Sequence[Steps]) -> list[Array]:
+        """Scores ``[losses, magnitudes, n]`` of each of ``steps``; what no bank holds shares its clean forward pass.
+
+        Args:
+            classifier: the network.
+            view: the images.
+            steps: what is wanted.
+
+        Raises:
+            ArtifactError: if the scores cannot be kept.
+        """
+        self._complete(classifier, view, [], steps)
+        found = [self._banks.derived(_derived_name(classifier, view, one)) for one in steps]
+        return [array for array in found if array is not None]
 
     def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
         """An array that is computed once: from memory or disk if an equal ``identity`` was computed before.
@@ -113,116 +80,74 @@ class Engine:
         Raises:
             ArtifactError: if the store cannot be written.
         """
-        name = f"{what}-{content_key(dict(identity))}"
-        path = None if self._root is None else self._root / "derived" / f"{name}.npy"
-        if name not in self._derived and not self._load_derived(name, path):
-            with self._alone(f"derived/{name}"):
-                if not self._load_derived(name, path):
-                    self._derived[name] = compute()
-                    if path is not None:
-                        write_atomically(path, _npy(self._derived[name]), durable=False)
-        return self._derived[name]
+        name = f"{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
+        found = self._banks.derived(name)
+        if found is None:
+            with self._banks.alone(f"derived/{name}"):
+                found = self._banks.derived(name)
+                if found is None:
+                    found = compute()
+                    self._banks.keep_derived(name, found)
+        return found
 
-    def _load_derived(self, name: str, path: Path | None) -> bool:
-        """Reads a derived array into memory; says whether it was there."""
-        if path is None or not path.exists():
-            return False
-        try:
-            self._derived[name] = np.load(path)
-        except (OSError, ValueError, EOFError) as error:
-            self._warn_once("%s is damaged (%s) and is made again", path, error)
-            return False
-        return True
+    def _complete(
+        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]
+    ) -> None:
+        """Computes and keeps what no bank holds; ``quantities`` only of a view of a whole set."""
+        rows, scores = self._missing(classifier, view, quantities, steps)
+        if not rows and not scores:
+            return
+        with contextlib.ExitStack() as stack:  # whoever waited may find that somebody else has made them
+            if rows:
+                stack.enter_context(self._banks.alone(_place(classifier, view.images)))
+            for name in sorted(scores):
+                stack.enter_context(self._banks.alone(f"derived/{name}"))
+            rows, scores = self._missing(classifier, view, rows, list(scores.values()))
+            own = self.batch_size(classifier)
+            for size in sorted({own, *(one.perturbation.batch_size for one in scores.values())}):
+                mine = {name: one for name, one in scores.items() if one.perturbation.batch_size == size}
+                self._run(classifier, view, size, rows if size == own else [], mine)
 
-    def _warn_once(self, message: str, *parts: object) -> None:
-        """A damaged file is met twice: before and after waiting for the lock on it."""
-        if (said := message % parts) not in self._said:
-            self._said.add(said)
-            _log.warning(said)
+    def _run(
+        self,
+        classifier: Classifier,
+        view: View,
+        batch_size: int,
+        quantities: Sequence[Quantity],
+        steps: Mapping[str, Steps],
+    ) -> None:
+        """One pass over the view, if it has anything to do."""
+        if quantities or steps:
+            rows, scores = run_pass(classifier, view, batch_size, quantities, list(steps.values()))
+            for quantity, values in rows.items():
+                self._banks.keep_rows(_place(classifier, view.images), quantity.key, values)
+            for name, array in zip(steps, scores, strict=True):
+                self._banks.keep_derived(name, array)
 
-    def _alone(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """The lock on something below the banks; nothing to lock where banks are in memory only."""
-        return contextlib.nullcontext() if self._root is None else locked(self._root / name)
+    def _missing(
+        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]
+    ) -> tuple[list[Quantity], dict[str, Steps]]:
+        """The quantities, and the steps by file name, that no bank holds."""
+        rows = [quantity for quantity in quantities if self._rows(classifier, view.images, quantity) is None]
+        named = {_derived_name(classifier, view, one): one for one in steps}
+        return rows, {name: one for name, one in named.items() if self._banks.derived(name) is None}
 
-    @staticmethod
-    def _place(classifier: Classifier, images: ImageSet) -> str:
-        """Everything that determines a bank but the quantity: weights with their normalisation, pixels, device."""
-        return f"{classifier.key}-{images.fingerprint[:16]}-{classifier.device.type}"
-
-    def _find(self, place: str, quantity: Quantity, count: int) -> Rows32 | None:
-        if (kept := self._memory.get((place, quantity.key))) is not None:
-            return kept
-        if self._root is None or not (path := self._root / place / f"{quantity.key}.npy").exists():
-            return None
-        try:
-            rows: Rows32 = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            self._warn_once("bank %s is damaged (%s) and is made again", path, error)
-            return None
-        if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
-            self._warn_once("bank %s has an unexpected form and is made again", path)
-            return None
-        self._memory[place, quantity.key] = rows
-        return rows
-
-    def _keep(self, place: str, quantity: Quantity, rows: Rows32) -> None:
-        self._memory[place, quantity.key] = rows
-        if self._root is not None:
-            write_atomically(self._root / place / f"{quantity.key}.npy", _npy(rows), durable=False)
-
-    def _run(self, classifier: Classifier, images: ImageSet, quantities: list[Quantity]) -> dict[Quantity, Rows32]:
-        """One pass over the set that leaves ``quantities`` behind."""
-        rows = {quantity: _RowWriter(len(images)) for quantity in quantities}
-
-        def reader(tap: str, value: Tensor) -> None:
-            mine = [(quantity.reduction, writer) for quantity, writer in rows.items() if quantity.tap == tap]
-            for piece in _pieces(value):
-                for reduction, writer in mine:
-                    writer.add(reduction(piece))
-
-        taps = {quantity.tap for quantity in quantities} - {OUTPUT}
-        readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in taps}
-        with (
-            ticking(f"scoring {images.title}", len(images), "images") as ticker,
-            reading(classifier, readers),
-            full_precision(),
-            torch.inference_mode(),
-        ):
-            for batch in View(images).batches(self.batch_size(classifier)):
-                reader(OUTPUT, classifier.network(classifier.normalise(batch)))
-                ticker.advance(len(batch))
-        return {quantity: writer.rows for quantity, writer in rows.items()}
+    def _rows(self, classifier: Classifier, images: ImageSet, quantity: Quantity) -> Rows32 | None:
+        return self._banks.rows(_place(classifier, images), quantity.key, len(images))
 
 
-class _RowWriter:
-    """Fills one array ``[N, D]`` from the top down.
-
-    Rows go into one array that is made beforehand: many small results that live as long as the pass, between the
-    network's large and short-lived maps, would fragment the heap to gigabytes.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count, self._done = count, 0
-        self.rows: Rows32 = np.empty((0, 0), dtype=np.float32)
-
-    def add(self, values: Tensor) -> None:
-        """Appends ``[n, D]`` rows."""
-        if self._done == 0:
-            self.rows = np.empty((self._count, values.shape[1]), dtype=np.float32)
-        self.rows[self._done : self._done + len(values)] = values.float().cpu().numpy()
-        self._done += len(values)
+def _place(classifier: Classifier, images: ImageSet) -> str:
+    """Everything that determines a bank but the quantity: weights with their normalisation, pixels, device."""
+    return f"{classifier.key}-{images.fingerprint[:16]}-{classifier.device.type}-{_NUMERICS}"
 
 
-def _pieces(value: Tensor) -> Sequence[Tensor]:
-    """A tap in pieces that stay in a processor's cache while all reductions read them; on a GPU in one piece."""
-    if value.is_cuda:
-        return (value,)
-    per_image = value.element_size() * value[0].numel()
-    return torch.split(value, max(1, _PIECE_BYTES // per_image))
-
-
-def _npy(array: npt.NDArray[Any]) -> bytes:
-    """Content of a ``.npy`` file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
+def _derived_name(classifier: Classifier, view: View, steps: Steps) -> str:
+    identity = {
+        **steps.identity,
+        "network": classifier.key,
+        "view": view.fingerprint,
+        "magnitudes": list(steps.magnitudes),
+        "device": classifier.device.type,
+        "numerics": _NUMERICS,
+    }
+    return f"{steps.name.replace(' ', '-')}-{content_key(identity)}"

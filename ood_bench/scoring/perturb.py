@@ -1,16 +1,16 @@
-"""Input perturbation: gradients of an objective with respect to the input, and the steps that papers take."""
+"""Input perturbation: gradients of objectives with respect to the input, and the steps that papers take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ood_bench.models.classifier import Classifier
-from ood_bench.progress import ticking
-from ood_bench.scoring.engine import Array, View
-from ood_bench.scoring.taps import forward_to, full_precision
+from ood_bench.scoring.taps import forward_to, forward_to_all
+from ood_bench.scoring.views import Array
 
 Objective = Callable[[Tensor], Tensor]
 Rule = Callable[[Tensor], Tensor]
@@ -39,75 +39,82 @@ class Perturbation:
     clip: bool = False
 
 
-def perturbed_scores(
-    classifier: Classifier, view: View, step: Perturbation, magnitudes: Sequence[float], what: str
-) -> Array:
-    """Scores of every loss at every magnitude, sharing one forward pass and one gradient per loss.
+@dataclass(frozen=True)
+class Steps:
+    """A perturbation at several magnitudes, and what its scores are kept under.
 
-    Costs one forward pass, one input gradient per loss, and one forward pass per loss and non-zero magnitude.
-
-    Args:
-        classifier: the network.
-        view: the images.
-        step: what to do.
+    Attributes:
+        name: readable: the method, and the tap if it has several.
+        identity: JSON-able, everything that determines the scores but network, device, rows and magnitudes.
+        perturbation: what is done.
         magnitudes: step lengths in raw [0, 1] pixels: the step on normalised images is divided by the ID std.
-        what: for the progress bar.
-
-    Returns:
-        float64 ``[losses, magnitudes, n]``.
     """
-    scores = np.empty((len(step.losses), len(magnitudes), len(view)))
-    done = 0
-    with ticking(what, len(view), "images") as ticker, full_precision(), torch.no_grad():
-        for batch in view.batches(step.batch_size):
-            x = classifier.normalise(batch)
-            scores[:, :, done : done + len(x)] = _batch_scores(classifier, x, step, magnitudes)
-            done += len(x)
-            ticker.advance(len(x))
-    return scores
 
+    name: str
+    identity: Mapping[str, Any]
+    perturbation: Perturbation
+    magnitudes: Sequence[float]
 
-def _batch_scores(classifier: Classifier, x: Tensor, step: Perturbation, magnitudes: Sequence[float]) -> Array:
-    if any(magnitudes):
-        clean, gradients = input_gradients(classifier, x, step.tap, step.losses)
-    else:
-        clean, gradients = forward_to(classifier, x, step.tap), [x] * len(step.losses)
-    scores = np.empty((len(step.losses), len(magnitudes), len(x)))
-    for row, (gradient, score) in enumerate(zip(gradients, step.scores, strict=True)):
-        direction = step.direction * step.rule(gradient) / classifier.channel_std() if any(magnitudes) else x
-        for column, magnitude in enumerate(magnitudes):
-            if magnitude != 0:
-                stepped = x + magnitude * direction
-                value = forward_to(classifier, classifier.clipped(stepped) if step.clip else stepped, step.tap)
-            scores[row, column] = score(value if magnitude else clean).cpu().numpy()
-    return scores
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of losses and of magnitudes."""
+        return len(self.perturbation.losses), len(self.magnitudes)
+
+    @property
+    def losses(self) -> Sequence[Objective]:
+        """The losses whose gradients are needed: none if every magnitude is 0."""
+        return self.perturbation.losses if any(self.magnitudes) else ()
+
+    def scores(self, classifier: Classifier, x: Tensor, clean: Tensor, gradients: Sequence[Tensor]) -> Array:
+        """Scores of a batch, float64 ``[losses, magnitudes, B]``: a forward pass for each but those at magnitude 0.
+
+        Args:
+            classifier: the network.
+            x: normalised images ``[B, C, H, W]``.
+            clean: the tap's value on ``x``.
+            gradients: one ``[B, C, H, W]`` for each of :attr:`losses`.
+        """
+        step = self.perturbation
+        found = np.empty((*self.shape, len(x)))
+        for row, score in enumerate(step.scores):
+            direction = step.direction * step.rule(gradients[row]) / classifier.channel_std() if self.losses else x
+            for column, magnitude in enumerate(self.magnitudes):
+                value = clean
+                if magnitude != 0:
+                    stepped = x + magnitude * direction
+                    value = forward_to(classifier, classifier.clipped(stepped) if step.clip else stepped, step.tap)
+                found[row, column] = score(value).cpu().numpy()
+        return found
 
 
 def input_gradients(
-    classifier: Classifier, x: Tensor, tap: str, objectives: Sequence[Objective]
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradients of several objectives of one tap with respect to the input, from one forward pass.
+    classifier: Classifier, x: Tensor, losses: Mapping[str, Sequence[Objective]], also: Collection[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
+    """Gradients of losses of any taps with respect to the input, all from one forward pass.
 
     Only the input's gradient is computed, none of the weights'.
 
     Args:
         classifier: the network, frozen.
         x: normalised images ``[B, C, H, W]``.
-        tap: name of the tap that the objectives look at.
-        objectives: each maps the tap's value to one number per image, ``[B]``; their sum over the batch is derived.
+        losses: for each tap, functions of its value to one number per image, ``[B]``; their sum over the batch is
+            derived.
+        also: further taps whose values are wanted.
 
     Returns:
-        The tap's value on the clean images, and one gradient ``[B, C, H, W]`` per objective.
+        The taps' values on the clean images, and by tap one gradient ``[B, C, H, W]`` for each loss.
     """
+    left = sum(map(len, losses.values()))
     with torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_()
-        value = forward_to(classifier, leaf, tap)
-        last = len(objectives) - 1
-        gradients = [
-            torch.autograd.grad(objective(value).sum(), leaf, retain_graph=number < last)[0]
-            for number, objective in enumerate(objectives)
-        ]
-    return value.detach(), gradients
+        leaf = x.detach().clone().requires_grad_(left > 0)
+        values = forward_to_all(classifier, leaf, [*losses, *also])
+        gradients: dict[str, list[Tensor]] = {tap: [] for tap in losses}
+        for tap, mine in losses.items():
+            for loss in mine:
+                left -= 1
+                total = loss(values[tap]).sum()
+                gradients[tap].append(torch.autograd.grad(total, leaf, retain_graph=left > 0)[0])
+    return {tap: value.detach() for tap, value in values.items()}, gradients
 
 
 def sign(gradient: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.errors import ArtifactError
 from ood_bench.files import clear_io_errors, write_atomically
-from ood_bench.scoring.engine import Array
+from ood_bench.scoring.views import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ood_bench.models.classifier import Classifier
 from ood_bench.progress import ticking
-from ood_bench.scoring.engine import Array, View
+from ood_bench.scoring.replay import Replay
 from ood_bench.scoring.taps import full_precision
+from ood_bench.scoring.views import Array, View
 
 
 def dropout_modules(network: nn.Module) -> list[nn.Module]:
@@ -18,10 +19,19 @@ def dropout_modules(network: nn.Module) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, kinds)]
 
 
+def active(dropout: nn.Module) -> bool:
+    """Whether a dropout layer has a rate above 0; torch draws no random numbers for the others."""
+    return float(dropout.p) > 0  # type: ignore[arg-type]
+
+
 def sample_passes(
     classifier: Classifier, view: View, passes: int, seed: int, batch_size: int, *, train_mode: bool
 ) -> Array:
     """Summary of repeated random passes.
+
+    With ``train_mode`` every pass is a whole one, because each adapts the network for the next. Without it, passes
+    share what comes before the first dropout layer (:class:`~ood_bench.scoring.replay.Replay`), with the same numbers
+    to the bit. They are not joined to one larger batch: that would draw other numbers, and is no faster on a CPU.
 
     Args:
         classifier: the network; it is left as it is, the passes run on a copy.
@@ -40,17 +50,19 @@ def sample_passes(
     network.train(train_mode)
     for module in dropout_modules(network):
         module.train()
+    replay = None if train_mode else Replay(network, [one for one in dropout_modules(network) if active(one)])
     done, rows = 0, np.empty((len(view), 0))
     with (
         ticking(f"{passes} random passes over {view.images.title}", len(view), "images") as ticker,
         torch.random.fork_rng(),
         full_precision(),
-        torch.inference_mode(),
+        torch.no_grad(),
     ):
         torch.manual_seed(seed)
         for batch in view.batches(batch_size):
             x = classifier.normalise(batch)
-            summary = _summary(torch.stack([network(x) for _ in range(passes)]).double())
+            runs = (network(x) for _ in range(passes)) if replay is None else replay.passes(x, passes)
+            summary = _summary(torch.stack(list(runs)).double())
             if done == 0:  # one array made beforehand: see _RowWriter in engine.py
                 rows = np.empty((len(view), summary.shape[1]))
             rows[done : done + len(x)] = summary

@@ -1,7 +1,7 @@
 """Reading intermediate results of a network while it runs, and running it only as far as needed."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ class _Reached(Exception):  # noqa: N818 - not an error: it ends a forward pass 
 
 def _module(classifier: Classifier, tap: str) -> nn.Module:
     try:
-        return classifier.network.get_submodule(classifier.taps[tap])
+        return classifier.scoring_network.get_submodule(classifier.taps[tap])
     except (KeyError, AttributeError) as error:
         name = classifier.card.get("spec", {}).get("model", {}).get("name", "the model")
         raise ConfigError(f"{name} has no tap {tap!r}; it has {', '.join(classifier.taps)}") from error
@@ -62,18 +62,27 @@ def forward_to(classifier: Classifier, x: Tensor, tap: str) -> Tensor:
     Raises:
         ConfigError: if the classifier has no such tap.
     """
-    if tap == OUTPUT:
-        logits: Tensor = classifier.network(x)
-        return logits
-    kept: list[Tensor] = []
+    return forward_to_all(classifier, x, [tap])[tap]
 
-    def stop(value: Tensor) -> None:
-        kept.append(value)
-        raise _Reached
 
-    with reading(classifier, {tap: stop}), contextlib.suppress(_Reached):
-        classifier.network(x)
-    return kept[0]
+def forward_to_all(classifier: Classifier, x: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
+    """Values of several taps for normalised images ``[B, C, H, W]``; what comes after the last is not computed.
+
+    Raises:
+        ConfigError: if the classifier has no such tap.
+    """
+    kept: dict[str, Tensor] = {}
+    inner = set(taps) - {OUTPUT}
+
+    def keep(tap: str, value: Tensor) -> None:
+        kept[tap] = value
+        if OUTPUT not in taps and kept.keys() == inner:
+            raise _Reached
+
+    readers = {tap: lambda value, tap=tap: keep(tap, value) for tap in inner}
+    with reading(classifier, readers), contextlib.suppress(_Reached):
+        kept[OUTPUT] = classifier.scoring_network(x)
+    return kept
 
 
 @contextlib.contextmanager

@@ -73,5 +73,5 @@ def _gradient(classifier: Classifier, batch: Tensor, target: Tensor) -> Tensor:
     def loss(logits: Tensor) -> Tensor:
         return F.cross_entropy(logits.double(), target, reduction="none")
 
-    _, (gradient,) = input_gradients(classifier, classifier.normalise(batch), OUTPUT, [loss])
-    return gradient
+    _, gradients = input_gradients(classifier, classifier.normalise(batch), {OUTPUT: [loss]})
+    return gradients[OUTPUT][0]

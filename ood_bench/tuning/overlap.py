@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 from ood_bench.training.selection import validation_view
 from ood_bench.training.spec import TrainingSpec
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ood_bench.methods.base import Detector, Scorer, Setting, View
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics import Curve, exact
 
 
@@ -44,24 +45,42 @@ class Rule:
 
         Args:
             settings: the candidates, in the order in which they are tried.
-            curve: the value of each.
+            curve: the value of each; may be empty for a single one.
             seen: number of rows of each image set that the search saw, by name.
             tuned_on: the same in words.
         """
-        return Choice(self.winner(settings, curve), tuned_on, self.record(settings, curve, seen))
-
-    def winner(self, settings: Sequence[Setting], curve: Sequence[float]) -> Setting:
-        """The first of the best settings."""
-        return settings[int(np.argmin(curve) if self.best == "lowest" else np.argmax(curve))]
-
-    def record(self, settings: Sequence[Setting], curve: Sequence[float], seen: Mapping[str, int]) -> dict[str, Any]:
-        """What the record says of a search."""
-        return {
+        record = {
             "seen": dict(seen),
             "candidates": list(settings),
             "objective": self.objective,
             "curve": [[value] for value in curve],
         }
+        best = 0 if len(settings) == 1 else int(np.argmin(curve) if self.best == "lowest" else np.argmax(curve))
+        return Choice(settings[best], tuned_on, record)
+
+
+FPR95 = Rule("FPR at 95 % TPR (percent) on the validation rows, lowest; the first of equals", "lowest")
+ID_MEAN = Rule("mean score of ID validation rows, highest; the first of equals", "highest")
+
+
+def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str) -> Choice:
+    """The best of a detector's settings on validation rows.
+
+    Args:
+        detector: the detector, fitted.
+        scorer: classifiers and engine.
+        seen: validation rows of the ID set, and those of an OOD set: then the lowest FPR at 95 % TPR wins, without
+            them the highest mean score. Empty where there is but one setting.
+        words: the same in words.
+    """
+    settings = detector.grid()
+    if len(settings) == 1:
+        return Choice(settings[0])
+    counts = {view.images.name: len(view) for view in seen}
+    if len(seen) == 1:
+        return ID_MEAN.choose(settings, id_mean_curve(detector, scorer, seen[0], settings), counts, words)
+    inside, outside = seen
+    return FPR95.choose(settings, fpr95_curve(detector, scorer, inside, outside, settings), counts, words)
 
 
 def fpr95_curve(
@@ -74,3 +93,45 @@ def fpr95_curve(
         detector.calibrate(scorer, setting)
         curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.score(a), detector.score(b)), 0.95))
     return curve
+
+
+def id_mean_curve(
+    detector: Detector, scorer: Scorer, inside: View, settings: Sequence[Setting], batch: int = 0
+) -> list[float]:
+    """Mean score of ID validation rows at every setting.
+
+    Source: Hsu et al., arXiv 2002.11297, for the magnitude of generalized ODIN's step. For the steps of ODIN, of
+    Mahalanobis and of the leave-out ensemble it is our choice, not their papers'.
+
+    Args:
+        detector: the detector, fitted.
+        scorer: classifiers and engine.
+        inside: the rows.
+        settings: the candidates.
+        batch: 0 for the plain mean; otherwise the mean over batches of this size of their means, in which images of a
+            smaller last batch weigh more.
+    """
+    return [_mean(scores, batch or len(scores)) for scores in detector.id_scores(scorer, inside, settings)]
+
+
+def _mean(scores: Array, batch: int) -> float:
+    return float(np.mean([scores[start : start + batch].mean() for start in range(0, len(scores), batch)]))
+
+
+def refuse_id_only(method: str, detector: Detector) -> None:
+    """Refuses a detector among whose settings the mean score of ID images cannot choose.
+
+    Raises:
+        ConfigError: see above.
+    """
+    settings = detector.grid()
+    if len(settings) > 1 and not detector.tunes_by_id:
+        raise ConfigError(
+            f"method {method} has {len(settings)} candidate settings, and its mean score on ID images says nothing "
+            f"about which is best: with ID-only tuning give it one value for each of its hyperparameters"
+        )
+    if len({setting.get("temperature") for setting in settings}) > 1:
+        raise ConfigError(
+            f"method {method} has {len(settings)} candidate settings, and its mean score on ID images says nothing "
+            f"about which temperature is best: with ID-only tuning give it one temperature"
+        )

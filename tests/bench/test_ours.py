@@ -44,7 +44,7 @@ def test_scores_are_the_same_from_an_empty_and_from_a_warm_store(ours, subject, 
 def test_one_pass_over_each_set_serves_all_forward_only_methods(ours, subject):
     detectors = ours.fit({**forward_only(), **every_tap(), **feature_norms(subject.classifier)})
     seen = []
-    handle = subject.classifier.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    handle = subject.classifier.scoring_network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     ours.cold(detectors, [subject.test, subject.oods[0]])
     handle.remove()
     assert sum(seen) == len(subject.test) + len(subject.oods[0])

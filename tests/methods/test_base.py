@@ -5,8 +5,8 @@ import pytest
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, build_detector
-from ood_bench.scoring.engine import View
 from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
+from ood_bench.scoring.views import View
 
 METHODS = "ood_bench.methods"
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ood_bench.methods.deep_ensemble import softmax
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 
 def slow(members, x, combine):

@@ -6,7 +6,7 @@ import torch
 from pytorch_ood.detector import EnergyBased
 
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])

@@ -1,45 +1,169 @@
 """Deep ensembles and MC dropout on every shipped model."""
 
+import copy
+import functools
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ood_bench.config import compose_settings, conf_dir
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Networks
+from ood_bench.files import content_key
+from ood_bench.methods.base import Networks, Scorer
 from ood_bench.models.classifier import build_network
-from ood_bench.scoring.stochastic import dropout_modules
+from ood_bench.models.heads import without_default_head
+from ood_bench.scoring.engine import Engine, View
+from ood_bench.scoring.stochastic import dropout_modules, sample_passes
 
+KEYS = {
+    "allconv": "87d45cbdaba0ccb2",
+    "densenet_bc_100_12": "d52a479340ee383f",
+    "lenet": "156ae086b69bf65c",
+    "resnet18": "eaed00cd91786146",
+    "resnet18_featurenorm": "362aa40c88540323",
+    "resnet20": "695209101603ae69",
+    "resnet20_v2": "ce7f8fe98e94489c",
+    "resnet34": "9d02e1284800bdd3",
+    "timm": "e9f96f6c112b7d80",
+    "vgg11": "ab8d9db9c421adcb",
+    "wrn_28_10": "d017705227aa9863",
+    "wrn_40_2": "dd6731c79c3d5c30",
+}
 MODELS = sorted(Path(path).stem for path in (conf_dir() / "model").glob("*.yaml"))
-SAMPLED = {"lenet", "densenet_bc_100_12", "wrn_28_10", "wrn_40_2", "allconv"}
+INSTALLED = [name for name in MODELS if name != "timm"]  # timm's networks: tests/models/test_timm_model.py
+
+# As small as the classes allow; what is not named is small enough.
+SMALL = {
+    "allconv": {"widths": [4, 8]},
+    "densenet_bc_100_12": {"depth": 10},
+    "resnet18": {"blocks": [1, 1], "widths": [4, 8]},
+    "resnet18_featurenorm": {"blocks": [1, 1], "widths": [4, 8]},
+    "resnet20": {"blocks": [1, 1], "widths": [4, 8]},
+    "resnet20_v2": {"depth": 11},
+    "resnet34": {"blocks": [1, 1], "widths": [4, 8]},
+    "wrn_28_10": {"depth": 10, "widen": 1},
+    "wrn_40_2": {"depth": 10, "widen": 1},
+}
+RATES = ("dropout", "rate", "conv_dropout", "stage_dropout")
+
+
+@functools.cache
+def model_of(name):
+    return compose_settings([f"model={name}"]).model
 
 
 def networks_of(toys, name):
-    node = compose_settings([f"model={name}"]).model
+    """The model as a run on 32-pixel images would have it."""
+    node = model_of(name)
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8)
+    data = ImageSet.of("pictures", pictures, np.arange(40) % 4)
     plain = {key: value for key, value in node.items() if key != "variants"}
-    return Networks(replace(toys.base_spec(), model=plain), node.get("variants") or {})
+    return Networks(replace(toys.base_spec(), model=plain, data=data, test=data), node["variants"])
+
+
+def built(model, name, **changes):
+    torch.manual_seed(0)
+    return build_network({**model, **SMALL.get(name, {}), **changes}, (3, 32, 32), 4).eval()
+
+
+def sampling(network):
+    """The network with nothing but its dropout at work."""
+    for module in dropout_modules(network):
+        module.train()
+    return network
+
+
+def test_dropout_leaves_the_plain_networks_keys_alone():
+    """Trained classifiers are found by what their model's file says without its variants."""
+    assert {name: content_key(without_default_head(model_of(name))) for name in MODELS} == KEYS
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_members_of_an_ensemble_differ_by_their_seed_only(name, toys):
-    specs = toys.detector("deep_ensemble").networks(networks_of(toys, name))
+    networks = networks_of(toys, name)
+    specs = toys.detector("deep_ensemble").networks(networks)
     assert [spec.seed for spec in specs] == [0, 1, 2, 3, 4]
     assert len({spec.key for spec in specs}) == 5
-    assert {spec.model["name"] for spec in specs} == {networks_of(toys, name).base.model["name"]}
+    assert {spec.model["name"] for spec in specs} == {networks.base.model["name"]}
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLED))
-def test_dropout_variants_have_active_dropout(name, toys):
-    (spec,) = toys.detector("mc_dropout").networks(networks_of(toys, name))
-    with torch.device("meta"):
-        network = build_network(spec.model, (1, 28, 28) if name == "lenet" else (3, 32, 32), 10)
-    assert {module.p for module in dropout_modules(network)} <= {0.2, 0.3, 0.5}
-    assert dropout_modules(network)
+@pytest.mark.parametrize("name", INSTALLED)
+def test_members_of_every_model_are_averaged(name, toys):
+    members = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        small = {**model_of(name), **SMALL.get(name, {})}
+        members.append(toys.classifier_of(build_network(small, (3, 32, 32), 4)))
+    data = networks_of(toys, name).base.data
+    x = members[0].normalise(torch.from_numpy(np.array(data.images)))
+    with torch.inference_mode():
+        both = [member.network(x).double().softmax(dim=1) for member in members]
+    found = toys.detector("deep_ensemble", members=2).statistics(
+        Scorer(Engine(None, 50), members, data), View(data), [{}]
+    )
+    np.testing.assert_allclose(found[0, :, 0], torch.stack(both).mean(dim=0).amax(dim=1), rtol=1e-5)
+    assert not torch.allclose(both[0], both[1])
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in SAMPLED])
-def test_models_without_dropout_say_so(name, toys):
-    with pytest.raises(ConfigError, match=r"method mc_dropout: model \S+ has no variants\.mc_dropout in conf/model/"):
-        toys.detector("mc_dropout").networks(networks_of(toys, name))
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_dropout_variant_is_accepted_with_an_own_name_and_key(name, toys):
+    networks = networks_of(toys, name)
+    (spec,) = toys.detector("mc_dropout").networks(networks)
+    assert spec.model["name"] == f"{name}_mc_dropout"
+    assert spec.key != networks.base.key
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_passes_of_the_variant_differ(name):
+    network = sampling(built(model_of(name)["variants"]["mc_dropout"], name))
+    x = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert not torch.equal(network(x), network(x))
+
+
+@pytest.mark.parametrize("name", [name for name in INSTALLED if name != "lenet"])  # whose variant lacks a ReLU
+def test_at_rate_0_the_variant_is_the_plain_network(name):
+    variant = model_of(name)["variants"]["mc_dropout"]
+    rates = {key: 0.0 for key in variant if key in RATES}
+    plain, network = built(model_of(name), name), sampling(built(variant, name, **rates))
+    network.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), plain(x), rtol=0, atol=0)
+    assert rates
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("resnet20", "conv_dropout"), ("resnet20", "stage_dropout"), ("resnet20_v2", "stage_dropout")]
+)
+def test_every_optional_place_is_random_by_itself(name, rate):
+    network = sampling(built(model_of(name), name, **{rate: 0.5}))
+    x = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert not torch.equal(network(x), network(x))
+
+
+def test_a_variant_whose_dropout_does_nothing_is_refused_before_training(toys):
+    networks = networks_of(toys, "resnet20")
+    still = {"mc_dropout": {**networks.variants["mc_dropout"], "dropout": 0.0}}
+    with pytest.raises(
+        ConfigError, match=r"method mc_dropout: model resnet20_mc_dropout has no dropout layer of a rate"
+    ):
+        toys.detector("mc_dropout").networks(replace(networks, variants=still))
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_shared_passes_of_every_variant_are_separate_passes(name, toys):
+    given = toys.classifier_of(built(model_of(name)["variants"]["mc_dropout"], name))
+    images = networks_of(toys, name).base.data
+    found = sample_passes(given, View(images, np.arange(5)), 3, 7, 3, train_mode=False)
+    network = sampling(copy.deepcopy(given.network))
+    x = given.normalise(torch.from_numpy(np.array(images.images[:5])))
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(7)
+        runs = [torch.stack([network(part) for _ in range(3)]).double().softmax(dim=2) for part in (x[:3], x[3:])]
+    np.testing.assert_array_equal(found[:, :-1], torch.cat([run.mean(dim=0) for run in runs]))

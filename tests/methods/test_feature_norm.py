@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ood_bench.data.jigsaw import jigsaw
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

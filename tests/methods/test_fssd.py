@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 
 def softmax(row):
@@ -149,9 +149,9 @@ def test_flavours_are_told_apart_in_tables(changes, words, toys):
     assert toys.detector("mc_dropout", **changes).variant == words
 
 
-def test_both_statistics_share_the_passes(toys):
+def test_both_statistics_share_the_passes(toys, tmp_path):
     images = toys.image_set("near", 20)
-    using = toys.scorer_with(toys.norm_classifier())
+    using = toys.scorer_with(toys.norm_classifier(), root=tmp_path)
     toys.scores("mc_dropout", View(images), using=using, passes=3)
     found = toys.detector("mc_dropout", passes=3, statistic="logit_variance")
     with torch.random.fork_rng():
@@ -159,4 +159,4 @@ def test_both_statistics_share_the_passes(toys):
         first = found.statistics(using, View(images), [{}])
     fresh = toys.scorer_with(toys.norm_classifier())
     np.testing.assert_array_equal(first, found.statistics(fresh, View(images), [{}]))
-    assert len(using.engine._derived) == 1
+    assert len(list(tmp_path.rglob("*.npy"))) == 1

@@ -243,7 +243,7 @@ def counting(given):
 
         return hook
 
-    handles = [module.register_forward_pre_hook(before(name)) for name, module in given.network.named_modules()]
+    handles = [module.register_forward_pre_hook(before(name)) for name, module in given.scoring_network.named_modules()]
     try:
         yield counts
     finally:

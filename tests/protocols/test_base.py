@@ -11,8 +11,8 @@ PLAIN, FSSD = "ood_bench.protocols.plain.Plain", "ood_bench.protocols.fssd.FssdP
     [
         ({}, "protocol: cannot find the class None"),
         ({"_target_": "ood_bench.protocols.plain.Fancy"}, r"protocol: cannot find the class ood_bench\.protocols"),
-        ({"_target_": "builtins.dict", "name": "x"}, r"protocol: builtins\.dict is not a subclass of"),
-        ({"_target_": PLAIN}, "protocol None: name: "),
+        ({"_target_": "builtins.dict", "name": "x"}, r"protocol x: builtins\.dict is not a subclass of"),
+        ({"_target_": PLAIN}, "protocol: name: "),
         ({"_target_": PLAIN, "name": "x", "sed": 1}, "protocol x: sed: "),
         ({"_target_": PLAIN, "name": "x", "seed": "many"}, "protocol x: seed: .*'many'"),
         ({"_target_": FSSD, "name": "x", "fit_row": 5}, "protocol x: fit_row: "),

@@ -4,7 +4,7 @@ import pytest
 from ood_bench.errors import ConfigError
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import build_protocol
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.base import build_protocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 GRID = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08]
 
@@ -50,7 +50,7 @@ def test_impossible_combinations_are_refused(toys):
     with pytest.raises(ConfigError, match="method godin_inner has 2 candidate settings: with tune=none"):
         protocol(toys, "none").check("godin_inner", several)
     with pytest.raises(ConfigError, match="method odin has 2 candidate settings"):
-        protocol(toys).check("odin", toys.detector("odin", magnitudes=[0.1, 0.0]))
+        protocol(toys).check("odin", toys.detector("odin", temperatures=[1.0, 10.0]))
     with pytest.raises(ConfigError, match="objective_batch is -1"):
         protocol(toys, objective_batch=-1).check_sets(toys.image_set("id", 40), toys.image_set("blend", 12))
     with pytest.raises(ConfigError, match="takes 15 rows of toy_id, which has 12"):

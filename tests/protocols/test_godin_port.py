@@ -5,7 +5,7 @@ import pytest
 
 from ood_bench.methods.base import Scorer
 from ood_bench.protocols.base import build_protocol
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 
 
 def protocol(toys, **changes):

@@ -194,6 +194,11 @@ def test_the_official_grid_is_for_softmax_maxima_it_was_made_for(monkeypatch, me
     ]
 
 
+def test_another_convention_gets_no_options_of_the_grid():
+    outcome = run(Maxima(), "msp", convention="exact")
+    assert (outcome.convention_scores, outcome.convention_options, outcome.notes) == (None, {}, [])
+
+
 def test_real_detectors_give_softmax_maxima(toys, monkeypatch):
     monkeypatch.setitem(odin._OFFICIAL, ("odin", 4), (0.25, 0.26))
     inside, outside = toys.image_set("id", 30), toys.image_set("blend", 30)
@@ -288,9 +293,10 @@ def test_a_set_may_take_the_magnitude_of_the_one_that_it_stands_for():
 
 
 @pytest.mark.parametrize("tune", ["per_set", "validation_ood"])
-def test_tuning_needs_skipped_rows(tune):
-    with pytest.raises(ConfigError, match=r"protocol\.skip=0 leaves no rows to tune on"):
-        protocol(skip=0, tune=tune, validation="tuning").check_sets(*sets())
+def test_a_choice_needs_skipped_rows(tune):
+    with pytest.raises(ConfigError, match=r"protocol\.skip=0 leaves no rows to tune method odin on"):
+        protocol(skip=0, tune=tune, validation="tuning").check("odin", Stub([0.1, 0.2]))
+    protocol(skip=0, tune=tune, validation="tuning").check("odin", Stub([0.1]))
 
 
 def test_the_validation_set_must_be_one_of_the_runs():

@@ -60,6 +60,22 @@ def test_trained_on_other_images_than_tested_is_said(make):
     assert row.id_title == "fashionmnist, trained on fashionmnist (JPEG copy)"
 
 
+def test_imported_weights_have_rows_of_their_own(make):
+    """A network of the same seed that was trained here, and one from elsewhere, stand side by side."""
+
+    def imported(weights, **changes):
+        checkpoint = make().model_dump()["checkpoint"]
+        checkpoint["networks"][0]["recipe"] = "imported"
+        return make(checkpoint={**checkpoint, "sha256": weights * 64}, **changes)
+
+    rows = gather([make(), imported("a"), imported("b"), imported("a", seed=1)])
+    assert [(row.id_title, len(row.records)) for row in rows] == [
+        ("fashionmnist", 1),
+        ("fashionmnist, imported weights aaaaaaaa", 2),
+        ("fashionmnist, imported weights bbbbbbbb", 1),
+    ]
+
+
 def test_one_seed_twice_is_refused(make):
     with pytest.raises(RecordError, match=r"msp on mnist: two results for seed 0, .*seed0-0+\.json and seed0-a+\.json"):
         gather([make(), make(cell_key="a" * 16)])

@@ -62,7 +62,7 @@ def test_the_batch_size_does_not_matter(batch_size, images, toys):
 
 def test_images_go_through_in_batches_of_the_size_asked_for(images, toys):
     classifier, sizes = toys.classifier(), []
-    handle = classifier.network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
+    handle = classifier.scoring_network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
     Engine(None, 8).collect(classifier, images, [LOGITS])
     handle.remove()
     assert sizes == [8, 8, 4]
@@ -89,6 +89,36 @@ def test_all_forward_only_methods_together_cost_one_pass(images, toys):
     assert "backward" not in counts
 
 
+def test_methods_with_steps_share_the_clean_pass_with_all_others(images, toys):
+    """One forward pass and three gradients; each step's own pass ends at its tap."""
+    using = toys.scorer_with(toys.classifier())
+    odin = toys.detector("odin", magnitudes=[0.1])
+    mahalanobis = toys.detector("mahalanobis", magnitudes=[0.1], taps=["conv1", "fc1"])
+    mahalanobis.fit(using, np.random.RandomState(0))
+    detectors = [odin, mahalanobis]
+    steps = [one for detector in detectors for one in detector.steps(using, detector.grid())]
+    with toys.counting(using.classifier) as counts:
+        bank = using.engine.collect(using.classifier, images, [LOGITS, CONV], steps)
+        assert (counts[""], counts["conv2"], counts["fc2"], counts["backward"]) == (80, 60, 40, 60)
+        together = [detector.statistics(using, View(images), detector.grid()) for detector in detectors]
+        assert counts[""] == 80
+    np.testing.assert_array_equal(bank[CONV], Engine(None).collect(using.classifier, images, [CONV])[CONV])
+    for detector, ours in zip(detectors, together, strict=True):
+        alone = detector.statistics(toys.scorer_with(using.classifier), View(images), detector.grid())
+        np.testing.assert_allclose(ours, alone, rtol=1e-6)
+
+
+def test_steps_with_batches_of_their_own_have_a_pass_of_their_own(images, toys):
+    using, found = toys.scorer_with(toys.classifier()), toys.detector("fssd", magnitudes=[0.1], gradient_batch=7)
+    found.fit(using, np.random.RandomState(0))
+    steps, sizes = found.steps(using, found.grid()), set()
+    using.classifier.scoring_network.register_forward_pre_hook(lambda _module, given: sizes.add(len(given[0])))
+    with toys.counting(using.classifier) as counts:
+        using.engine.collect(using.classifier, images, [LOGITS], steps)
+    assert counts[""] == 20 * (1 + 1 + len(steps))
+    assert sizes == {20, 7, 6}
+
+
 def test_only_what_is_missing_is_computed(images, toys):
     engine, classifier = Engine(None, 8), toys.classifier()
     first = engine.collect(classifier, images, [LOGITS])
@@ -110,7 +140,7 @@ def test_unknown_taps_are_named_with_the_known_ones(images, toys):
 def test_no_hook_stays_behind(images, toys):
     classifier = toys.classifier()
     Engine(None).collect(classifier, images, [LOGITS, CONV])
-    assert not any(module._forward_hooks for module in classifier.network.modules())
+    assert not any(module._forward_hooks for module in classifier.scoring_network.modules())
 
 
 # Banks on disk

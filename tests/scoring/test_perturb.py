@@ -3,9 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ood_bench.scoring.engine import View
-from ood_bench.scoring.perturb import Perturbation, input_gradients, perturbed_scores, sign, standardised
+from ood_bench.scoring.engine import Engine
+from ood_bench.scoring.perturb import Perturbation, Steps, input_gradients, sign, standardised
 from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.views import View
 
 OBJECTIVES = {
     OUTPUT: [
@@ -22,15 +23,15 @@ OBJECTIVES = {
 def test_gradients_against_finite_differences(tap, toys):
     classifier = toys.classifier_of(toys.double(toys.classifier()))
     x, objectives, width = toys.inputs(toys.image_set("blend", 2)), OBJECTIVES[tap], 3 * 8 * 8
-    value, gradients = input_gradients(classifier, x, tap, objectives)
+    values, gradients = input_gradients(classifier, x, {tap: objectives})
     with torch.no_grad():
-        torch.testing.assert_close(value, toys.tap_value(classifier.network, classifier_tap(tap), x))
+        torch.testing.assert_close(values[tap], toys.tap_value(classifier.network, classifier_tap(tap), x))
         for row in range(2):
             steps = 1e-6 * torch.eye(width, dtype=torch.float64).view(width, *x.shape[1:])
             ahead, behind = (
                 toys.tap_value(classifier.network, classifier_tap(tap), x[row] + way * steps) for way in (1, -1)
             )
-            for objective, gradient in zip(objectives, gradients, strict=True):
+            for objective, gradient in zip(objectives, gradients[tap], strict=True):
                 expected = (objective(ahead) - objective(behind)) / 2e-6
                 largest = gradient[row].abs().max().item()
                 assert largest > 1e-5
@@ -45,20 +46,32 @@ def classifier_tap(tap):
 def test_only_the_inputs_gradient_is_computed(toys):
     classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
     with toys.counting(classifier) as counts, torch.no_grad():  # it switches gradients on itself
-        value, gradients = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT])
+        values, gradients = input_gradients(classifier, x, {OUTPUT: OBJECTIVES[OUTPUT]})
     assert (counts[""], counts["backward"]) == (5, 15)
-    assert [tuple(gradient.shape) for gradient in gradients] == [tuple(x.shape)] * 3
+    assert [tuple(gradient.shape) for gradient in gradients[OUTPUT]] == [tuple(x.shape)] * 3
     assert all(parameter.grad is None for parameter in classifier.network.parameters())
-    assert not value.requires_grad
+    assert not values[OUTPUT].requires_grad
     assert not x.requires_grad
 
 
 def test_gradients_are_those_of_each_image_alone(toys):
     classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 4)).float()
-    _, (together,) = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT][:1])
+    losses = {OUTPUT: OBJECTIVES[OUTPUT][:1]}
+    together = input_gradients(classifier, x, losses)[1][OUTPUT][0]
     for row in range(4):
-        _, (alone,) = input_gradients(classifier, x[row : row + 1], OUTPUT, OBJECTIVES[OUTPUT][:1])
+        alone = input_gradients(classifier, x[row : row + 1], losses)[1][OUTPUT][0]
         torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=1e-7)
+
+
+def test_gradients_of_several_taps_share_a_pass(toys):
+    classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
+    with toys.counting(classifier) as counts:
+        values, together = input_gradients(classifier, x, OBJECTIVES, also=["conv2"])
+    assert (counts[""], counts["backward"]) == (5, 30)
+    assert values.keys() == {*OBJECTIVES, "conv2"}
+    for tap, objectives in OBJECTIVES.items():
+        for ours, alone in zip(together[tap], input_gradients(classifier, x, {tap: objectives})[1][tap], strict=True):
+            torch.testing.assert_close(ours, alone)
 
 
 def test_zero_counts_as_positive():
@@ -85,16 +98,20 @@ def step(**changes):
     return Perturbation(**{**plain, **changes})
 
 
+def perturbed_scores(classifier, view, perturbation, magnitudes):
+    return Engine(None).stepped(classifier, view, [Steps("toy", {}, perturbation, magnitudes)])[0]
+
+
 @pytest.mark.parametrize("direction", [-1.0, 1.0])
 @pytest.mark.parametrize("rule", [sign, standardised])
 def test_a_step_of_e_is_e_over_std_along_the_processed_gradient(direction, rule, toys):
     classifier, images = toys.classifier(), toys.image_set("near", 4)
     x, std = toys.inputs(images).float(), torch.tensor(toys.STD).view(1, 3, 1, 1)
-    ours = perturbed_scores(classifier, View(images), step(direction=direction, rule=rule), [0.0, 0.03, 0.1], "toy")
+    ours = perturbed_scores(classifier, View(images), step(direction=direction, rule=rule), [0.0, 0.03, 0.1])
     assert (ours.shape, ours.dtype) == ((2, 3, 4), np.float64)
-    _, gradients = input_gradients(classifier, x, OUTPUT, OBJECTIVES[OUTPUT][:2])
+    _, gradients = input_gradients(classifier, x, {OUTPUT: OBJECTIVES[OUTPUT][:2]})
     with torch.no_grad():
-        for row, gradient in enumerate(gradients):
+        for row, gradient in enumerate(gradients[OUTPUT]):
             for column, magnitude in enumerate([0.0, 0.03, 0.1]):
                 expected = classifier.network(x + direction * magnitude * rule(gradient) / std)[:, row]
                 np.testing.assert_allclose(ours[row, column], expected, rtol=1e-4, atol=1e-5)
@@ -102,8 +119,8 @@ def test_a_step_of_e_is_e_over_std_along_the_processed_gradient(direction, rule,
 
 def test_batches_are_those_of_the_step(toys):
     classifier, sizes = toys.classifier(), []
-    handle = classifier.network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
-    perturbed_scores(classifier, View(toys.image_set("near", 10)), step(), [0.1], "toy")
+    handle = classifier.scoring_network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
+    perturbed_scores(classifier, View(toys.image_set("near", 10)), step(), [0.1])
     handle.remove()
     assert sizes == [4, 4, 4, 4, 4, 4, 2, 2, 2]  # clean, then two losses at one magnitude, for each batch
 
@@ -114,7 +131,7 @@ def test_batches_are_those_of_the_step(toys):
 def test_work(magnitudes, forward, backward, toys):
     classifier, images = toys.classifier(), toys.image_set("near", 10)
     with toys.counting(classifier) as counts:
-        perturbed_scores(classifier, View(images), step(), magnitudes, "toy")
+        perturbed_scores(classifier, View(images), step(), magnitudes)
     assert (counts[""], counts["backward"]) == (10 * forward, 10 * backward)
 
 
@@ -122,5 +139,5 @@ def test_passes_end_at_the_tap(toys):
     classifier = toys.classifier()
     plain = step(tap="conv1", losses=OBJECTIVES["conv1"], scores=[lambda value: value.sum(dim=(1, 2, 3))] * 2)
     with toys.counting(classifier) as counts:
-        perturbed_scores(classifier, View(toys.image_set("near", 10)), plain, [0.1], "toy")
+        perturbed_scores(classifier, View(toys.image_set("near", 10)), plain, [0.1])
     assert (counts["conv1"], counts["conv2"]) == (30, 0)

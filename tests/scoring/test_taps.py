@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.engine import View
 from ood_bench.scoring.quantities import OUTPUT
 from ood_bench.scoring.taps import forward_to, full_precision, named_taps, reading
+from ood_bench.scoring.views import View
 
 AFTER = {
     "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},
@@ -67,9 +67,9 @@ def test_all_readers_see_their_taps_in_every_pass(x, toys):
     classifier, seen = toys.classifier(), []
     readers = {tap: lambda value, tap=tap: seen.append((tap, tuple(value.shape))) for tap in ("fc1", "conv2")}
     with reading(classifier, readers), torch.no_grad():
-        classifier.network(x)
-        classifier.network(x[:1])
-    classifier.network(x)
+        classifier.scoring_network(x)
+        classifier.scoring_network(x[:1])
+    classifier.scoring_network(x)
     assert seen == [("conv2", (3, 64, 4, 4)), ("fc1", (3, 128)), ("conv2", (1, 64, 4, 4)), ("fc1", (1, 128))]
 
 
@@ -77,7 +77,7 @@ def test_an_error_in_the_network_is_not_swallowed_and_leaves_no_hook(toys):
     classifier = toys.classifier()
     with pytest.raises(RuntimeError):
         forward_to(classifier, torch.zeros(1, 2, 8, 8), "conv1")
-    assert not any(module._forward_hooks for module in classifier.network.modules())
+    assert not any(module._forward_hooks for module in classifier.scoring_network.modules())
 
 
 @pytest.mark.parametrize("taps", [["conv1", "nowhere"], ["nowhere", "conv1"]])
@@ -88,7 +88,7 @@ def test_an_unknown_tap_among_known_ones_leaves_no_hook(taps, toys):
         reading(classifier, dict.fromkeys(taps, print)),
     ):
         raise AssertionError("not reached")
-    assert not any(module._forward_hooks for module in classifier.network.modules())
+    assert not any(module._forward_hooks for module in classifier.scoring_network.modules())
 
 
 @pytest.mark.parametrize("tap", ["relu1", "", "layer4"])
@@ -127,9 +127,9 @@ def test_full_precision_switches_tf32_off_and_back(fails, tf32_allowed):
 )
 def test_every_pass_of_a_detector_is_in_full_precision(method, changes, tf32_allowed, toys):
     classifier, seen = toys.norm_classifier(), []
-    handle = classifier.network.register_forward_pre_hook(lambda *_: seen.append(tf32_allowed()))
+    for network in (classifier.network, classifier.scoring_network):
+        network.register_forward_pre_hook(lambda *_: seen.append(tf32_allowed()))
     twin = toys.scorer_with(classifier)
     toys.statistics(method, View(toys.image_set("near", 4)), using=twin, **changes)
-    handle.remove()
     assert set(seen) == {(False, False)}
     assert tf32_allowed() == (True, True)

@@ -63,12 +63,14 @@ def test_without_a_choice_nothing_is_seen_but_the_rows_stay_out(toys):
     assert len(outcome.id_scores) == 7
 
 
-def test_methods_whose_mean_score_says_nothing_are_refused(toys):
+def test_rows_that_are_seen_are_not_scored(toys):
+    inside, outside = toys.image_set("id", 12), toys.image_set("blend", 7)
     rule = IdOnly(5)
-    with pytest.raises(ConfigError, match="method odin has 2 candidate settings, and its mean score on ID images"):
-        rule.check("odin", toys.detector("odin", magnitudes=[0.1, 0.0]))
-    rule.check("odin", toys.detector("odin"))
-    rule.check("godin_inner", toys.detector("godin_inner", magnitudes=[0.1, 0.0]))
+    (seen,) = rule.seen(Given([0.5, 2.0]), inside)
+    assert rule.seen(Given([0.5]), inside) == []
+    scored, whole = rule.scored(inside, outside)
+    assert (seen.rows.tolist(), scored.rows.tolist()) == ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9, 10, 11])
+    assert len(whole) == 7
 
 
 @pytest.mark.parametrize("rows", [0, 12, 13])

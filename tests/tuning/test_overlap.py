@@ -7,10 +7,9 @@ from ood_bench.cells import Cell
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 from ood_bench.training.recipe import Selection
 from ood_bench.tuning.overlap import overlapping, seen_in_training
-from ood_bench.tuning.search import Choice, Rule
 
 
 def test_rows_are_counted_by_their_images(toys):
@@ -47,28 +46,7 @@ def test_rows_that_chose_an_epoch_are_not_scored(toys, chosen):
     cell(toys, toys.base_spec(), plain).refuse_overlap()
 
 
-def test_a_protocol_that_is_published_so_may_score_them(toys, chosen):
-    class Published(Plain):
-        published_overlap = True
-
-    found = cell(toys, chosen, Published(name="published"))
-    found.refuse_overlap()
-    sentence = "12 of the scored rows of toy_id were also seen by the choice of settings or of the epoch."
-    assert sentence in found._deviations([toys.classifier()])
-
-
 def test_the_leave_out_protocol_keeps_them_apart(toys, chosen):
     with_more = replace(chosen, test=toys.image_set("id", 1010))
     found = cell(toys, with_more, ElocProtocol(name="eloc"))
     assert found.overlap == {}
-
-
-@pytest.mark.parametrize(("best", "expected"), [("lowest", {"epsilon": 2}), ("highest", {"epsilon": 1})])
-def test_the_first_of_the_best_wins(best, expected):
-    settings = [{"epsilon": number} for number in range(5)]
-    found = Rule("value", best).choose(settings, [3.0, 4.0, 1.0, 1.0, 4.0], {"a": 5}, "some rows")
-    assert isinstance(found, Choice)
-    assert (found.setting, found.tuned_on) == (expected, "some rows")
-    assert found.record["seen"] == {"a": 5}
-    assert found.record["curve"] == [[3.0], [4.0], [1.0], [1.0], [4.0]]
-    assert found.record["candidates"] == settings

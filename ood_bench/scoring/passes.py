@@ -1,0 +1,131 @@
+"""One pass over some images that serves everybody: reduced taps, and scores after steps on the input."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ood_bench.models.classifier import Classifier
+from ood_bench.progress import ticking
+from ood_bench.scoring.perturb import Objective, Steps, input_gradients
+from ood_bench.scoring.quantities import OUTPUT, Quantity
+from ood_bench.scoring.taps import full_precision, reading
+from ood_bench.scoring.views import Array, Rows32, View
+
+_PIECE_BYTES = 1 << 19
+
+
+def run_pass(
+    classifier: Classifier, view: View, batch_size: int, quantities: Sequence[Quantity], steps: Sequence[Steps]
+) -> tuple[dict[Quantity, Rows32], list[Array]]:
+    """Runs the network over a view once for all of ``quantities`` and for the clean images of all of ``steps``.
+
+    Costs one forward pass, one input gradient for each loss of the steps, and one forward pass for each loss and
+    non-zero magnitude. Without steps, nothing is recorded for gradients.
+
+    Args:
+        classifier: the network.
+        view: the images.
+        batch_size: images that go through together.
+        quantities: what the clean pass leaves behind.
+        steps: perturbations with this batch size.
+
+    Returns:
+        Rows ``[n, D]`` of each quantity, and scores ``[losses, magnitudes, n]`` of each of ``steps``.
+    """
+    rows = _Rows(quantities, len(view))
+    scores = [np.empty((*one.shape, len(view))) for one in steps]
+    done = 0
+    with (
+        ticking(_title(view, quantities, steps), len(view), "images") as ticker,
+        full_precision(),
+        torch.no_grad() if steps else torch.inference_mode(),
+    ):
+        for batch in view.batches(batch_size):
+            x = classifier.normalise(batch)
+            if steps:
+                for array, part in zip(scores, _step_scores(classifier, x, rows, steps), strict=True):
+                    array[:, :, done : done + len(x)] = part
+            else:
+                with reading(classifier, rows.readers):
+                    rows.read(OUTPUT, classifier.scoring_network(x))
+            done += len(x)
+            ticker.advance(len(x))
+    return rows.arrays(), scores
+
+
+def _title(view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]) -> str:
+    doing = "scoring" if quantities else ", ".join(dict.fromkeys(one.name for one in steps)) + " on"
+    return f"{doing} {view.images.title}"
+
+
+def _step_scores(classifier: Classifier, x: Tensor, rows: "_Rows", steps: Sequence[Steps]) -> Iterator[Array]:
+    """Scores of a batch for each of ``steps``, after the clean images have left their rows behind."""
+    losses: dict[str, list[Objective]] = {}
+    for one in steps:
+        losses.setdefault(one.perturbation.tap, []).extend(one.losses)
+    with reading(classifier, rows.readers):
+        values, gradients = input_gradients(classifier, x, losses, also=[OUTPUT] if rows.quantities else [])
+    if rows.quantities:
+        rows.read(OUTPUT, values[OUTPUT])
+    for one in steps:
+        tap = one.perturbation.tap
+        mine = [gradients[tap].pop(0) for _ in one.losses]
+        yield one.scores(classifier, x, values[tap], mine)
+
+
+class _Rows:
+    """Collects the rows of quantities, batch after batch.
+
+    Attributes:
+        quantities: what is collected.
+        readers: what reads each inner tap.
+    """
+
+    def __init__(self, quantities: Sequence[Quantity], count: int) -> None:
+        self.quantities = quantities
+        self._writers = [_RowWriter(count) for _ in quantities]
+        self.readers: dict[str, Callable[[Tensor], None]] = {
+            tap: lambda value, tap=tap: self.read(tap, value)  # type: ignore[misc]
+            for tap in {quantity.tap for quantity in quantities} - {OUTPUT}
+        }
+
+    def read(self, tap: str, value: Tensor) -> None:
+        """Reduces one batch of a tap."""
+        both = zip(self.quantities, self._writers, strict=True)
+        mine = [(quantity.reduction, writer) for quantity, writer in both if quantity.tap == tap]
+        for piece in _pieces(value.detach()) if mine else ():
+            for reduction, writer in mine:
+                writer.add(reduction(piece))
+
+    def arrays(self) -> dict[Quantity, Rows32]:
+        """Rows ``[n, D]`` of each quantity, once everything is read."""
+        return {quantity: writer.rows for quantity, writer in zip(self.quantities, self._writers, strict=True)}
+
+
+class _RowWriter:
+    """Fills one array ``[N, D]`` from the top down.
+
+    Rows go into one array that is made beforehand: many small results that live as long as the pass, between the
+    network's large and short-lived maps, would fragment the heap to gigabytes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._done = count, 0
+        self.rows: Rows32 = np.empty((0, 0), dtype=np.float32)
+
+    def add(self, values: Tensor) -> None:
+        """Appends ``[n, D]`` rows."""
+        if self._done == 0:
+            self.rows = np.empty((self._count, values.shape[1]), dtype=np.float32)
+        self.rows[self._done : self._done + len(values)] = values.float().cpu().numpy()
+        self._done += len(values)
+
+
+def _pieces(value: Tensor) -> Sequence[Tensor]:
+    """A tap in pieces that stay in a processor's cache while all reductions read them; on a GPU in one piece."""
+    if value.is_cuda:
+        return (value,)
+    per_image = value.element_size() * value[0].numel()
+    return torch.split(value, max(1, _PIECE_BYTES // per_image))
