@@ -131,7 +131,7 @@ class Cell:
                 "protocol": self.protocol.name,
                 "evaluation": {
                     "convention": self.protocol.convention,
-                    "positive": "id",
+                    "positive": convention.positive,
                     "unit": "percent",
                     "description": convention.description,
                     "rows": outcome.rows,

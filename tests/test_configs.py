@@ -1,27 +1,40 @@
 """Every shipped config composes; every experiment and every paper runs, with tiny data on a processor."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
 import struct
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hydra.utils import get_class
+from omegaconf import OmegaConf
+from torch import nn
 
+from ood_bench import papers
 from ood_bench.config import compose_settings, conf_dir
 from ood_bench.data import mnist
 from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
 from ood_bench.pipeline import execute
 from ood_bench.protocols.base import build_protocol
+from ood_bench.report.blocks import load_blocks
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 
 TESTS = Path(__file__).parent
 GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
+MODULES = {
+    **dict.fromkeys(GODIN, "godin"),
+    **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure"),
+    **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
+    **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), "selected_norm"),
+}
 GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
 
@@ -68,7 +81,7 @@ def test_method(name):
     nodes = compose_settings([f"method={name}"]).method
     assert list(nodes) == [name]
     detector = build_detector(name, nodes[name])
-    module = "godin" if name in GODIN else name
+    module = MODULES.get(name, name)
     assert type(detector).__module__ == f"ood_bench.methods.{module}"
     assert (TESTS / "methods" / f"test_{module}.py").is_file()
 
@@ -94,12 +107,19 @@ def test_tune(name):
     assert build_protocol(settings.protocol, name).tune == name
 
 
+PAPERS = shipped("paper")
 WHOLE_RUNS = [f"{group}={name}" for group in ("experiment", "paper") for name in shipped(group)]
+
+
+@functools.cache
+def whole_of(run):
+    """A shipped run as it is; composing takes its time."""
+    return compose_settings([run])
 
 
 @pytest.mark.parametrize("run", WHOLE_RUNS)
 def test_every_part_of_a_whole_run_fits(run):
-    settings = compose_settings([run])
+    settings = whole_of(run)
     protocol = build_protocol(settings.protocol, settings.tune.name)
     recipe_from(settings.train)
     for name, node in settings.method.items():
@@ -110,7 +130,25 @@ def test_every_part_of_a_whole_run_fits(run):
         assert settings.paper["protocol"] == protocol.name
         ran = set(settings.paper["methods"]) - set(settings.paper.get("published_only", []))
         assert ran == set(settings.method) - {"feature_norm_blocks"}  # which has no published rows
-        assert set(settings.paper["ood"]) <= {node["name"] for node in settings.ood.values()}
+        assert set(settings.paper.get("average_of") or settings.paper["ood"]) <= {
+            node["name"] for node in settings.ood.values()
+        }
+
+
+class StandIn(nn.Module):
+    """What a ResNet of the timm library looks like from outside: its modules' names, an image to logits."""
+
+    def __init__(self, name, *, pretrained, num_classes, in_chans):
+        assert name in ("resnet34", "resnext50_32x4d")
+        assert not pretrained
+        super().__init__()
+        self.layer1 = nn.Sequential(nn.Conv2d(in_chans, 4, 3, stride=4, padding=1), nn.ReLU())
+        self.layer2, self.layer3, self.layer4 = (nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()) for _ in "234")
+        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        return self.fc(self.global_pool(self.layer4(self.layer3(self.layer2(self.layer1(x))))))
 
 
 def write_idx(path, values):
@@ -165,16 +203,63 @@ QUICK = [
 ]
 # And what tests/toy_root.py says of the OOD sets.
 CIFAR = ["train.epochs=1", "train.batch_size=10", "scoring.resamples=2", "device=cpu"]
-ODIN = ["protocol.skip=20"]
 STEPS = [f"method.{head}.magnitudes=[0.01,0.02]" for head in GODIN]
-ELOC = [
-    "protocol.validation_rows=20",
-    "method.eloc.train.epochs=1",
-    "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
-    "method.eloc.validation=null",
-]
+VALIDATION = ["protocol.fit_rows=20", "protocol.select_rows=20"]
 WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
+# A paper is made small by what it selects: model, protocol and methods.
+SMALL_MODELS = {
+    "densenet_bc_100_12": ["model.depth=10"],
+    "wrn_28_10": WIDE,
+    "wrn_40_2": WIDE,
+    "resnet18": RESNET,
+    "resnet34": RESNET,
+    "resnet20_v2": ["model.depth=11"],
+    "vgg11": [],
+    "allconv": ["model.widths=[4,8]"],
+    "timm_resnet34": [],  # a stand-in is small enough
+    "timm_resnext50": [],
+}
+SMALL_PROTOCOLS = {
+    "odin": ["protocol.skip=20"],
+    "eloc": ["protocol.validation_rows=20"],
+    "godin_paper": ["protocol.id_rows=20"],
+    "godin_port": ["protocol.id_rows=20"],
+    "fssd": VALIDATION,
+    "mahalanobis": VALIDATION,
+    "featurenorm": [],
+    "outlier_exposure": [],
+}
+PICTURES = ("imagenet_dogs", "ms1m")  # larger than 32 pixels
+SMALL_SETS = ["id.classes=10", "id.shape=[3,32,32]", "id.train.size=32", "id.test.size=32"]
+SMALL_METHODS = {
+    "eloc": [
+        "method.eloc.train.epochs=1",
+        "method.eloc.train.selection=last",  # it would look at 1,000 images of 60
+        "method.eloc.validation=null",
+    ],
+    "deep_ensemble": ["method.deep_ensemble.members=2"],
+    **{head: [f"method.{head}.magnitudes=[0.01,0.02]"] for head in GODIN},
+    **{
+        name: [f"method.{name}.train.{word}" for word in ("epochs=1", "batch_size=10", "outlier_batch_size=10")]
+        for name in ("outlier_exposure_tune", "outlier_exposure_scratch")
+    },
+}
+SEARCHES = {  # where many settings are tried
+    "fssd": [
+        "method.odin.magnitudes=[0.01,0.0]",
+        "method.odin.temperatures=[1000]",
+        "method.mahalanobis.magnitudes=[0.01]",
+        "method.fssd.magnitudes=[0.01,0.0]",
+    ],
+    "validation_ood": ["method.odin.magnitudes=[0.0,0.002]", "method.odin.temperatures=[1,1000]"],
+    "mahalanobis": [
+        "method.odin.magnitudes=[0.0,0.01]",
+        "method.odin.temperatures=[1,1000]",
+        "method.mahalanobis.magnitudes=[0.0,0.01]",
+        "method.mahalanobis_inputpre.magnitudes=[0.0,0.01]",
+    ],
+}
 TOYS = {
     "experiment=quickstart": [
         *QUICK,
@@ -187,51 +272,54 @@ TOYS = {
         "adapt.method.outlier_exposure.outliers.source.count=20",
     ],
     "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
-    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
-    "paper=godin_port_cifar10": [*CIFAR, "protocol.id_rows=20", "model.depth=11"],
     "experiment=eloc_fashionmnist": [
         "train.epochs=1",
         "method.eloc.train.epochs=1",
         "scoring.resamples=20",
         "device=cpu",
     ],
-    **{f"paper=eloc_densenet_{name}": [*CIFAR, *ELOC, "model.depth=10"] for name in ("cifar10", "cifar100")},
-    **{
-        f"paper=eloc_wrn_{name}": [*CIFAR, *ELOC, "model.depth=10", "model.widen=1"] for name in ("cifar10", "cifar100")
-    },
-    "paper=fssd_fashionmnist": [
-        *QUICK,
-        "protocol.fit_rows=20",
-        "protocol.select_rows=20",
-        "method.odin.magnitudes=[0.01,0.0]",
-        "method.odin.temperatures=[1000]",
-        "method.mahalanobis.magnitudes=[0.01]",
-        "method.fssd.magnitudes=[0.01,0.0]",
-    ],
-    "paper=odin_densenet_cifar10": [*CIFAR, *ODIN, "model.depth=10"],
-    "paper=odin_densenet_cifar100": [*CIFAR, *ODIN, "model.depth=10"],
-    "paper=odin_wrn_cifar10": [*CIFAR, *ODIN, *WIDE],
-    "paper=odin_wrn_cifar100": [*CIFAR, *ODIN, *WIDE],
-    "paper=featurenorm_resnet18_cifar10": [*CIFAR, *RESNET],
-    "paper=featurenorm_wrn_cifar10": [*CIFAR, *WIDE],
-    "paper=featurenorm_vgg11_cifar10": CIFAR,
-    "paper=fssd_cifar10": [
-        *CIFAR,
-        *RESNET,
-        "protocol.fit_rows=20",
-        "protocol.select_rows=20",
-        "method.odin.magnitudes=[0.01,0.0]",
-        "method.odin.temperatures=[1000]",
-        "method.mahalanobis.magnitudes=[0.01]",
-        "method.fssd.magnitudes=[0.01,0.0]",
-        "method.deep_ensemble.members=2",
-    ],
+    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
+    "paper=fssd_fashionmnist": [*QUICK, *VALIDATION, *SEARCHES["fssd"]],
 }
 
 
-def test_every_whole_run_has_a_toy():
-    """Who adds an experiment or a paper says here how it is made small."""
-    assert set(TOYS) == set(WHOLE_RUNS)
+def toy_of(run, whole):
+    """Overrides that make a shipped run small."""
+    if run in TOYS:
+        return TOYS[run]
+    protocol = whole.protocol["_target_"].split(".")[2]
+    sets = [f"ood.{name}.source.size=32" for name in whole.ood] + SMALL_SETS if whole.id["name"] in PICTURES else []
+    methods = [word for name in whole.method for word in SMALL_METHODS.get(name, [])]
+    protocol_searches = SEARCHES.get(protocol if whole.tune.name == "published" else whole.tune.name, [])
+    searches = [word for word in protocol_searches if word.split(".")[1] in whole.method]
+    return [*CIFAR, *SMALL_MODELS[whole.model["name"]], *SMALL_PROTOCOLS[protocol], *sets, *methods, *searches]
+
+
+def test_every_paper_is_documented():
+    text = (TESTS.parent / "docs/papers.md").read_text(encoding="utf-8")
+    assert [name for name in PAPERS if f"`{name}`" not in text] == []
+
+
+def builds_on_another(run):
+    """Whether a paper inherits from one that is executed as well."""
+    group, name = run.split("=")
+    return any(
+        isinstance(one, str) and one in PAPERS for one in OmegaConf.load(conf_dir() / group / f"{name}.yaml").defaults
+    )
+
+
+def published_blocks():
+    """Every (file, paper, table, model, ID set) of the five systems' published numbers."""
+    columns = ["paper", "table", "model", "id_dataset"]
+    files = ("eloc", "featurenorm", "fssd", "godin", "odin")
+    return {(csv, *one) for csv in files for one in papers.load(csv)[columns].itertuples(index=False)}
+
+
+def test_every_published_block_is_in_a_paper():
+    named = {
+        (one.csv, table, one.theirs(one.model), one.theirs(one.id)) for one in load_blocks() for table in one.tables
+    }
+    assert {block for block in published_blocks() if (block[0], *block[2:]) not in named} == set()
 
 
 @pytest.fixture(scope="module", params=WHOLE_RUNS)
@@ -239,14 +327,20 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     """One shipped run at toy scale: its settings, what it gave, and the folder that it ran in."""
     root, releases = small_data
     folder = tmp_path_factory.mktemp("run")
-    whole = compose_settings([request.param])
+    run, whole = [request.param], whole_of(request.param)
+    if builds_on_another(request.param):  # one OOD set will do
+        validation = [whole.protocol["validation"]] if whole.tune.name == "validation_ood" else []
+        few = dict.fromkeys([*validation, next(iter(whole.ood))])
+        run.append(f"ood=[{','.join(few)}]")
+        whole = whole.model_copy(update={"ood": {name: whole.ood[name] for name in few}})
     small = []
-    if whole.id["name"].startswith("cifar"):
-        root, small = toy_root, toys_on_disk.words(*whole.ood)
+    if whole.id["name"].startswith(("cifar", "svhn", *PICTURES)):
+        root, small = toy_root, [*toys_on_disk.words(*whole.ood), *toys_on_disk.outlier_words(whole.method)]
     roots = [f"data.root={root}", f"store.root={folder}/store", f"results.root={folder}/results"]
-    settings = compose_settings([request.param, *small, *TOYS[request.param], *roots])
+    settings = compose_settings([*run, *small, *toy_of(request.param, whole), *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setitem(sys.modules, "timm", SimpleNamespace(create_model=StandIn))
         for name, release in releases.items():
             patch.setitem(mnist.RELEASES, name, release)
         yield settings, execute(settings), folder
@@ -318,7 +412,7 @@ def test_records_say_everything(finished):
         assert used["id_test"]["n"] >= record["n_id"]
         assert used["ood"]["n"] >= record["n_ood"]
         assert len({used[role]["fingerprint"] for role in ("id_train", "id_test", "ood")}) == 3
-        assert (used["outliers"] is not None) == (record["method"] == "outlier_exposure")
+        assert (used["outliers"] is not None) == record["method"].startswith("outlier_exposure")
         assert record["environment"]["device"] == "cpu"
         assert record["environment"]["packages"]["torch"]
         assert record["seconds"] >= 0
@@ -351,10 +445,21 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
             assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
             share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
             assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
+        elif settings.tune.name == "validation_ood" and record["method"] == "odin":
+            validation = settings.protocol["validation"]
+            assert record["evaluation"]["tuned_on"] == f"the first 20 rows each of the ID test set and of {validation}"
+            assert record["protocol"] == f"odin_validation_{validation}"
+        elif settings.protocol["name"].startswith("mahalanobis"):
+            single = record["method"] in ("msp", "mahalanobis_plain")
+            assert (record["evaluation"]["tuned_on"] == "nothing") == single
+            assert (
+                record["evaluation"]["tuned_on"].endswith("no OOD image") == ("fgsm" in settings.protocol["name"])
+                or single
+            )
         elif settings.protocol["name"] == "fssd":
             assert record["n_id"] == 20
             assert "20 test rows each" in record["evaluation"]["tuned_on"]
-        elif settings.protocol["name"] == record["method"] in ("odin", "eloc"):
+        elif settings.protocol["name"] == record["method"] and record["ood"] in settings.protocol.get("epsilons", {}):
             assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
             assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
         else:
@@ -373,6 +478,7 @@ def forbid_work(patch, *, passes=True):
     if passes:
         patch.setattr("ood_bench.scoring.engine.run_pass", refuse("there was a pass"))
         patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.tuning.adversarial.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))
 
 

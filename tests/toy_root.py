@@ -10,7 +10,9 @@ import io
 import pickle
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -61,8 +63,14 @@ def words(*names: str) -> list[str]:
     return found
 
 
+def outlier_words(methods: Mapping[str, Any]) -> list[str]:
+    """Overrides for the methods whose outliers are the authors' file."""
+    named = [name for name, node in methods.items() if (node.get("outliers") or {}).get("name") == "tiny_images_300k"]
+    return [f"method.{name}.outliers.source.count={COUNT}" for name in named]
+
+
 def fill(root: Path) -> None:
-    """Writes CIFAR-10, CIFAR-100, a lossless part of CIFAR-10, SVHN and the archives."""
+    """Writes CIFAR-10, CIFAR-100, a lossless part of CIFAR-10, SVHN, outliers and the archives."""
     for name, classes in (("cifar10", 10), ("cifar100", 100)):
         SUMS[name] = _write_cifar(root, name, classes)
     for split in ("train", "test"):
@@ -70,7 +78,13 @@ def fill(root: Path) -> None:
             path = root / f"cifar10-png-subset/{split}/{row % 10}/{row:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_encoded(image, "png"))
-    SUMS["svhn"] = {"test": _write_svhn(root / "svhn/test_32x32.mat")}
+    for folder in ("imagenet-dogs/train", "imagenet-dogs/test", "ms1m/train", "ms1m/test", "imagenet-non-dogs", "ijbc"):
+        for row, image in enumerate(pixels(f"cifar {folder}" if "/" in folder else folder)):
+            path = root / folder / f"{row % 10}/{row:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_encoded(image, "png"))
+    SUMS["svhn"] = {split: _write_svhn(root, split) for split in ("train", "test")}
+    np.save(root / "300K_random_images.npy", pixels("tiny_images"))
     for name, (archive, folder, side, suffix) in ARCHIVES.items():
         count = SHORT if name == "isun" else COUNT
         files = {f"{folder}/{row}.{suffix}": image for row, image in enumerate(pixels(name, count, side))}
@@ -102,12 +116,12 @@ def _write_cifar(root: Path, name: str, classes: int) -> dict[str, str]:
     return sums | {release.meta[0]: _write(folder / release.meta[0], pickle.dumps({release.names_key: names}))}
 
 
-def _write_svhn(path: Path) -> str:
+def _write_svhn(root: Path, split: str) -> str:
     from scipy.io import savemat  # noqa: PLC0415 - slow to import, and few tests need it
 
     content = io.BytesIO()
-    savemat(content, {"X": pixels("svhn").transpose(1, 2, 3, 0), "y": np.arange(COUNT)[:, None] % 10 + 1})
-    return _write(path, content.getvalue())
+    savemat(content, {"X": pixels(f"svhn {split}").transpose(1, 2, 3, 0), "y": np.arange(COUNT)[:, None] % 10 + 1})
+    return _write(root / f"svhn/{split}_32x32.mat", content.getvalue())
 
 
 def _write(path: Path, content: bytes) -> str:

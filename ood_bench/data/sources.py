@@ -15,6 +15,7 @@ from ood_bench.data.folder import FolderSource
 from ood_bench.data.idx import Idx
 from ood_bench.data.mnist import TorchvisionMnist
 from ood_bench.data.noise import Noise
+from ood_bench.data.npy import NpySource
 from ood_bench.data.svhn import Svhn
 from ood_bench.errors import ConfigError
 
@@ -27,6 +28,7 @@ _CLASSES: tuple[type[Source], ...] = (
     ArchiveSource,
     Cifar,
     Svhn,
+    NpySource,
     Noise,
     Digits,
     PhotoPatches,

@@ -3,11 +3,11 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy.typing as npt
 
-from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin
+from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
 from ood_bench.metrics.curve import Curve, MetricError
 
 
@@ -20,12 +20,14 @@ class Convention:
         description: what is positive and how thresholds are chosen, for records and the footnotes of tables.
         compute: from ID scores, OOD scores and keyword options to metrics in percent.
         twins: exact metric that a metric of another name corresponds to.
+        positive: the class that is positive in it.
     """
 
     name: str
     description: str
     compute: Callable[..., dict[str, float]]
     twins: Mapping[str, str] = field(default_factory=dict)
+    positive: Literal["id", "ood"] = "id"
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -50,6 +52,13 @@ _ALL: Final = (
     Convention("featurenorm", featurenorm.DESCRIPTION, featurenorm.metrics),
     Convention("odin", odin.DESCRIPTION, odin.metrics),
     Convention("eloc", eloc.DESCRIPTION, eloc.metrics),
+    Convention(
+        "outlier_exposure",
+        outlier_exposure.DESCRIPTION,
+        outlier_exposure.metrics,
+        {"auprc_out_ratio_1to5": "aupr_out"},
+        positive="ood",
+    ),
 )
 CONVENTIONS: Final[Mapping[str, Convention]] = {convention.name: convention for convention in _ALL}
 

@@ -37,12 +37,13 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, fl
     fractions = {
         "auroc": exact.auroc(curve),
         "aupr_in": exact.aupr_in(curve),
-        "fpr95": _fpr_at_nearest_recall(curve, 0.95),
+        "fpr95": fpr_at_nearest_recall(curve, 0.95),
     }
     return {name: 100 * value for name, value in fractions.items()}
 
 
-def _fpr_at_nearest_recall(curve: Curve, level: float) -> float:
+def fpr_at_nearest_recall(curve: Curve, level: float) -> float:
+    """False-positive rate, a fraction, at the distinct score of a curve whose recall is nearest to ``level``."""
     full = int(np.searchsorted(curve.tp, curve.n_id))  # lower thresholds than this repeat a recall of 1
     recall = curve.tp[full::-1] / curve.n_id
     # Written as the authors wrote it, rounding included: two recalls may be equally far from the level.

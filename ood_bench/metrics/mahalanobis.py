@@ -43,7 +43,7 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, fl
         "tnr95": float(tnr[nearest]),
         "detection_accuracy": float((tpr + tnr).max()) / 2,
     }
-    return {name: 100 * value for name, value in fractions.items()}
+    return {name: min(100.0, 100 * value) for name, value in fractions.items()}  # rounding may go beyond
 
 
 def _accepted(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> tuple[Counts, Counts]:

@@ -60,6 +60,7 @@ class VGG11(nn.Module):
     block_taps: ClassVar[tuple[str, ...]] = ("conv1", "conv2", "conv3", "pool4", "conv5", "conv6", "conv7", "conv8")
     stage_taps: ClassVar[tuple[str, ...]] = ("conv1", "conv2", "conv4", "conv6", "conv8")
     penultimate: ClassVar[str] = "fc2"
+    pooled_head: ClassVar[str] = "classifier"  # all that follows ``pooled``; elsewhere that is the last linear layer
 
     def __init__(self, shape: tuple[int, int, int], classes: int, dropout: float = 0.5) -> None:
         super().__init__()

@@ -3,9 +3,9 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ood_bench import papers
@@ -15,11 +15,15 @@ from ood_bench.results import Record
 
 Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings", "metrics"]
 """What a protocol fixes, in the page's comparison of the paper's with ours."""
+AVERAGE = "average"
+"""What stands for the OOD set in cells that average over several."""
 _Names = Annotated[list[str], Field(min_length=1)]
+_ANY = ("", "none")  # what the files have for the OOD set where a number depends on none
+_CLASSIFIER = ("none", "none", "test_error")
 
 
-class Second(BaseModel):
-    """Other published numbers for the same cells, such as an unofficial code's.
+class Further(BaseModel):
+    """Other published numbers for the same cells, such as an unofficial code's or another version's of the paper.
 
     Attributes:
         title: what their columns are called.
@@ -49,7 +53,10 @@ class Block(BaseModel):
         metrics: metric names, in the table's order.
         reference: where the paper is, as in ``"arXiv 2011.14654"``.
         notes: remarks on the published numbers, a sentence each.
-        second: further published numbers, shown beside the paper's; none for most blocks.
+        also: tables of that file with other cells of the same published table, such as noise sets printed elsewhere.
+        further: other published numbers, shown beside the paper's; none for most blocks.
+        classifier: tables of that file that hold the classifier's test error (method and OOD set "none").
+        average_of: the OOD sets of which ``ood: [average]`` is the mean; empty where no average is shown.
         names: published names of those of our names that the file spells differently.
         says: what the paper or its code does, by aspect ("classifier", "rows", ...), for the page's comparison.
     """
@@ -68,7 +75,10 @@ class Block(BaseModel):
     metrics: _Names
     reference: str
     notes: list[str] = []
-    second: Second | None = None
+    also: list[str] = []
+    further: list[Further] = []
+    classifier: list[str] = []
+    average_of: list[str] = []
     names: dict[str, str] = {}
     published_only: list[str] = []
     says: dict[Aspect, str] = {}
@@ -80,12 +90,11 @@ class Block(BaseModel):
     @functools.cached_property
     def published(self) -> dict[tuple[str, str, str], str]:
         """Published values as printed, by the file's words for method, OOD set and metric."""
-        return self._cells(self.table)
+        return {key: value for table in (self.table, *self.also) for key, value in self._cells(table).items()}
 
     @functools.cached_property
-    def seconds(self) -> dict[tuple[str, str, str], str]:
-        """The same of the further numbers."""
-        return {} if self.second is None else self._cells(self.second.table)
+    def _further(self) -> list[dict[tuple[str, str, str], str]]:
+        return [self._cells(one.table) for one in self.further]
 
     def _cells(self, table: str) -> dict[tuple[str, str, str], str]:
         rows = papers.block(self.csv, table, self.theirs(self.model), self.theirs(self.id))
@@ -95,8 +104,9 @@ class Block(BaseModel):
     @functools.cached_property
     def sources(self) -> list[str]:
         """Where the published numbers were read, as the file says."""
-        rows = papers.block(self.csv, self.table, self.theirs(self.model), self.theirs(self.id))
-        return sorted(set(rows["source"]))
+        tables = (self.table, *self.also)
+        rows = [papers.block(self.csv, table, self.theirs(self.model), self.theirs(self.id)) for table in tables]
+        return sorted({source for block in rows for source in block["source"]})
 
     def printed(self, method: str, ood: str, metric: str) -> str | None:
         """The published value as its source prints it, in percent, or none.
@@ -106,25 +116,43 @@ class Block(BaseModel):
         Raises:
             ConfigError: if the file has nothing for this block at all.
         """
-        places = (self.theirs(ood), "", "none")
-        found = (self.published.get((self.theirs(method), place, self.theirs(metric))) for place in places)
+        return self._printed(self.published, method, ood, metric)
+
+    def printed_further(self, number: int, method: str, ood: str, metric: str) -> str | None:
+        """The value of the ``number``-th of the further tables, as :meth:`printed`."""
+        return self._printed(self._further[number], method, ood, metric)
+
+    def _printed(self, cells: dict[tuple[str, str, str], str], method: str, ood: str, metric: str) -> str | None:
+        places = (self.theirs(ood), *_ANY)
+        found = (cells.get((self.theirs(method), place, self.theirs(metric))) for place in places)
         return next((value for value in found if value is not None), None)
 
-    def printed_second(self, method: str, ood: str, metric: str) -> str | None:
-        """The further published value as its source prints it, in percent, or none."""
-        return self.seconds.get((self.theirs(method), self.theirs(ood), self.theirs(metric)))
+    @functools.cached_property
+    def test_errors(self) -> dict[str, str]:
+        """The classifier's published test error in percent, as printed, by the table that holds it."""
+        return {table: self._cells(table)[_CLASSIFIER] for table in self.classifier}
+
+    @property
+    def tables(self) -> list[str]:
+        """Every table of the file that the block shows, the paper's first."""
+        return [self.table, *self.also, *(one.table for one in self.further), *self.classifier]
+
+    @property
+    def scored(self) -> list[str]:
+        """The OOD sets whose records the block shows, one by one or on average."""
+        return [*(name for name in self.ood if name != AVERAGE), *self.average_of]
 
     def concerns(self, record: Record) -> bool:
         """Whether the record is of this model, ID set and protocol."""
         return (record.model, record.id, record.protocol) == (self.model, self.id, self.protocol)
 
     def holds(self, record: Record) -> bool:
-        """Whether the record is of one of this block's cells."""
-        return self.concerns(record) and record.method in self.methods and record.ood in self.ood
+        """Whether the record is of one of this block's cells, or of a set that such a cell averages over."""
+        return self.concerns(record) and record.method in self.methods and record.ood in self.scored
 
 
 def load_blocks(conf: Path | None = None) -> list[Block]:
-    """Every block in ``conf/paper``, sorted by name.
+    """Every block in ``conf/paper``, sorted by name; a file may build on another one of the folder, as Hydra has it.
 
     Args:
         conf: another folder of configs than the shipped one.
@@ -136,14 +164,26 @@ def load_blocks(conf: Path | None = None) -> list[Block]:
     return [_block(path) for path in sorted(folder.glob("*.yaml"))]
 
 
-def _block(path: Path) -> Block:
+def _node(path: Path) -> DictConfig | None:
+    """The node ``paper`` of a file, laid over those of the papers that its ``defaults`` name; none if there is none."""
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        content = OmegaConf.load(path)
     except Exception as error:  # the YAML parser's errors and OmegaConf's share no other base
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    node = content.get("paper") if isinstance(content, dict) else None
-    if not isinstance(node, dict):
+    if not isinstance(content, DictConfig):
+        return None
+    bases = [one for one in content.get("defaults") or [] if isinstance(one, str) and one != "_self_"]
+    nodes = [_node(path.with_name(f"{base}.yaml")) for base in bases]
+    nodes = [*nodes, content.get("paper")]
+    found = [node for node in nodes if isinstance(node, DictConfig)]
+    return cast(DictConfig, OmegaConf.merge(*found)) if found else None
+
+
+def _block(path: Path) -> Block:
+    merged = _node(path)
+    if merged is None:
         raise ConfigError(f"{path}: has no node `paper:` with the block's name, csv, table, model, id, ...")
+    node = OmegaConf.to_container(merged, resolve=False)
     try:
         block = Block.model_validate(node)
     except ValidationError as error:

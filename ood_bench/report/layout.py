@@ -20,6 +20,7 @@ _TITLES = {
     "tnr95": "TNR95",
     "detection_error": "Det. error",
     "detection_accuracy": "Det. accuracy",
+    "auprc_out_ratio_1to5": "AUPRC-Out 1:5",
     "train_accuracy": "Train top-1",
     "id_accuracy": "Test top-1",
 }

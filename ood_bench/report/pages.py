@@ -71,6 +71,16 @@ def _padded(column: list[str]) -> list[str]:
     return [text if text.endswith(_MARK) else text + " " * len(_MARK) for text in column]
 
 
+def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[str]]:
+    """Columns of the further tables that have anything for these rows, by title."""
+    columns = {}
+    for place, other in enumerate(block.further):
+        cells = [block.printed_further(place, row.method, row.ood, metric) for row in rows]
+        if any(cells):
+            columns[other.title] = [text or NOTHING for text in cells]
+    return columns
+
+
 def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
     """The main table: for each metric the paper's value, further published ones, ours, and ours less the paper's.
 
@@ -87,11 +97,9 @@ def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = No
             printed = [block.printed(row.method, row.ood, metric) for row in rows]
             places = max(map(decimals, printed))
             pairs = list(zip(rows, printed, strict=True))
-            header = [*header, f"{metric_title(metric)} paper", *([block.second.title] if block.second else []), "ours"]
-            header.append("diff.")
-            columns.append([text or NOTHING for text in printed])
-            if block.second is not None:
-                columns.append([block.printed_second(row.method, row.ood, metric) or NOTHING for row in rows])
+            further = _further(rows, block, metric)
+            header = [*header, f"{metric_title(metric)} paper", *further, "ours", "diff."]
+            columns += [[text or NOTHING for text in printed], *further.values()]
             columns.append([ours(row, metric, places) for row in rows])
             columns.append(_padded([_difference(row, metric, text, places) for row, text in pairs]))
         lines = [[*name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]
@@ -127,7 +135,8 @@ def measured(rows: Sequence[Row], footnotes: Footnotes | None, *, exact: bool, w
 
 def heading(block: Block, rows: Sequence[Row]) -> str:
     """What the table is about, in a line or three; images that are not the official release are named here."""
-    numbers = f"`{block.table}` in `ood_bench/papers/{block.csv}.csv` (source: {', '.join(block.sources)})"
+    tables = " and ".join(f"`{table}`" for table in (block.table, *block.also))
+    numbers = f"{tables} in `ood_bench/papers/{block.csv}.csv` (source: {', '.join(block.sources)})"
     id_titles = _titles(row.id_title for row in rows if row.records) or block.id
     lines = [
         f"Published: {block.reference}. Numbers from {numbers}.",
@@ -154,7 +163,15 @@ def _warning(rows: Sequence[Row]) -> list[str]:
     return [f"**Not the official images: {_titles(sorted(parts))}.**"] if parts else []
 
 
-def _details(rows: Sequence[Row], footnotes: Footnotes) -> list[str]:
+def _test_errors(block: Block | None) -> list[str]:
+    """A line with the test errors that were published for the classifier; ours follows from its ID accuracy."""
+    if block is None or not block.classifier:
+        return []
+    numbers = ", ".join(f"{error} % (`{table}`)" for table, error in block.test_errors.items())
+    return [paragraph(f"Published test error of the classifier: {numbers}. Ours is 100 % less the ID accuracy.")]
+
+
+def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = None) -> list[str]:
     """The sections that every page ends with."""
     return [
         "## How the numbers were made",
@@ -162,6 +179,7 @@ def _details(rows: Sequence[Row], footnotes: Footnotes) -> list[str]:
         footnotes.listed(),
         "## Classifiers",
         classifiers(rows),
+        *_test_errors(block),
         *(["## Hyperparameters", chosen] if (chosen := settings(rows)) else []),
     ]
 
@@ -185,7 +203,7 @@ def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
     if beyond:
         parts += ["## Beyond the paper", "Cells that the paper's table does not have.", *_warning(beyond)]
         parts += [measured(beyond, footnotes, exact=False), measured(beyond, None, exact=True)]
-    return _joined([*parts, *_details(every, footnotes)])
+    return _joined([*parts, *_details(every, footnotes, block)])
 
 
 def other_page(records: Iterable[Record]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ood_bench.errors import RecordError
-from ood_bench.report.blocks import Block
+from ood_bench.report.blocks import AVERAGE, Block
 from ood_bench.results import Record
+from ood_bench.results.parts import Metric
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Row:
         ood: name of the OOD set.
         id_title: ID set with its variant, what was trained on if that is another, and weights that were imported.
         ood_title: OOD set with its variant.
-        records: by seed; empty for a cell that was not run.
+        records: by seed, several of one seed where the row averages over OOD sets; empty for a cell that was not run.
     """
 
     method: str
@@ -55,15 +56,22 @@ class Row:
         return f"{self.method} ({self.variant})" if self.variant else self.method
 
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
-        """Mean and spread of a metric in the paper's convention (or exact), none if no record has it."""
-        kinds = (record.exact if exact else record.metrics for record in self.records)
-        found = [kind[metric] for kind in kinds if metric in kind]
-        if not found:
+        """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
+
+        A row that averages over OOD sets has one value for each seed, the mean over the sets, and no interval.
+        """
+        by_seed: dict[int, list[Metric]] = {}
+        for record in self.records:
+            kind = record.exact if exact else record.metrics
+            if metric in kind:
+                by_seed.setdefault(record.seed, []).append(kind[metric])
+        if not by_seed:
             return None
-        values = [one.value for one in found]
+        values = [statistics.fmean(one.value for one in several) for several in by_seed.values()]
+        found = [several[0] for several in by_seed.values() if len(several) == 1]
         lows = [one.low for one in found if one.low is not None]
         highs = [one.high for one in found if one.high is not None]
-        whole = len(lows) == len(highs) == len(found)
+        whole = len(lows) == len(highs) == len(values)
         return Stat(
             mean=statistics.fmean(values),
             std=statistics.stdev(values) if len(values) > 1 else None,
@@ -120,6 +128,24 @@ def _refuse_mixtures(row: Row) -> None:
             raise RecordError(f"{place}: seeds were measured by different conventions ({files}): run one of them again")
 
 
+def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
+    """One row for each method that has all of the OOD sets over which the block averages, with the seeds that do."""
+    if AVERAGE not in block.ood:
+        return []
+    groups: dict[tuple[str, str, str], dict[str, tuple[Record, ...]]] = {}
+    for row in rows:
+        if row.ood in block.average_of:
+            groups.setdefault((row.method, row.variant, row.id_title), {})[row.ood] = row.records
+    found = []
+    for (method, variant, id_title), sets in groups.items():
+        seeds = [{record.seed for record in sets.get(name, ())} for name in block.average_of]
+        whole = set.intersection(*seeds)
+        records = tuple(record for name in sets for record in sets[name] if record.seed in whole)
+        if records:
+            found.append(Row(method, variant, AVERAGE, id_title, AVERAGE, records))
+    return found
+
+
 def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
     """A block's rows in the paper's order, OOD set by OOD set, with an empty row for every cell that was not run.
 
@@ -127,6 +153,7 @@ def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
         rows: rows of the block's cells.
         block: gives the order, and which cells there are.
     """
+    rows = [*(row for row in rows if row.ood in block.ood), *_averages(rows, block)]
     there = {(row.method, row.ood) for row in rows if not row.variant}
     cells = itertools.product(block.ood, block.methods)
     missing = [Row(method, "", ood, block.id, ood, ()) for ood, method in cells if (method, ood) not in there]

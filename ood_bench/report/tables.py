@@ -59,7 +59,8 @@ def render(results: Path, conf: Path | None = None) -> Rendered:
         mine = [record for record in records if block.holds(record)]
         if mine:
             rows = arrange(gather(mine), block)
-            beyond = gather(record for record in other if block.concerns(record))
+            alone = [record for record in mine if record.ood not in block.ood]
+            beyond = gather([*alone, *(record for record in other if block.concerns(record))])
             left = [record for record in left if not block.concerns(record)]
             files[f"{block.name}.md"] = block_page(block, rows, beyond)
             files[f"{block.name}.csv"] = sheet([(PAPER, rows), ("beyond", beyond)], block)

@@ -36,7 +36,7 @@ class Combination:
             return np.asarray(1.0 / (1.0 + np.exp(-self.decision(features))))
 
 
-def fit_combination(id_features: Array, ood_features: Array, seed: int = 42) -> Combination:
+def fit_combination(id_features: Array, ood_features: Array, seed: int = 42, folds: int = FOLDS) -> Combination:
     """Fits the regression that FSSD's code fits.
 
     scikit-learn 0.23.1's ``LogisticRegressionCV`` with its defaults of that time, spelled out: L2, lbfgs, ten values
@@ -47,13 +47,14 @@ def fit_combination(id_features: Array, ood_features: Array, seed: int = 42) -> 
         id_features: float64 ``[n_id, K]``.
         ood_features: float64 ``[n_ood, K]``.
         seed: random state; lbfgs does not use it.
+        folds: of the cross-validation; scikit-learn before 0.22 had 3.
     """
     features = np.concatenate([id_features, ood_features])
     labels = np.concatenate([np.ones(len(id_features), dtype=int), np.zeros(len(ood_features), dtype=int)])
     regression = LogisticRegressionCV(
         Cs=10,
         l1_ratios=(0.0,),
-        cv=FOLDS,
+        cv=folds,
         scoring="accuracy",
         solver="lbfgs",
         tol=1e-4,

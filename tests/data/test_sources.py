@@ -17,6 +17,7 @@ def test_kinds_are_those_that_configs_name():
         "photo_patches",
         "cifar",
         "svhn",
+        "npy",
     }
 
 

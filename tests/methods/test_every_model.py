@@ -20,6 +20,7 @@ from ood_bench.scoring.engine import Engine, View
 from ood_bench.scoring.stochastic import dropout_modules, sample_passes
 
 KEYS = {
+    "allconv": "87d45cbdaba0ccb2",
     "densenet_bc_100_12": "d52a479340ee383f",
     "lenet": "156ae086b69bf65c",
     "resnet18": "eaed00cd91786146",
@@ -37,6 +38,7 @@ INSTALLED = [name for name in MODELS if name != "timm"]  # timm's networks: test
 
 # As small as the classes allow; what is not named is small enough.
 SMALL = {
+    "allconv": {"widths": [4, 8]},
     "densenet_bc_100_12": {"depth": 10},
     "resnet18": {"blocks": [1, 1], "widths": [4, 8]},
     "resnet18_featurenorm": {"blocks": [1, 1], "widths": [4, 8]},

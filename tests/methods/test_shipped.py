@@ -43,6 +43,12 @@ GODIN = {
     "unit": ({"magnitudes": [0.1]}, "raw", "normalised"),
     "clip": ({"magnitudes": [0.5]}, False, True),
 }
+MAHALANOBIS = {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])}
+SELECTED_NORM = {
+    "tap": ({}, "conv1", "fc1"),
+    "jigsaw_seed": ({}, 0, 1),
+    "statistic": ({}, "msp", "energy"),
+}
 CHANGES = {
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
@@ -73,7 +79,7 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
-    "mahalanobis": {"magnitudes": ({}, [0.0], [0.02]), "taps": ({}, [], ["conv2"])},
+    "mahalanobis": MAHALANOBIS,
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
@@ -81,8 +87,12 @@ CHANGES = {
         "seed": ({"passes": 3}, 0, 1),
         "batch_size": ({"passes": 3, "mode": "train_mode"}, 100, 10),
     },
+    **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
+    **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "outlier_exposure_tune": {},
+    "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
 }
 
@@ -109,7 +119,7 @@ def test_statistics_are_finite_float64_rows(case, toys):
     method, changes = CASES[name]
     found = toys.detector(method, **changes)
     values = statistics(View(toys.image_set("id", 23)))
-    taps = 4 if method == "fssd" or changes.get("taps") == ["all"] else 1
+    taps = 4 if method in ("fssd", "mahalanobis_ensemble") or changes.get("taps") == ["all"] else 1
     assert values.shape == (len(found.grid()), 23, taps)
     assert values.dtype == np.float64
     assert np.isfinite(values).all()
@@ -194,7 +204,7 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
 def test_all_hyperparameters_are_covered_and_shipped(method, toys):
     known = toys.detector(method).hyperparameters()
     assert json.loads(json.dumps(known)) == known
-    trained = {"train"} if method in ("outlier_exposure", "eloc") else set()
+    trained = {"train"} if method.startswith(("outlier_exposure", "eloc")) else set()
     assert set(known) == set(CHANGES[method]) | trained
     assert set(known) == set(toys.content("method", method)) - {"_target_"} | trained
 

@@ -32,9 +32,6 @@ METHODS = [path.stem for path in sorted((CONF / "method").glob("*.yaml"))]
 # Standard deviations far from each other and from 1, so that a forgotten division shows.
 SHAPE, CLASSES, MEAN, STD = (3, 8, 8), 4, (0.5, 0.4, 0.6), (0.2, 0.35, 0.6)
 
-# Methods whose shipped defaults do not fit four classes.
-SMALL = {"eloc": {"folds": 4}}
-
 _networks = {}
 
 
@@ -42,6 +39,14 @@ def content(group, name):
     """A shipped config file without Hydra's keys."""
     whole = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=True)
     return {key: value for key, value in whole.items() if key != "defaults"}
+
+
+# Methods whose shipped defaults do not fit four classes, or come from another config.
+SMALL = {
+    "eloc": {"folds": 4},
+    "outlier_exposure_tune": {"train": content("train", "oe_cifar_finetune")},
+    "outlier_exposure_scratch": {"train": content("train", "oe_cifar_scratch")},
+}
 
 
 def patterns():

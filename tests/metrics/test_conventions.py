@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ood_bench.metrics import exact, featurenorm, fssd, mahalanobis, odin
+from ood_bench.metrics import exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
 from ood_bench.metrics.conventions import CONVENTIONS, convention_named, evaluate
 from ood_bench.metrics.curve import Curve, MetricError
 
@@ -19,13 +19,15 @@ def test_each_name_leads_to_its_module_and_passes_the_options_on() -> None:
     assert evaluate("fssd", IDS, OODS, seed=5) == fssd.metrics(IDS, OODS, seed=5)
     assert evaluate("mahalanobis", IDS, OODS) == mahalanobis.metrics(IDS, OODS)
     assert evaluate("featurenorm", IDS, OODS) == featurenorm.metrics(IDS, OODS)
+    assert evaluate("outlier_exposure", IDS, OODS, seed=5) == outlier_exposure.metrics(IDS, OODS, seed=5)
     options = {"row": "odin", "grid": "data"}
     assert evaluate("odin", IDS, OODS, **options) == odin.metrics(IDS, OODS, row="odin", grid="data")
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_every_convention_describes_itself_and_gives_percent(name: str) -> None:
-    assert "positive class ID" in convention_named(name).description
+    convention = convention_named(name)
+    assert f"positive class {convention.positive.upper()}" in convention.description
     values = evaluate(name, IDS, OODS, **OPTIONS.get(name, {}))
     assert all(type(value) is float and 0 <= value <= 100 for value in values.values())
     assert max(values.values()) > 1

@@ -43,7 +43,9 @@ def cell(toys, method, chooser, outside):
 def test_every_method_with_a_step_is_here(toys):
     shipped = {path.stem for path in (conf_dir() / "method").glob("*.yaml")}
     with_steps = {name for name in shipped if "magnitudes" in toys.detector(name).hyperparameters()}
-    assert with_steps == {*GRIDS, "godin_euclidean", "godin_cosine", "godin_port"}  # other heads of godin_inner
+    heads = {"godin_euclidean", "godin_cosine", "godin_port"}  # other heads of godin_inner
+    parts = {"mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"}  # mahalanobis with other defaults
+    assert with_steps == {*GRIDS, *heads, *parts}
 
 
 @pytest.mark.parametrize("name", KINDS)

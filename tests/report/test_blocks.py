@@ -42,6 +42,64 @@ def test_which_records_belong_to_a_block(conf, make):
         assert block_of(make(**change), blocks) is None
 
 
+CHILD = """
+defaults:
+  - fssd_fashionmnist
+  - override /id: cifar10
+  - _self_
+paper:
+  name: child
+  id: cifar10
+  names: {lenet: resnet34}
+  ood: [svhn]
+"""
+
+
+def test_a_block_builds_on_another_file(conf):
+    (conf / "paper" / "child.yaml").write_text(CHILD)
+    child, base = load_blocks(conf)
+    assert (child.name, child.id, child.ood, child.title) == ("child", "cifar10", ["svhn"], base.title)
+    assert child.printed("msp", "svhn", "auroc") == "89.9"
+    assert base.id == "fashionmnist"
+
+
+def test_a_base_that_does_not_exist_is_named(conf):
+    (conf / "paper" / "child.yaml").write_text(CHILD.replace("- fssd_fashionmnist", "- nothing"))
+    with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read"):
+        load_blocks(conf)
+
+
+def shipped(name):
+    return next(one for one in load_blocks() if one.name == name)
+
+
+def test_cells_of_another_table_of_the_same_paper():
+    block = shipped("eloc_densenet_cifar10")
+    assert block.printed("eloc", "gaussian", "fpr95") is not None
+    assert block.printed("eloc", "tin_crop", "fpr95") is not None
+    assert block.printed_further(0, "eloc", "gaussian", "fpr95") is None
+    assert block.tables == [
+        "unofficial_readme_paper_column",
+        "eccv2018_noise_secondhand",
+        "unofficial_readme_impl_column",
+    ]
+
+
+def test_test_errors_of_the_classifier():
+    block = shipped("odin_wrn_cifar100")
+    assert list(block.test_errors) == ["readme_test_error", "arxiv_v5_table1"]
+    assert block.test_errors["readme_test_error"] == "19.86"
+    assert shipped("fssd_cifar10").test_errors == {}
+
+
+def test_a_block_of_averages_holds_the_records_of_every_set(make):
+    block = shipped("featurenorm_vgg11_cifar10_selected_norm")
+    place = {"model": "vgg11", "id": "cifar10", "protocol": "featurenorm"}
+    assert block.holds(make("msp", ood="svhn", **place))
+    assert not block.holds(make("msp", ood="mnist", **place))
+    assert block.printed("selected_norm_energy", "average", "fpr95") == "35.42"
+
+
 def test_no_paper_configs_are_no_blocks(tmp_path):
     assert load_blocks(tmp_path) == []
 

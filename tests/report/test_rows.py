@@ -96,3 +96,31 @@ def test_rows_are_arranged_like_the_paper_with_gaps_filled(make, conf):
         ("mc_dropout (train mode)", True),
         ("fssd", True),
     ]
+
+
+def average_block(conf):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
+    return load_blocks(conf)[0]
+
+
+def test_an_average_is_taken_over_sets_first_and_then_over_seeds(make, conf):
+    values = {("mnist", 0): 70.0, ("kmnist", 0): 80.0, ("mnist", 1): 90.0, ("kmnist", 1): 82.0, ("mnist", 2): 10.0}
+    records = [
+        make("msp", seed=seed, auroc=auroc, ood=ood, cell_key=f"{number:016x}")
+        for number, ((ood, seed), auroc) in enumerate(values.items())
+    ]
+    row = next(row for row in arrange(gather(records), average_block(conf)) if row.method == "msp")
+    stat = row.stat("auroc")
+    assert (row.ood, row.ood_title) == ("average", "average")
+    assert stat.mean == pytest.approx((75 + 86) / 2)  # seed 2 lacks a set
+    assert stat.std == pytest.approx(11 / 2**0.5)
+    assert stat.n == 2
+    assert row.stat("auroc", exact=True).low is None
+
+
+def test_an_average_that_lacks_a_set_is_not_run(make, conf):
+    rows = arrange(gather([make("msp", ood="mnist")]), average_block(conf))
+    assert [(row.method, row.ood, bool(row.records)) for row in rows] == [
+        (method, "average", False) for method in ("msp", "odin", "mc_dropout", "fssd")
+    ]

@@ -196,3 +196,14 @@ def test_a_readme_block_without_records_says_so(results, conf, tmp_path):
     readme.write_text("<!-- table:nothing -->\n<!-- /table -->\n")
     with pytest.raises(ConfigError, match="no block 'nothing'"):
         tables.write(results, readme, conf)
+
+
+def test_an_average_is_shown_with_the_sets_that_it_is_taken_over(make, fill, conf, results):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
+    fill(make("msp", auroc=70.0, ood="mnist"), make("msp", auroc=80.0, ood="kmnist", cell_key="a" * 16))
+    page = tables.render(results, conf).files[PAGE]
+    table, _, beyond = page.partition("## Beyond the paper")
+    assert "75.00 (1)" in table
+    assert "70.00 (1)" in beyond
+    assert "80.00 (1)" in beyond

@@ -77,7 +77,7 @@ def _row(row: Row, section: Section, place: int, index: int) -> Json:
         "label": row.label,
         "ood": row.ood_title,
         "id": row.id_title,
-        "n": len(row.records),
+        "n": len({record.seed for record in row.records}),
         "cells": [_cell(row, metric, section.printed(row, metric), judged) for metric, judged in pairs],
     }
 

@@ -64,7 +64,8 @@ def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section
         place = block.model, block.id, block.protocol
         section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block)
         (found if any(row.records for row in rows) else idle).append(section)
-        if beyond := [record for record in left if block.concerns(record)]:
+        alone = [record for record in records if block.holds(record) and record.ood not in block.ood]
+        if beyond := [*alone, *(record for record in left if block.concerns(record))]:
             found.append(_measured("beyond", f"Beyond the paper: {block.title}", beyond, block))
             left = [record for record in left if not block.concerns(record)]
     for names, group in groupby(sorted(left, key=_place), key=_place):
