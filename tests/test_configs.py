@@ -239,10 +239,12 @@ SMALL_METHODS = {
         "method.eloc.validation=null",
     ],
     "deep_ensemble": ["method.deep_ensemble.members=2"],
+    "mc_dropout": [f"model.variants.{word.replace('model.', 'mc_dropout.', 1)}" for word in RESNET]
+    + ["method.mc_dropout.passes=3"],
     **{head: [f"method.{head}.magnitudes=[0.01,0.02]"] for head in GODIN},
     **{
         name: [f"method.{name}.train.{word}" for word in ("epochs=1", "batch_size=10", "outlier_batch_size=10")]
-        for name in ("outlier_exposure_tune", "outlier_exposure_scratch")
+        for name in ("outlier_exposure", "outlier_exposure_tune", "outlier_exposure_scratch")
     },
 }
 SEARCHES = {  # where many settings are tried
