@@ -59,9 +59,9 @@ def passes(monkeypatch):
     """Network and image set of every forward pass."""
     seen = []
 
-    def record(classifier, view, *others):
+    def record(classifier, view, *others, **options):
         seen.append((classifier.key, view.images.fingerprint))
-        return run_pass(classifier, view, *others)
+        return run_pass(classifier, view, *others, **options)
 
     monkeypatch.setattr(engine, "run_pass", record)
     return seen

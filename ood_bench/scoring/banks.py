@@ -3,13 +3,15 @@
 import contextlib
 import io
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ood_bench.files import locked, write_atomically
+from ood_bench.files import content_key, locked, write_atomically
+from ood_bench.scoring.parts import Parts
 from ood_bench.scoring.views import Array, Rows32
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,12 @@ class Banks:
         self._derived[name] = array
         if self._root is not None:
             write_atomically(self._root / "derived" / f"{name}.npy", _npy(array), durable=False)
+
+    def parts(self, names: Iterable[str]) -> Parts | None:
+        """Where a pass that makes these derived arrays saves what it has done; nowhere if all is in memory only."""
+        if self._root is None:
+            return None
+        return Parts(self._root / "derived" / f"{content_key(list(names))}.part")
 
     def alone(self, name: str) -> contextlib.AbstractContextManager[None]:
         """The lock on something below the folder; nothing to lock where everything is in memory only."""

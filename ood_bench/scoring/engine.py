@@ -117,12 +117,18 @@ class Engine:
         steps: Mapping[str, Steps],
     ) -> None:
         """One pass over the view, if it has anything to do."""
-        if quantities or steps:
-            rows, scores = run_pass(classifier, view, batch_size, quantities, list(steps.values()))
-            for quantity, values in rows.items():
-                self._banks.keep_rows(_place(classifier, view.images), quantity.key, values)
-            for name, array in zip(steps, scores, strict=True):
-                self._banks.keep_derived(name, array)
+        if not quantities and not steps:
+            return
+        parts = None if quantities else self._banks.parts(steps)
+        rows, scores = run_pass(
+            classifier, view, batch_size, quantities=quantities, steps=list(steps.values()), parts=parts
+        )
+        for quantity, values in rows.items():
+            self._banks.keep_rows(_place(classifier, view.images), quantity.key, values)
+        for name, array in zip(steps, scores, strict=True):
+            self._banks.keep_derived(name, array)
+        if parts is not None:
+            parts.drop()
 
     def _missing(
         self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]

@@ -1,5 +1,6 @@
 """One pass over some images that serves everybody: reduced taps, and scores after steps on the input."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from ood_bench.models.classifier import Classifier
 from ood_bench.progress import ticking
+from ood_bench.scoring.parts import Parts
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import full_precision, reading
@@ -17,7 +19,13 @@ _PIECE_BYTES = 1 << 19
 
 
 def run_pass(
-    classifier: Classifier, view: View, batch_size: int, quantities: Sequence[Quantity], steps: Sequence[Steps]
+    classifier: Classifier,
+    view: View,
+    batch_size: int,
+    *,
+    quantities: Sequence[Quantity],
+    steps: Sequence[Steps],
+    parts: Parts | None = None,
 ) -> tuple[dict[Quantity, Rows32], list[Array]]:
     """Runs the network over a view once for all of ``quantities`` and for the clean images of all of ``steps``.
 
@@ -30,19 +38,22 @@ def run_pass(
         batch_size: images that go through together.
         quantities: what the clean pass leaves behind.
         steps: perturbations with this batch size.
+        parts: where a pass without quantities saves what it has done, and finds what an earlier one had.
 
     Returns:
         Rows ``[n, D]`` of each quantity, and scores ``[losses, magnitudes, n]`` of each of ``steps``.
     """
     rows = _Rows(quantities, len(view))
     scores = [np.empty((*one.shape, len(view))) for one in steps]
-    done = 0
+    done = parts.load(scores) if parts else 0
     with (
+        _saving(parts, scores) as save,
         ticking(_title(view, quantities, steps), len(view), "images") as ticker,
         full_precision(),
         torch.no_grad() if steps else torch.inference_mode(),
     ):
-        for batch in view.batches(batch_size):
+        ticker.advance(done)
+        for batch in view.after(done).batches(batch_size):
             x = classifier.normalise(batch)
             if steps:
                 for array, part in zip(scores, _step_scores(classifier, x, rows, steps), strict=True):
@@ -51,8 +62,28 @@ def run_pass(
                 with reading(classifier, rows.readers):
                     rows.read(OUTPUT, classifier.scoring_network(x))
             done += len(x)
+            save(done)
             ticker.advance(len(x))
     return rows.arrays(), scores
+
+
+@contextlib.contextmanager
+def _saving(parts: Parts | None, scores: Sequence[Array]) -> Iterator[Callable[[int], None]]:
+    """What is to be told how many images are done; they are saved now and then, and when the block ends by an error."""
+    last = 0
+
+    def save(done: int) -> None:
+        nonlocal last
+        last = done
+        if parts is not None:
+            parts.save(scores, done)
+
+    try:
+        yield save
+    except BaseException:
+        if parts is not None:
+            parts.save(scores, last, now=True)
+        raise
 
 
 def _title(view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]) -> str:

@@ -36,6 +36,12 @@ class View:
             index = slice(start, start + batch_size)
             yield torch.from_numpy(self.images.images[index if self.rows is None else self.rows[index]].copy())
 
+    def after(self, count: int) -> "View":
+        """The view without its first ``count`` rows."""
+        if count == 0:
+            return self
+        return View(self.images, np.arange(count, len(self)) if self.rows is None else self.rows[count:])
+
     @property
     def fingerprint(self) -> str:
         """Names the pixels and their order: the set's fingerprint and a hash of the rows."""

@@ -11,8 +11,8 @@ from ood_bench.files import content_key
 from ood_bench.results import Record
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
-"""Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings that broke
-off; locks, torn entries and half-written files; plans, heartbeats and SLURM's logs."""
+"""Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that
+broke off; locks, torn entries and half-written files; plans, heartbeats and SLURM's logs."""
 _MARKS = (".lock", ".lease", ".torn")
 
 
@@ -87,7 +87,7 @@ def _children(folder: Path) -> list[Path]:
 def _kind(kind: str, path: Path) -> str:
     if path.name.startswith(".") or path.suffix in _MARKS:
         return "leftovers"
-    return "unfinished" if path.suffix == ".training" else kind
+    return "unfinished" if path.suffix in (".training", ".part") else kind
 
 
 def _measure(path: Path, now: float) -> tuple[int, float]:
