@@ -34,7 +34,9 @@ def forward_only() -> dict[str, Detector]:
         node = node_named("method", path.stem)
         target: type[Detector] = get_class(node["_target_"])
         if target.networks is Detector.networks and target.quantities is not Detector.quantities:
-            found[path.stem] = build_detector(path.stem, node)
+            detector = build_detector(path.stem, node)
+            if not any(setting.get("epsilon") for setting in detector.grid()):
+                found[path.stem] = detector
     return found
 
 
