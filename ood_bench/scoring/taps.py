@@ -36,7 +36,7 @@ def named_taps(classifier: Classifier, words: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def reading(classifier: Classifier, readers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[None]:
-    """Calls ``readers[tap]`` with that tap's value in every forward pass inside the block.
+    """Calls ``readers[tap]`` with that tap's value whenever the classifier's ``scoring_network`` runs inside the block.
 
     Raises:
         ConfigError: if the classifier has no such tap.
