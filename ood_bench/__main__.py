@@ -1,6 +1,7 @@
 """The command line: ``python -m ood_bench key=value …``."""
 
 import logging
+import os
 import sys
 
 import hydra
@@ -70,4 +71,8 @@ def _plan(settings: RunSettings, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # whoever reads has enough, as in `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -23,6 +23,15 @@ def ood_bench(*words, python=(), cwd, **environment):
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 
+def test_help_may_be_cut_off_by_its_reader(tmp_path):
+    command = f"{sys.executable} -m ood_bench --help | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True
+    )
+    assert "powered by Hydra" in done.stdout
+    assert done.stderr == ""
+
+
 def test_without_data_one_message_says_how_to_go_on(tmp_path):
     status, out, err = ood_bench(cwd=tmp_path)
     assert status == 2
