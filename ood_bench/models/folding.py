@@ -10,53 +10,79 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from ood_bench.models.heads import DecomposedConfidence
+
 _log = logging.getLogger(__name__)
 _FRESH = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 _SKIPPED = (nn.Dropout, nn.Dropout2d, nn.Identity)
-_SUMS: Collection[Any] = (operator.add, operator.iadd, torch.add)
+_SUMS: Collection[Any] = (operator.add, torch.add)
 
 
 def folded(network: nn.Module, taps: Collection[str]) -> nn.Module:
     """A copy of a frozen network that computes the same logits and taps faster, to within float32's rounding.
 
     A batch norm that alone reads a convolution's output is folded into that convolution (in float64) and becomes an
-    identity; a ReLU that alone reads a fresh map overwrites it. What a tap returns is neither folded nor overwritten.
-    A network whose forward pass ``torch.fx`` cannot trace is copied as it is.
+    identity; a ReLU that alone reads a fresh map overwrites it, no other module does. What a tap returns is neither
+    folded nor overwritten. A network whose forward pass ``torch.fx`` cannot trace is copied without folding, one that
+    cannot be copied is returned.
 
     Args:
         network: in evaluation mode; it is left as it is.
         taps: paths of the modules whose outputs are read.
     """
-    network = copy.deepcopy(network)
-    tracer = _Tracer(taps)
+    try:  # users bring networks of any kind, and copies and traces fail with all kinds of errors
+        network = copy.deepcopy(network)
+    except Exception as error:
+        _log.debug("no batch norm is folded: the network cannot be copied (%s)", error)
+        return network
+    for module in network.modules():
+        if module.__dict__.get("inplace") is True:
+            module.inplace = False  # type: ignore[assignment]
+    tracer = _Tracer([network.get_submodule(path) for path in taps])
     try:
         graph = tracer.trace(network)
-    except Exception as error:  # users bring networks of any kind, and fx raises all kinds of errors
+    except Exception as error:
         _log.debug("no batch norm is folded: torch.fx cannot trace the network (%s)", error)
         return network
     calls = _Calls(network, graph, tracer.read)
-    for conv, path, norm in calls.foldable():
+    for conv, norm in calls.foldable():
         _fold(conv, norm)
-        parent, _, name = path.rpartition(".")
-        setattr(network.get_submodule(parent), name, nn.Identity())
+        for parent in network.modules():  # which may hold it under several names
+            for name in [name for name, child in parent.named_children() if child is norm]:
+                setattr(parent, name, nn.Identity())
     for relu in calls.overwriting():
         relu.inplace = True
     return network
 
 
-class _Tracer(fx.Tracer):
-    """Remembers in ``read`` which values the modules at ``taps`` return, be they layers or whole blocks."""
+class _Proxy(fx.Proxy):
+    """Tells ``a += b``, which gives no fresh value, from ``a + b``."""
 
-    def __init__(self, taps: Collection[str]) -> None:
+    def __iadd__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
+class _Tracer(fx.Tracer):
+    """Remembers in ``read`` which values the modules ``taps`` return, be they layers or whole blocks."""
+
+    def __init__(self, taps: Collection[nn.Module]) -> None:
         super().__init__()
         self._taps = set(taps)
         self.read: set[fx.Node] = set()
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         value = super().call_module(m, forward, args, kwargs)
-        if self.path_of_module(m) in self._taps and isinstance(value, fx.Proxy):
+        if m in self._taps and isinstance(value, fx.Proxy):
             self.read.add(value.node)
         return value
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """What stands for a value while the network is traced."""
+        return _Proxy(node, self)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """As fx has it; a head with h and g cannot be looked into, and has nothing to fold."""
+        return isinstance(m, DecomposedConfidence) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Calls:
@@ -73,9 +99,11 @@ class _Calls:
         self._modules = {node: network.get_submodule(str(node.target)) for node in calls}
         self._times = Counter(self._modules.values())
         self._read = read
+        owners = [str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"]
+        self._bare = {network.get_submodule(owner) for owner in owners}  # whose parameters are read without a call
 
-    def foldable(self) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
-        """Convolutions, each with the batch norm (and its path) that alone reads it, but for what evaluation skips."""
+    def foldable(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """Convolutions, each with the batch norm that alone reads it, but for what evaluation skips."""
         found = []
         for node, norm in self._modules.items():
             source = self._source(node)
@@ -83,8 +111,14 @@ class _Calls:
                 source = self._source(source)
             conv = None if source is None else self._modules.get(source)
             if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.running_mean is not None:
-                found.append((conv, str(node.target), norm))
-        return [one for one in found if self._times[one[0]] == self._times[one[2]] == 1]
+                found.append((conv, norm))
+        return [pair for pair in found if all(self._plain(module) for module in pair)]
+
+    def _plain(self, module: nn.Module) -> bool:
+        """Whether a layer is called once, and does nothing but its class's arithmetic on parameters of its own."""
+        hooked = module._forward_hooks or module._forward_pre_hooks or module in self._bare
+        made = any(not isinstance(getattr(module, name), nn.Parameter | None) for name in ("weight", "bias"))
+        return self._times[module] == 1 and not hooked and not made
 
     def overwriting(self) -> list[nn.ReLU]:
         """ReLUs that at every call alone read the fresh output of a layer, or a sum."""

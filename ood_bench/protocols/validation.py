@@ -90,27 +90,36 @@ class ValidatedProtocol(Protocol):
             )
 
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
-        """The validation rows, where settings are searched on them."""
-        del method
-        if self.tune not in _SEARCHES or len(detector.grid()) == 1:
+        """The validation rows, where settings are searched on them.
+
+        Raises:
+            ConfigError: if nothing chooses among several settings for this OOD set.
+        """
+        if (count := len(detector.grid())) == 1 or self._published(method, ood) is not None:
             return ()
+        if self.tune not in _SEARCHES:
+            raise ConfigError(
+                f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
+                f"{count} candidates: add one, or use tune=per_set, tune=validation_ood or tune=id_only"
+            )
         sets = [id_test]
         if self.tune != "id_only":
             sets.append(ood if self.tune == "per_set" else self._sets[self.validation])
         return [self.validation_rows_of(images, id_test) for images in sets]
 
+    def _published(self, method: str, ood: ImageSet) -> dict[str, float] | None:
+        """The setting that is published for this method and OOD set, if it is to be taken."""
+        original = self.stands_for.get(ood.name, ood.name)
+        if self.tune != "published" or method != self.tuned_method or original not in self.epsilons:
+            return None
+        return {"epsilon": self.epsilons[original], "temperature": self.temperature}
+
     def choose(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Choice:
         """The setting to score with, and how it was chosen."""
-        original = self.stands_for.get(ood.name, ood.name)
-        if self.tune == "published" and method == self.tuned_method and original in self.epsilons:
-            setting = {"epsilon": self.epsilons[original], "temperature": self.temperature}
+        if (setting := self._published(method, ood)) is not None:
+            original = self.stands_for.get(ood.name, ood.name)
             where = "" if original == ood.name else f", for which {ood.name} stands in"
             return Choice(setting, f"images of {original}{self.hedge}: the magnitude published for this set{where}")
         seen = self.seen(method, detector, id_test, ood)
-        if not seen and (count := len(detector.grid())) != 1:
-            raise ConfigError(
-                f"protocol {self.name}: protocol.epsilons names no magnitude for {ood.name}, and method {method} has "
-                f"{count} candidates: add one, or use tune=per_set, tune=validation_ood or tune=id_only"
-            )
         words = self.rows_in_words(seen[0], seen[1] if len(seen) > 1 else None) if seen else ""
         return search(detector, scorer, seen, words)

@@ -129,20 +129,26 @@ def _refuse_mixtures(row: Row) -> None:
 
 
 def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
-    """One row for each method that has all of the OOD sets over which the block averages, with the seeds that do."""
+    """One row for each method that has all of the OOD sets over which the block averages, with the seeds that do.
+
+    Where a set was scored in several variants, each choice of variants has an average of its own, which names them.
+    """
     if AVERAGE not in block.ood:
         return []
-    groups: dict[tuple[str, str, str], dict[str, tuple[Record, ...]]] = {}
+    groups: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
     for row in rows:
         if row.ood in block.average_of:
-            groups.setdefault((row.method, row.variant, row.id_title), {})[row.ood] = row.records
+            groups.setdefault((row.method, row.variant, row.id_title), {}).setdefault(row.ood, []).append(row)
     found = []
     for (method, variant, id_title), sets in groups.items():
-        seeds = [{record.seed for record in sets.get(name, ())} for name in block.average_of]
-        whole = set.intersection(*seeds)
-        records = tuple(record for name in sets for record in sets[name] if record.seed in whole)
-        if records:
-            found.append(Row(method, variant, AVERAGE, id_title, AVERAGE, records))
+        choices = list(itertools.product(*(sets.get(name, []) for name in block.average_of)))
+        for choice in choices:
+            whole = set.intersection(*({record.seed for record in row.records} for row in choice))
+            records = tuple(record for row in choice for record in row.records if record.seed in whole)
+            several = ", ".join(row.ood_title for row in choice if len(sets[row.ood]) > 1)
+            title = f"{AVERAGE} with {several}" if several else AVERAGE
+            if records:
+                found.append(Row(method, variant, AVERAGE, id_title, title, records))
     return found
 
 

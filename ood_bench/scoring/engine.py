@@ -105,7 +105,7 @@ class Engine:
             rows, scores = self._missing(classifier, view, rows, list(scores.values()))
             own = self.batch_size(classifier)
             for size in sorted({own, *(one.perturbation.batch_size for one in scores.values())}):
-                mine = {name: one for name, one in scores.items() if one.perturbation.batch_size == size}
+                mine = {name: one for name, one in sorted(scores.items()) if one.perturbation.batch_size == size}
                 self._run(classifier, view, size, rows if size == own else [], mine)
 
     def _run(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import Classifier
 from ood_bench.progress import ticking
 from ood_bench.scoring.parts import Parts
@@ -48,11 +49,10 @@ def run_pass(
     done = parts.load(scores) if parts else 0
     with (
         _saving(parts, scores) as save,
-        ticking(_title(view, quantities, steps), len(view), "images") as ticker,
+        ticking(_title(view, quantities, steps), len(view) - done, "images") as ticker,
         full_precision(),
         torch.no_grad() if steps else torch.inference_mode(),
     ):
-        ticker.advance(done)
         for batch in view.after(done).batches(batch_size):
             x = classifier.normalise(batch)
             if steps:
@@ -82,7 +82,8 @@ def _saving(parts: Parts | None, scores: Sequence[Array]) -> Iterator[Callable[[
         yield save
     except BaseException:
         if parts is not None:
-            parts.save(scores, last, now=True)
+            with contextlib.suppress(ArtifactError):  # the reason why the pass ends is what has to be told
+                parts.save(scores, last, now=True)
         raise
 
 

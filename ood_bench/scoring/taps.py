@@ -72,17 +72,26 @@ def forward_to_all(classifier: Classifier, x: Tensor, taps: Collection[str]) -> 
         ConfigError: if the classifier has no such tap.
     """
     kept: dict[str, Tensor] = {}
+    versions: dict[str, int] = {}
     inner = set(taps) - {OUTPUT}
 
     def keep(tap: str, value: Tensor) -> None:
-        kept[tap] = value
+        kept[tap], versions[tap] = value, _version(value)
         if OUTPUT not in taps and kept.keys() == inner:
             raise _Reached
 
     readers = {tap: lambda value, tap=tap: keep(tap, value) for tap in inner}
     with reading(classifier, readers), contextlib.suppress(_Reached):
         kept[OUTPUT] = classifier.scoring_network(x)
+    for tap, version in versions.items():
+        if _version(kept[tap]) != version:  # the network went on to overwrite it
+            kept[tap] = forward_to(classifier, x, tap)
     return kept
+
+
+def _version(value: Tensor) -> int:
+    """Torch's count of changes in place; inference tensors have none."""
+    return 0 if value.is_inference() else value._version
 
 
 @contextlib.contextmanager

@@ -170,6 +170,88 @@ def test_subclasses_with_weights_of_their_own_making_are_left_alone():
     assert isinstance(agree(awake(network), [], X).bn, nn.BatchNorm2d)
 
 
+def test_a_batch_norm_with_two_names_is_folded_under_both():
+    class Named(Pair):
+        def __init__(self):
+            super().__init__("plain")
+            self.stem = nn.Sequential(self.conv, self.bn, self.relu)
+
+        def forward(self, x):
+            return self.stem(x)
+
+    torch.manual_seed(1)
+    fast = agree(awake(Named()), [], X, rtol=1e-12, atol=1e-12)
+    assert isinstance(fast.bn, nn.Identity)
+    assert isinstance(fast.stem[1], nn.Identity)
+
+
+def test_a_tap_under_another_name_is_a_tap():
+    class Named(Pair):
+        def __init__(self):
+            super().__init__("plain")
+            self.again = nn.ModuleList([self.conv])
+
+    torch.manual_seed(1)
+    assert isinstance(agree(awake(Named()), ["again.0"], X, rtol=1e-12, atol=1e-12).bn, nn.BatchNorm2d)
+
+
+def test_overwriting_of_the_networks_own_is_undone():
+    torch.manual_seed(1)
+    network = Pair("plain")
+    network.relu = nn.ReLU(inplace=True)
+    fast = folded(awake(network), ["bn"])
+    assert not fast.relu.inplace
+    assert network.relu.inplace
+
+
+class Summing(Pair):
+    def forward(self, x):
+        kept = read = self.conv(x)
+        read += x
+        return self.relu(read) - kept
+
+
+class Reading(Pair):
+    def forward(self, x):
+        return super().forward(x) + F.conv2d(x, self.conv.weight, padding=1) + self.bn.weight.view(-1, 1, 1)
+
+
+def spectral():
+    network = Pair("plain")
+    torch.nn.utils.spectral_norm(network.conv)
+    network(X.float())
+    return network
+
+
+def hooked():
+    network = Pair("plain")
+    network.conv.register_forward_hook(lambda _module, _inputs, value: value + 1)
+    return network
+
+
+@pytest.mark.parametrize("make", [lambda: Summing("plain"), lambda: Reading("plain"), spectral, hooked])
+def test_layers_that_do_more_than_their_class_are_left_alone(make):
+    torch.manual_seed(1)
+    agree(awake(make()), [], X, rtol=1e-12, atol=1e-12)
+
+
+def test_a_network_that_cannot_be_copied_is_used_itself():
+    torch.manual_seed(1)
+    network = awake(Pair("plain"))
+    network.kept = iter([1])  # no iterator can be copied
+    network.bad = (value for value in (1,))
+    assert folded(network, []) is network
+
+
+@pytest.mark.parametrize("head", ["godin_inner", "godin_euclidean", "godin_cosine"])
+def test_networks_with_heads_are_folded(head):
+    torch.manual_seed(0)
+    network = awake(build_network({**node_named("model", "resnet20"), "head": head}, (3, 32, 32), 10))
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    fast = agree(network, list(network.taps.values()), x, rtol=1e-6, atol=1e-6)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+
+
 def test_networks_that_cannot_be_traced_are_copied():
     class Choosing(Pair):
         def forward(self, x):

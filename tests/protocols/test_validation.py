@@ -9,7 +9,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
 from ood_bench.protocols.odin import OdinProtocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.engine import View
+from ood_bench.scoring.views import View
 from ood_bench.tuning.search import FPR95, ID_MEAN
 
 GRIDS = {
@@ -110,3 +110,14 @@ def test_a_method_with_nothing_to_choose_passes_every_way(method, name, tune, to
     outcome = chooser.run(method, found, using, inside, outside)
     assert (outcome.tuned_on, outcome.tuning, outcome.setting) == ("nothing", None, found.grid()[0])
     assert chooser.seen(method, found, inside, outside) == ()
+
+
+def test_a_set_without_a_published_magnitude_is_refused_before_anything_is_trained(toys):
+    """The runner asks every cell for its overlap when it plans."""
+    inside, outside, _ = sets(toys)
+    chooser = protocol("odin", "published", epsilons={"other": 0.002})
+    chooser.check("odin", toys.detector("odin", **GRIDS["odin"]))
+    with pytest.raises(ConfigError, match=f"protocol.epsilons names no magnitude for {outside.name}"):
+        cell(toys, "odin", chooser, outside).refuse_overlap()
+    one = toys.detector("odin", magnitudes=[0.05], temperatures=[10.0])
+    assert chooser.seen("odin", one, inside, outside) == ()

@@ -119,6 +119,22 @@ def test_an_average_is_taken_over_sets_first_and_then_over_seeds(make, conf):
     assert row.stat("auroc", exact=True).low is None
 
 
+def test_variants_of_a_set_have_averages_of_their_own(make, conf):
+    """Two seeds on one variant of a set must not vanish behind one seed on another."""
+    cells = [("mnist", "", 0, 80.0), ("mnist", "", 1, 80.0), ("mnist", "cut", 0, 20.0), ("kmnist", "", 0, 90.0)]
+    records = [
+        make("msp", seed=seed, auroc=auroc, ood=ood, ood_variant=variant, cell_key=f"{number:016x}")
+        for number, (ood, variant, seed, auroc) in enumerate([*cells, ("kmnist", "", 1, 90.0)])
+    ]
+    rows = [row for row in arrange(gather(records), average_block(conf)) if row.method == "msp"]
+    assert {row.ood for row in rows} == {"average"}
+    found = [(row.ood_title, row.stat("auroc").mean, row.stat("auroc").n) for row in rows]
+    (cut,) = [one for one in found if "cut" in one[0]]
+    (whole,) = [one for one in found if "cut" not in one[0]]
+    assert cut[1:] == (55.0, 1)
+    assert whole[1:] == (85.0, 2)
+
+
 def test_an_average_that_lacks_a_set_is_not_run(make, conf):
     rows = arrange(gather([make("msp", ood="mnist")]), average_block(conf))
     assert [(row.method, row.ood, bool(row.records)) for row in rows] == [

@@ -96,6 +96,19 @@ def test_passes_of_whole_batches_go_on_with_the_same_batches(images, toys, tmp_p
     np.testing.assert_array_equal(ours, found.statistics(fresh, View(images), found.grid()))
 
 
+def test_ctrl_c_on_a_full_disk_is_still_ctrl_c(images, toys, tmp_path, monkeypatch):
+    using, found = scorer(toys, tmp_path), toys.detector("odin", **GRID)
+    handle = stop_after(using.classifier, 2)
+
+    def full(*_args, **_options):
+        raise ArtifactError("the disk is full")
+
+    monkeypatch.setattr(parts, "write_atomically", full)
+    with pytest.raises(Stopped):
+        found.statistics(using, View(images), found.grid())
+    handle.remove()
+
+
 def test_a_pass_that_keeps_quantities_is_not_saved_in_parts(images, toys, tmp_path):
     using, found = scorer(toys, tmp_path), toys.detector("odin", **GRID)
     handle = stop_after(using.classifier, 2)

@@ -5,7 +5,7 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.scoring.taps import forward_to, full_precision, named_taps, reading
+from ood_bench.scoring.taps import forward_to, forward_to_all, full_precision, named_taps, reading
 from ood_bench.scoring.views import View
 
 AFTER = {
@@ -55,6 +55,28 @@ def test_a_pass_ends_at_the_tap(tap, x, toys):
     assert ran | AFTER[tap] == {name for name, _ in classifier.network.named_modules() if name}
     with torch.no_grad():
         torch.testing.assert_close(value, toys.tap_value(classifier.network, tap, x), rtol=0, atol=0)
+
+
+class Overwriting(torch.nn.Module):
+    """Goes on to overwrite what its tap gave, outside of any module."""
+
+    taps = {"map": "conv"}  # noqa: RUF012 - read only, as in shipped models
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 2, 3)
+
+    def forward(self, x):
+        return torch.relu_(self.conv(x)).mean(dim=(2, 3))
+
+
+def test_a_tap_is_what_its_module_returned_whatever_happens_to_it_later(x, toys):
+    classifier = toys.Classifier(Overwriting(), (0.5,) * 3, (0.5,) * 3)
+    with torch.no_grad():
+        both = forward_to_all(classifier, x, ["map", OUTPUT])
+        assert both["map"].min() < 0
+        torch.testing.assert_close(both["map"], classifier.network.conv(x))
+        torch.testing.assert_close(both[OUTPUT], classifier.network(x))
 
 
 def test_the_output_needs_the_whole_pass(x, toys):
