@@ -38,7 +38,8 @@ def folded(network: nn.Module, taps: Collection[str]) -> nn.Module:
     for module in network.modules():
         if module.__dict__.get("inplace") is True:
             module.inplace = False  # type: ignore[assignment]
-    tracer = _Tracer([network.get_submodule(path) for path in taps])
+    named = dict(network.named_modules(remove_duplicate=False))
+    tracer = _Tracer([named[path] for path in taps if path in named])
     try:
         graph = tracer.trace(network)
     except Exception as error:
@@ -100,7 +101,7 @@ class _Calls:
         self._times = Counter(self._modules.values())
         self._read = read
         owners = [str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"]
-        self._bare = {network.get_submodule(owner) for owner in owners}  # whose parameters are read without a call
+        self._bare = [network.get_submodule(owner) for owner in owners]  # whose parameters are read without a call
 
     def foldable(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """Convolutions, each with the batch norm that alone reads it, but for what evaluation skips."""
