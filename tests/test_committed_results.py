@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from ood_bench.report import site
+from ood_bench.report.rows import gather
 from ood_bench.report.tables import check
 from ood_bench.results import RecordStore
 
@@ -29,3 +32,32 @@ def test_the_fssd_block_is_complete_with_three_seeds():
     block = {(one.method, one.seed) for one in records if one.protocol == "fssd" and one.ood == "mnist"}
     methods = ("msp", "odin", "mahalanobis", "deep_ensemble", "mc_dropout", "outlier_exposure", "fssd")
     assert {(method, seed) for method in methods for seed in (0, 1, 2)} <= block
+
+
+GODIN = {
+    "linear, MSP": "msp",
+    "inner product, max h": "godin_inner",
+    "Euclidean, max h": "godin_euclidean",
+    "cosine, max h": "godin_cosine",
+}
+ELOC = {"MSP of one plain classifier, 14 epochs": "msp", "ODIN on the same": "odin", "ELOC": "eloc"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "protocol", "methods"), [("head", "godin_paper", GODIN), ("method", "plain", ELOC)]
+)
+def test_the_tables_that_the_reading_quotes_are_the_records(heading, protocol, methods):
+    """The text beside the results is written by hand: its means and deviations must be those of the seeds."""
+    lines = (ROOT / "results/README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"| {heading} | MNIST | KMNIST | EMNIST letters |")
+    rows = gather(
+        record
+        for record in RecordStore(ROOT / "results").load()
+        if (record.id, record.protocol, record.model) == ("fashionmnist", protocol, "lenet")
+    )
+    stats = {(row.method, row.ood): row.stat("auroc", exact=True) for row in rows if not row.variant}
+    for line, (title, method) in zip(lines[start + 2 :], methods.items(), strict=False):
+        found = [stats[method, ood] for ood in ("mnist", "kmnist", "emnist_letters")]
+        cells = " | ".join(f"{one.mean:.1f} ± {one.std:.1f}" for one in found)
+        assert line == f"| {title} | {cells} |"
+        assert {one.n for one in found} == {3}
