@@ -1,6 +1,7 @@
 """Bar charts of FeatureNorm over the blocks of a network: detection above, NormRatio below."""
 
 import io
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -35,9 +36,9 @@ def charts(records: Iterable[Record]) -> dict[str, bytes]:
     for _, group in groupby(sorted(rows, key=_images), key=_images):
         alike = list(group)
         one = alike[0].records[0]
-        stem = f"{one.protocol}-{one.model}-{one.id}"
-        name = f"{stem}-blocks" if f"{stem}-blocks.svg" not in made else f"{stem}-blocks-{len(made)}"
-        made |= {f"{name}.{kind}": content for kind, content in _files(alike).items()}
+        images = re.sub(r"[^a-z0-9]+", "-", alike[0].id_title.lower()).strip("-")
+        stem = f"{one.protocol}-{one.model}-{images}-blocks"
+        made |= {f"{stem}.{kind}": content for kind, content in _files(alike).items()}
     return made
 
 
