@@ -25,7 +25,7 @@ tables: install ## tables, page, plots and README block again, from results/reco
 	$(RUN) ood_bench.report --results results --readme README.md
 
 bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; make bench BENCH=--quick needs no data
-	$(RUN) ood_bench.bench $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
+	$(RUN) benchmarks $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
 
 install: .venv/.installed
 

@@ -22,7 +22,7 @@ def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":
         OodBenchError: with one message that says what is wrong and what to do.
     """
     from ood_bench.config import compose_settings  # noqa: PLC0415 - importing torch takes seconds
-    from ood_bench.pipeline import execute  # noqa: PLC0415
     from ood_bench.results import frame  # noqa: PLC0415
+    from ood_bench.runner.execute import execute  # noqa: PLC0415
 
     return frame(execute(compose_settings(overrides)).records)

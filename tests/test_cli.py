@@ -128,7 +128,7 @@ def fail_with(error):
 
 
 def test_ctrl_c_says_how_to_go_on(quick, command_line, monkeypatch):
-    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(KeyboardInterrupt()))
+    monkeypatch.setattr("ood_bench.runner.execute.execute", fail_with(KeyboardInterrupt()))
     said = command_line(*quick)
     assert said.status == 130
     assert "interrupted: the same command goes on from the last whole epoch" in said.err
@@ -136,7 +136,7 @@ def test_ctrl_c_says_how_to_go_on(quick, command_line, monkeypatch):
 
 
 def test_an_error_is_one_message(quick, command_line, monkeypatch):
-    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(DataError("what is wrong: what to do")))
+    monkeypatch.setattr("ood_bench.runner.execute.execute", fail_with(DataError("what is wrong: what to do")))
     said = command_line(*quick)
     assert said.status == 2
     assert said.err.endswith("error: what is wrong: what to do")
@@ -145,7 +145,7 @@ def test_an_error_is_one_message(quick, command_line, monkeypatch):
 
 def test_a_bug_keeps_its_traceback(quick, command_line, monkeypatch):
     """Only errors that the user can mend are made short."""
-    monkeypatch.setattr("ood_bench.pipeline.execute", fail_with(ZeroDivisionError("a bug")))
+    monkeypatch.setattr("ood_bench.runner.execute.execute", fail_with(ZeroDivisionError("a bug")))
     said = command_line(*quick)
     assert said.status == 1
     assert "ZeroDivisionError: a bug" in said.err

@@ -21,9 +21,9 @@ from ood_bench.config import compose_settings, conf_dir
 from ood_bench.data import mnist
 from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
-from ood_bench.pipeline import execute
+from ood_bench.papers.block import load_blocks
 from ood_bench.protocols.base import build_protocol
-from ood_bench.report.blocks import load_blocks
+from ood_bench.runner.execute import execute
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
 
@@ -487,7 +487,7 @@ def forbid_work(patch, *, passes=True):
 def test_a_second_run_finds_all_records(finished, monkeypatch):
     settings, done, _ = finished
     forbid_work(monkeypatch)
-    monkeypatch.setattr("ood_bench.pipeline.Engine.collect", refuse("something was asked of a bank"))
+    monkeypatch.setattr("ood_bench.runner.execute.Engine.collect", refuse("something was asked of a bank"))
     monkeypatch.setattr("ood_bench.training.artifact.load_classifier", refuse("a classifier was loaded"))
     again = execute(settings)
     assert (again.new, again.paths) == (0, done.paths)

@@ -14,12 +14,12 @@ from rich.markup import escape
 
 from ood_bench.checkpoints.importer import Claim, import_checkpoint
 from ood_bench.config import conf_dir
+from ood_bench.data.catalogue import load_node
+from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
-from ood_bench.data.registry import load_node
 from ood_bench.data.sources import source_of
-from ood_bench.data.store import ImageStore
-from ood_bench.environment import device_named
 from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.runner.environment import device_named
 
 Moments = Mapping[str, Sequence[float]]
 

@@ -16,7 +16,7 @@ from ood_bench.checkpoints.container import UNPACKED_LIMIT, Layout, unwrap
 from ood_bench.checkpoints.inert import Inert
 from ood_bench.checkpoints.storages import StoredTensor
 from ood_bench.errors import ArtifactError
-from ood_bench.files import clear_io_errors
+from ood_bench.utils.files import clear_io_errors
 
 # Under which of its keys a training script puts the network, in the order of trust.
 _NESTS = ("state_dict", "model_state_dict", "net", "model", "network", "backbone", "params")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ood_bench.data.registry import Entry, entries, select
+from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.errors import OodBenchError
 
 _WIDTH_OF_A_PIPE = 200

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from ood_bench.data.base import aside, md5_file, stamp
 from ood_bench.data.download import download, is_web_page
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import aside, md5_file, stamp
 from ood_bench.errors import DataError
-from ood_bench.progress import ticking
+from ood_bench.utils.progress import ticking
 
 MOST_BYTES = 40 << 30
 _ZIP_MAGIC = b"PK"

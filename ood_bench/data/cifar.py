@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ood_bench.data.archive import unpacked
-from ood_bench.data.base import Source, md5_file, stamp
 from ood_bench.data.download import download
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source, md5_file, stamp
 from ood_bench.errors import DataError
 
 _SHAPE = (3, 32, 32)

@@ -14,7 +14,7 @@ from PIL import Image
 from ood_bench.data.download import is_web_page
 from ood_bench.data.imageset import Images
 from ood_bench.errors import DataError
-from ood_bench.progress import ticking
+from ood_bench.utils.progress import ticking
 
 Resize = Literal["none", "squash", "short_side_crop", "center_crop", "random_crop"]
 Mode = Literal["RGB", "L"]

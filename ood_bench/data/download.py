@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ood_bench.errors import DataError
-from ood_bench.files import locked
-from ood_bench.progress import ticking
+from ood_bench.utils.files import locked
+from ood_bench.utils.progress import ticking
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 30.0

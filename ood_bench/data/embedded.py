@@ -11,8 +11,8 @@ import PIL
 from PIL import Image
 from pydantic import Field
 
-from ood_bench.data.base import Source
 from ood_bench.data.imageset import Images, ImageSet
+from ood_bench.data.source import Source
 from ood_bench.errors import ConfigError
 
 _DIGITS_PEAK = 16

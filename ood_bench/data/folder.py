@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import PIL
 from pydantic import Field
 
-from ood_bench.data.base import Source, aside
 from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source, aside
 from ood_bench.errors import ConfigError, DataError
 
 Order = Literal["path", "natural", "filename"]

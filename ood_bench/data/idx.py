@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ood_bench.data.base import Source, aside
 from ood_bench.data.download import is_web_page
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source, aside
 from ood_bench.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"

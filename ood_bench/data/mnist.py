@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ood_bench.data.base import Source
 from ood_bench.data.download import download
 from ood_bench.data.idx import either_form, pair_up, parse_idx, plain_bytes
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source
 from ood_bench.errors import DataError
 
 Dataset = Literal["MNIST", "FashionMNIST", "KMNIST"]

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from ood_bench.data.base import Source
 from ood_bench.data.imageset import Images, ImageSet
-from ood_bench.progress import ticking
+from ood_bench.data.source import Source
+from ood_bench.utils.progress import ticking
 
 Recipe = Literal["uniform", "gaussian"]
 _REPORT_EVERY = 500

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ood_bench.data.base import Source, aside
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source, aside
 from ood_bench.errors import DataError
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pydantic
 
 from ood_bench.data.archive import ArchiveSource
-from ood_bench.data.base import Source
 from ood_bench.data.cifar import Cifar
 from ood_bench.data.embedded import Digits, PhotoPatches
 from ood_bench.data.folder import FolderSource
@@ -16,6 +15,7 @@ from ood_bench.data.idx import Idx
 from ood_bench.data.mnist import TorchvisionMnist
 from ood_bench.data.noise import Noise
 from ood_bench.data.npy import NpySource
+from ood_bench.data.source import Source
 from ood_bench.data.svhn import Svhn
 from ood_bench.errors import ConfigError
 

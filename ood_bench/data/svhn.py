@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ood_bench.data.base import Source, md5_file
 from ood_bench.data.download import download
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source, md5_file
 from ood_bench.errors import DataError
 
 MIRROR = "http://ufldl.stanford.edu/housenumbers/"

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from ood_bench.building import build
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import Array, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
-from ood_bench.scoring.views import Array, View
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.build import build
 
 __all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "Steps", "View", "build_detector"]
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, Steps, View
 from ood_bench.methods.deep_ensemble import softmax
+from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
 from ood_bench.training.recipe import Selection, changed
 from ood_bench.training.spec import TrainingSpec
-from ood_bench.tuning.grid import product, refuse_steps
 
 _CHECKPOINT = "*_fold_{}_*_checkpoint/model_best.pth.tar"
 

@@ -8,11 +8,11 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
 from ood_bench.scoring.taps import full_precision, named_taps, reading
-from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass

@@ -12,10 +12,10 @@ from ood_bench.methods.godin_port import GodinPort
 from ood_bench.methods.msp import log_max_softmax
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import LINEAR, PARTS
-from ood_bench.progress import ticking
 from ood_bench.scoring.perturb import input_gradients, sign
 from ood_bench.scoring.taps import full_precision
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.progress import ticking
 
 _BYTE = 255.0
 

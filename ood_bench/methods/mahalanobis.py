@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
 from ood_bench.scoring.taps import named_taps
-from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass(frozen=True)

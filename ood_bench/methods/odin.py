@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.tuning.grid import product, refuse_steps
 
 
 @dataclass

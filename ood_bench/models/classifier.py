@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ood_bench.errors import ArtifactError, ConfigError
-from ood_bench.files import clear_io_errors, content_key, sha256_file, write_atomically
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import head_of, head_taps, wear
+from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from ood_bench.building import build
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.methods.base import Array, Detector, Scorer, View
+from ood_bench.utils.build import build
 
 
 @dataclass(frozen=True)

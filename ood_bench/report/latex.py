@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ood_bench.report.layout import decimals, metric_title, number
+from ood_bench.report.format import decimals, metric_title, number
 from ood_bench.report.page.sections import Section
 from ood_bench.report.rows import Row
 from ood_bench.report.verdicts import far

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ood_bench.report.layout import metric_title
+from ood_bench.report.format import metric_title
 from ood_bench.report.page.sections import Section
 from ood_bench.report.rows import Row
 from ood_bench.report.verdicts import Verdict, judge

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ood_bench.errors import RecordError
-from ood_bench.report.blocks import AVERAGE, Block
+from ood_bench.papers.block import AVERAGE, Block
 from ood_bench.results import Record
-from ood_bench.results.parts import Metric
+from ood_bench.results.schema import Metric
 
 
 @dataclass(frozen=True)

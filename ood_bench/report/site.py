@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_bench.files import clear_io_errors, write_atomically
+from ood_bench.papers.block import load_blocks
 from ood_bench.report import latex, per_block, plots
-from ood_bench.report.blocks import load_blocks
 from ood_bench.report.page.build import PAIRED, page, paired_tests
 from ood_bench.report.page.sections import sections
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
+from ood_bench.utils.files import clear_io_errors, write_atomically
 
 PAGE = "index.html"
 _FOLDERS = {"plots": (".svg", ".png"), "latex": (".tex",)}

@@ -5,13 +5,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_bench.files import clear_io_errors, write_atomically
-from ood_bench.report.blocks import Block, block_of, load_blocks
-from ood_bench.report.pages import LEGEND, block_page, compared, heading, other_page
+from ood_bench.papers.block import Block, block_of, load_blocks
+from ood_bench.report.csv_files import PAPER, sheet
+from ood_bench.report.markdown import LEGEND, block_page, compared, heading, other_page
 from ood_bench.report.readme import refreshed
 from ood_bench.report.rows import Row, arrange, gather
-from ood_bench.report.sheets import PAPER, sheet
 from ood_bench.results import Record, RecordStore
+from ood_bench.utils.files import clear_io_errors, write_atomically
 
 _log = logging.getLogger(__name__)
 _OTHER = "other"

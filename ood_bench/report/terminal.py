@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ood_bench.report.blocks import Block, block_of, load_blocks
-from ood_bench.report.layout import NOTHING, metric_title, number
+from ood_bench.papers.block import Block, block_of, load_blocks
+from ood_bench.report.format import NOTHING, metric_title, number
 from ood_bench.results import Record
 
 _SHOWN = ("auroc", "aupr_in", "aupr_out", "fpr95")

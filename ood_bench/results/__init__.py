@@ -1,6 +1,6 @@
 """Records of evaluated cells: the schema that they follow and the folder that they live in."""
 
 from ood_bench.results.record import Record, utc_now
-from ood_bench.results.store import RecordStore, frame
+from ood_bench.results.record_store import RecordStore, frame
 
 __all__ = ["Record", "RecordStore", "frame", "utc_now"]

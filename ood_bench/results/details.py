@@ -13,9 +13,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from ood_bench.errors import RecordError
-from ood_bench.files import clear_io_errors, write_atomically
-from ood_bench.results.parts import Count, Part, Text
 from ood_bench.results.record import CellKey
+from ood_bench.results.schema import Count, Part, Text
+from ood_bench.utils.files import clear_io_errors, write_atomically
 
 _log = logging.getLogger(__name__)
 _Fraction = Annotated[float, Field(ge=0, le=1)]

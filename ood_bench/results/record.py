@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from ood_bench.errors import RecordError
-from ood_bench.files import content_key
-from ood_bench.results.parts import (
+from ood_bench.results.schema import (
     Checkpoint,
     Count,
     Data,
@@ -24,6 +23,7 @@ from ood_bench.results.parts import (
     Tuning,
 )
 from ood_bench.results.seal import unsealed
+from ood_bench.utils.files import content_key
 
 SCHEMA = 1
 _SHOWN = 4

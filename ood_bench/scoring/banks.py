@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ood_bench.files import content_key, locked, write_atomically
-from ood_bench.scoring.parts import Parts
-from ood_bench.scoring.views import Array, Rows32
+from ood_bench.data.views import Array, Rows32
+from ood_bench.scoring.partial import Parts
+from ood_bench.utils.files import content_key, locked, write_atomically
 
 _log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.files import content_key
+from ood_bench.data.views import Array, Rows32, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
-from ood_bench.scoring.views import Array, Rows32, View
+from ood_bench.utils.files import content_key
 
 Bank = Mapping[Quantity, Rows32]
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ood_bench.data.views import Array, Rows32, View
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import Classifier
-from ood_bench.progress import ticking
-from ood_bench.scoring.parts import Parts
+from ood_bench.scoring.partial import Parts
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import full_precision, reading
-from ood_bench.scoring.views import Array, Rows32, View
+from ood_bench.utils.progress import ticking
 
 _PIECE_BYTES = 1 << 19
 

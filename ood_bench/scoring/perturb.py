@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ood_bench.data.views import Array
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.taps import forward_to, forward_to_all
-from ood_bench.scoring.views import Array
 
 Objective = Callable[[Tensor], Tensor]
 Rule = Callable[[Tensor], Tensor]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ood_bench.data.views import Array, View
 from ood_bench.models.classifier import Classifier
-from ood_bench.progress import ticking
 from ood_bench.scoring.replay import Replay
 from ood_bench.scoring.taps import full_precision
-from ood_bench.scoring.views import Array, View
+from ood_bench.utils.progress import ticking
 
 
 def dropout_modules(network: nn.Module) -> list[nn.Module]:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from ood_bench.errors import ConfigError
-from ood_bench.files import write_atomically
 from ood_bench.results import Record
+from ood_bench.utils.files import write_atomically
 
 
 def table(records: Iterable[Record]) -> pd.DataFrame:

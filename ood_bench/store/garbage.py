@@ -10,9 +10,9 @@ from pathlib import Path
 import filelock
 
 from ood_bench.errors import RecordError
-from ood_bench.files import clear_io_errors
 from ood_bench.results import Record, RecordStore
 from ood_bench.store.inventory import Entry, References, entries, referred
+from ood_bench.utils.files import clear_io_errors
 
 ASKABLE = ("classifiers", "images", "banks", "derived", "scores")
 """Kinds of artifacts that go, on demand, although records refer to them; they can all be made again."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ood_bench.files import content_key
 from ood_bench.results import Record
+from ood_bench.utils.files import content_key
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
 """Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that

@@ -7,7 +7,7 @@ from pathlib import Path
 from ood_bench.config import compose_settings
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
-from ood_bench.files import content_key
+from ood_bench.utils.files import content_key
 
 _ODIN_STEPS = 21  # magnitudes from 0 to 0.004, as in the paper's search
 _MAGNITUDES = ",".join(f"{0.004 * step / (_ODIN_STEPS - 1):.4f}" for step in range(_ODIN_STEPS))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ood_bench.budget import OutOfTime, reserve, time_limit
 from ood_bench.config import compose_settings, default_data_root
 from ood_bench.errors import OodBenchError
-from ood_bench.files import write_atomically
-from ood_bench.pipeline import execute
-from ood_bench.progress import LogHandler
+from ood_bench.runner.execute import execute
 from ood_bench.suite.plan import NETWORKS, Job, Plan
 from ood_bench.suite.summary import show, write_speeds
 from ood_bench.training.recipe import CompileMode
+from ood_bench.utils.files import write_atomically
+from ood_bench.utils.progress import LogHandler
+from ood_bench.utils.time_limit import OutOfTime, reserve, time_limit
 
 _log = logging.getLogger("ood_bench.suite")
 UNFINISHED = 75

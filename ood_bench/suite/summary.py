@@ -9,10 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ood_bench.files import write_atomically
 from ood_bench.models.classifier import CARD
-from ood_bench.report.layout import NOTHING
+from ood_bench.report.format import NOTHING
 from ood_bench.results import RecordStore, frame
+from ood_bench.utils.files import write_atomically
 
 SPEEDS = "speeds.csv"
 

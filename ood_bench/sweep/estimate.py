@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_bench.cells import Cell
 from ood_bench.models.classifier import CARD
 from ood_bench.results import Record, RecordStore
+from ood_bench.runner.cell import Cell
 from ood_bench.sweep.plan import Job
 from ood_bench.training.spec import TrainingSpec
 

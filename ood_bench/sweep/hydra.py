@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import ConfigError, OodBenchError, reason
-from ood_bench.sweep.conduct import conduct
+from ood_bench.sweep.run import conduct
 
 _log = logging.getLogger(__name__)
 

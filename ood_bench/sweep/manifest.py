@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_bench.files import canonical_json, content_key, write_atomically
+from ood_bench.utils.files import canonical_json, content_key, write_atomically
 
 if TYPE_CHECKING:
     from ood_bench.sweep.plan import Job

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ood_bench.results import RecordStore
-from ood_bench.sweep import beacon
+from ood_bench.sweep import heartbeat as beacon
 
 ORDER = ("running", "failed", "lost", "interrupted", "waiting", "done")
 """States of jobs, those that one wants to see first at the front."""

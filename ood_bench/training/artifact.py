@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.files import locked, staged_folder
 from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
 from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
 from ood_bench.training.state import TrainingState
 from ood_bench.training.trainer import Trainer
+from ood_bench.utils.files import locked, staged_folder
 
 _log = logging.getLogger(__name__)
 _BATCH = 256
@@ -66,7 +66,7 @@ class ClassifierStore:
         return load_classifier(self.path(spec), self._device)
 
     def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
-        """Trains the classifier if it does not exist; see :func:`~ood_bench.files.locked` for ``wait``."""
+        """Trains the classifier if it does not exist; see :func:`~ood_bench.utils.files.locked` for ``wait``."""
         final = self.path(spec)
         if spec.checkpoint is not None or final.exists():
             return

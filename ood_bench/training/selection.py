@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.scoring.views import Array, View
+from ood_bench.data.views import Array, View
 
 ROWS, SEED = 1000, 3
 _BATCH = 256

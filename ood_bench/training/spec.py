@@ -10,10 +10,10 @@ import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.files import content_key, sha256_file
 from ood_bench.models.heads import LINEAR, head_of, without_default_head
 from ood_bench.training.folds import of_known_classes
 from ood_bench.training.recipe import Recipe, Selection, Start
+from ood_bench.utils.files import content_key, sha256_file
 
 TRAINER_VERSION = 1
 

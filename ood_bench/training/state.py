@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ood_bench.errors import ArtifactError
-from ood_bench.files import clear_io_errors, write_atomically
+from ood_bench.utils.files import clear_io_errors, write_atomically
 
 
 @dataclass

@@ -8,10 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ood_bench.budget import reserve, time_for
 from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, to_layout
-from ood_bench.progress import Ticker, ticking
 from ood_bench.training.augment import augmentations
 from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.folds import split_known, taken
@@ -22,6 +20,8 @@ from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import tuned_convolutions
 from ood_bench.training.state import TrainingState
+from ood_bench.utils.progress import Ticker, ticking
+from ood_bench.utils.time_limit import reserve, time_for
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50

@@ -9,10 +9,10 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, View
 from ood_bench.models.classifier import Classifier
-from ood_bench.progress import ticking
 from ood_bench.scoring.perturb import input_gradients, sign
 from ood_bench.scoring.quantities import OUTPUT
 from ood_bench.scoring.taps import full_precision
+from ood_bench.utils.progress import ticking
 
 _BYTE = 255.0
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 
-from ood_bench.scoring.views import Array
+from ood_bench.data.views import Array
 
 FOLDS = 5
 

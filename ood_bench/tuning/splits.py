@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.scoring.views import View
+from ood_bench.data.views import View
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pytest
 from ood_bench.report import tables
 from ood_bench.results import RecordStore
 from ood_bench.store.export import table
-from ood_bench.sweep import beacon
+from ood_bench.sweep import heartbeat as beacon
 
 pytestmark = pytest.mark.cluster
 PATIENCE = 600.0
@@ -152,7 +152,7 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
     assert found.equals(expected)
     assert tables.render(disturbed.results).files == tables.render(undisturbed.results).files
     done = subprocess.run(
-        [sys.executable, "-m", "ood_bench.status", "--store", str(disturbed.store)],
+        [sys.executable, "-m", "ood_bench.sweep.status", "--store", str(disturbed.store)],
         capture_output=True,
         text=True,
         check=False,

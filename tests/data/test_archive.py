@@ -9,7 +9,7 @@ from PIL import Image
 
 from ood_bench.data import archive as module
 from ood_bench.data.archive import ArchiveSource, unpacked
-from ood_bench.data.base import md5_file
+from ood_bench.data.source import md5_file
 from ood_bench.errors import DataError
 
 FORMATS = {"a.tar": "w", "a.tar.gz": "w:gz", "a.tar.xz": "w:xz", "a.tar.bz2": "w:bz2", "a.zip": ""}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ood_bench.data import cifar
-from ood_bench.data.base import md5_file
 from ood_bench.data.cifar import Cifar, load_batch
+from ood_bench.data.source import md5_file
 from ood_bench.errors import DataError
 
 

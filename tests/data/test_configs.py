@@ -4,8 +4,8 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from ood_bench.data.base import Source
-from ood_bench.data.registry import conf_dir, entries
+from ood_bench.data.catalogue import conf_dir, entries
+from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
 
 ID = sorted((conf_dir() / "id").glob("*.yaml"))

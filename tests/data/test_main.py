@@ -2,7 +2,7 @@ import pytest
 
 from ood_bench.data import mnist
 from ood_bench.data.__main__ import main
-from ood_bench.data.registry import entries
+from ood_bench.data.catalogue import entries
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import pytest
 from scipy.io import savemat
 
 from ood_bench.data import svhn
-from ood_bench.data.base import md5_file
+from ood_bench.data.source import md5_file
 from ood_bench.data.svhn import Svhn
 from ood_bench.errors import DataError
 

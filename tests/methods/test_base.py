@@ -3,10 +3,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, build_detector
 from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
-from ood_bench.scoring.views import View
 
 METHODS = "ood_bench.methods"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ood_bench.data.views import View
 from ood_bench.methods.deep_ensemble import softmax
-from ood_bench.scoring.views import View
 
 
 def slow(members, x, combine):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.methods.eloc import cross_entropy_to_predicted, entropy
-from ood_bench.scoring.views import View
 from ood_bench.training.recipe import Selection, recipe_from
 
 RECIPE = {"loss": {"name": "margin_entropy", "options": {"margin": 0.4}}, "outlier_batch_size": 4, "name": "mine"}

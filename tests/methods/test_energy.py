@@ -5,8 +5,8 @@ import pytest
 import torch
 from pytorch_ood.detector import EnergyBased
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.views import View
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])

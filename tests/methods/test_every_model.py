@@ -12,12 +12,12 @@ import torch
 from ood_bench.config import compose_settings, conf_dir
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.files import content_key
 from ood_bench.methods.base import Networks, Scorer
 from ood_bench.models.classifier import build_network
 from ood_bench.models.heads import without_default_head
 from ood_bench.scoring.engine import Engine, View
 from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+from ood_bench.utils.files import content_key
 
 KEYS = {
     "allconv": "87d45cbdaba0ccb2",

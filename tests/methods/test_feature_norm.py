@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ood_bench.data.jigsaw import jigsaw
-from ood_bench.scoring.views import View
+from ood_bench.data.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ood_bench.scoring.views import View
+from ood_bench.data.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.models.heads import DECOMPOSED, PARTS
-from ood_bench.scoring.views import View
 
 MAGNITUDES = [0.1, 0.02, 0.0]
 HEADS = ["godin_inner", "godin_euclidean", "godin_cosine"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ood_bench.data.views import View
 from ood_bench.methods.godin import Godin
-from ood_bench.scoring.views import View
 
 
 def test_the_shipped_method_is_max_f_after_the_ports_step(toys):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ood_bench.scoring.views import View
+from ood_bench.data.views import View
 
 MAGNITUDES = [60.0, 8.0, 0.0]
 

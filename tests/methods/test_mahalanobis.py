@@ -5,9 +5,9 @@ from pytorch_ood.detector import Mahalanobis as Theirs
 from sklearn.covariance import EmpiricalCovariance
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.methods.mahalanobis import Gaussians
-from ood_bench.scoring.views import View
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
 

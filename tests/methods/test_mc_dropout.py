@@ -8,8 +8,8 @@ from pytorch_ood.detector import MCD
 from torch import nn
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.views import View
 
 
 def softmax(row):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from pytorch_ood.detector import MaxSoftmax
 
+from ood_bench.data.views import View
 from ood_bench.methods.msp import log_max_softmax
-from ood_bench.scoring.views import View
 
 
 def slow(logits, temperature=1.0):

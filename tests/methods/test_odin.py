@@ -8,8 +8,8 @@ from pytorch_ood.detector import ODIN
 from torch import nn
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.scoring.quantities import LOGITS
-from ood_bench.scoring.views import View
 
 MAGNITUDES, TEMPERATURES = [0.1, 0.02, 0.0], [1.0, 10.0, 1000.0]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
-from ood_bench.scoring.views import View
 
 SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))]
 

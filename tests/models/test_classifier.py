@@ -7,8 +7,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ood_bench.errors import ArtifactError, ConfigError
-from ood_bench.files import sha256_file
 from ood_bench.models.classifier import Classifier, build_network, freeze, load_classifier, save_classifier, to_layout
+from ood_bench.utils.files import sha256_file
 
 SHAPE, CLASSES = (3, 8, 8), 4
 MEAN, STD = (0.5, 0.25, 0.1), (0.2, 0.35, 0.6)

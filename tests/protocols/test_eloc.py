@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.metrics import Curve, exact
 from ood_bench.protocols.base import build_protocol
 from ood_bench.protocols.eloc import ElocProtocol
-from ood_bench.scoring.views import View
 
 GRID = {"magnitudes": [0.02, 0.0], "temperatures": [1.0, 1000.0]}
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import build_protocol
-from ood_bench.scoring.views import View
 
 
 @pytest.fixture

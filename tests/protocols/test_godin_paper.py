@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.base import build_protocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.views import View
 
 GRID = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08]
 

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ood_bench.data.views import View
 from ood_bench.methods.base import Scorer
 from ood_bench.protocols.base import build_protocol
-from ood_bench.scoring.views import View
 
 
 def protocol(toys, **changes):

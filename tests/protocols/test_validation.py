@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from ood_bench.cells import Cell
 from ood_bench.config import conf_dir
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
 from ood_bench.protocols.odin import OdinProtocol
 from ood_bench.protocols.plain import Plain
-from ood_bench.scoring.views import View
+from ood_bench.runner.cell import Cell
 from ood_bench.tuning.search import FPR95, ID_MEAN
 
 GRIDS = {

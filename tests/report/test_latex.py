@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from ood_bench.report.blocks import load_blocks
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.latex import escaped, table
 from ood_bench.report.page.sections import sections
 

@@ -10,7 +10,7 @@ from ood_bench.results import RecordStore
 
 @pytest.fixture(autouse=True)
 def _shipped(conf, monkeypatch, caplog):
-    monkeypatch.setattr("ood_bench.report.blocks.conf_dir", lambda: conf)
+    monkeypatch.setattr("ood_bench.papers.block.conf_dir", lambda: conf)
     caplog.set_level(logging.INFO)
 
 

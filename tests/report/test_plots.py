@@ -5,8 +5,8 @@ import matplotlib as mpl
 import pytest
 from PIL import Image
 
+from ood_bench.papers.block import load_blocks
 from ood_bench.report import plots
-from ood_bench.report.blocks import load_blocks
 from ood_bench.report.page.sections import sections
 from ood_bench.results.details import Details, Histogram, Line
 

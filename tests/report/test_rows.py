@@ -1,7 +1,7 @@
 import pytest
 
 from ood_bench.errors import RecordError
-from ood_bench.report.blocks import load_blocks
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.rows import Stat, arrange, gather
 
 

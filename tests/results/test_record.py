@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ood_bench.errors import RecordError
-from ood_bench.results.parts import Metric
 from ood_bench.results.record import Record, utc_now
+from ood_bench.results.schema import Metric
 
 _KEYS = {
     "schema", "method", "variant", "model", "id", "ood", "seed", "protocol", "evaluation", "metrics", "exact", "n_id",

@@ -3,10 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ood_bench.data.views import View
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.perturb import Perturbation, Steps, input_gradients, sign, standardised
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.scoring.views import View
 
 OBJECTIVES = {
     OUTPUT: [

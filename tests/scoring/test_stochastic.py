@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
+from ood_bench.data.views import View
 from ood_bench.scoring.stochastic import dropout_modules, sample_passes
-from ood_bench.scoring.views import View
 
 
 def state_of(network):

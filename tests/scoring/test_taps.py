@@ -3,10 +3,10 @@ import contextlib
 import pytest
 import torch
 
+from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.scoring.quantities import OUTPUT
 from ood_bench.scoring.taps import forward_to, forward_to_all, full_precision, named_taps, reading
-from ood_bench.scoring.views import View
 
 AFTER = {
     "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},

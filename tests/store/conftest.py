@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ood_bench.data.imageset import fingerprint
-from ood_bench.files import content_key, sha256_file
 from ood_bench.results import Record, RecordStore
-from ood_bench.scoring.scores import Scores, ScoreStore
+from ood_bench.results.scores import Scores, ScoreStore
+from ood_bench.utils.files import content_key, sha256_file
 
 SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
 DAY = 86400.0

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ood_bench.budget import OutOfTime
 from ood_bench.errors import ConfigError
 from ood_bench.results import RecordStore
 from ood_bench.suite import run as suite_run
 from ood_bench.suite.run import UNFINISHED, Finished, main, run
 from ood_bench.training import trainer
+from ood_bench.utils.time_limit import OutOfTime
 
 ROOT = Path(__file__).parents[2]
 

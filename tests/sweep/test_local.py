@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ood_bench
-from ood_bench.sweep import beacon
+from ood_bench.sweep import heartbeat as beacon
 
 PATIENCE = 600.0
 EPOCHS = 100

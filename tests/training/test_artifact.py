@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.files import BusyError, locked, sha256_file
 from ood_bench.models.classifier import CARD, WEIGHTS
 from ood_bench.training import artifact, losses, trainer
 from ood_bench.training.artifact import ClassifierStore, accuracy
+from ood_bench.utils.files import BusyError, locked, sha256_file
 
 CPU = torch.device("cpu")
 

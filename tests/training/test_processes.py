@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from ood_bench.files import sha256_file
 from ood_bench.models.classifier import WEIGHTS
 from ood_bench.training.artifact import ClassifierStore
+from ood_bench.utils.files import sha256_file
 
 WORKER = str(Path(__file__).with_name("worker.py"))
 EPOCHS = 60

@@ -6,7 +6,6 @@ import torch
 
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
-from ood_bench.files import content_key
 from ood_bench.training.objectives import OutlierExposure
 from ood_bench.training.recipe import (
     Autocast,
@@ -18,6 +17,7 @@ from ood_bench.training.recipe import (
     learning_rate_factor,
     recipe_from,
 )
+from ood_bench.utils.files import content_key
 
 LR = 0.3
 

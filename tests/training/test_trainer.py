@@ -5,13 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ood_bench.budget import OutOfTime
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, TrainingError
 from ood_bench.models.lenet import LeNet
 from ood_bench.training import losses, trainer
 from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.trainer import Trainer
+from ood_bench.utils.time_limit import OutOfTime
 
 CPU = torch.device("cpu")
 ADADELTA = {"name": "adadelta", "lr": 0.8, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.01}

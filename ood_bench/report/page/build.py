@@ -10,13 +10,13 @@ from typing import Any
 import jinja2
 
 from ood_bench.errors import ArtifactError
-from ood_bench.files import clear_io_errors
 from ood_bench.report.page.content import Json, Texts, detail, overview
 from ood_bench.report.page.sections import Section
 from ood_bench.results.details import Details
+from ood_bench.utils.files import clear_io_errors
 
 PAIRED = "paired"
-"""Folder of paired tests below a results folder, see ``python -m ood_bench.compare``."""
+"""Folder of paired tests below a results folder, see ``python -m ood_bench.report.paired``."""
 BUDGET = 12_000_000
 """Characters of details that a page may hold; beyond that it leaves out thumbnails first, then curves."""
 _ASSETS = Path(__file__).parent / "assets"
@@ -78,7 +78,7 @@ def paired_tests(folder: Path) -> dict[str, list[Json]]:
     """Paired tests by the cell keys of both methods.
 
     Args:
-        folder: where ``python -m ood_bench.compare`` wrote its CSV files; need not exist.
+        folder: where ``python -m ood_bench.report.paired`` wrote its CSV files; need not exist.
 
     Raises:
         ArtifactError: if a file cannot be read or is not of that form.
@@ -91,7 +91,9 @@ def paired_tests(folder: Path) -> dict[str, list[Json]]:
             for line in csv.DictReader(text.splitlines()):
                 _file(found, line)
         except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{path}: not a file of python -m ood_bench.compare ({error!r}): delete it") from error
+            raise ArtifactError(
+                f"{path}: not a file of python -m ood_bench.report.paired ({error!r}): delete it"
+            ) from error
     return found
 
 

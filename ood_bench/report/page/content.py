@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ood_bench.report.layout import metric_title
+from ood_bench.report.format import metric_title
 from ood_bench.report.page.sections import Section
 from ood_bench.report.rows import Row
 from ood_bench.report.verdicts import Judgement, Verdict
 from ood_bench.results import Record
 from ood_bench.results.details import Details
-from ood_bench.results.parts import SetUsed
+from ood_bench.results.schema import SetUsed
 
 Json = dict[str, Any]
 _PLACES = 4

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from ood_bench.report.blocks import Block
-from ood_bench.report.layout import metric_order
+from ood_bench.papers.block import Block
+from ood_bench.report.format import metric_order
 from ood_bench.report.rows import Row, arrange, gather
 from ood_bench.report.verdicts import Judgement, judge
 from ood_bench.results import Record

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from ood_bench.errors import ArtifactError
-from ood_bench.report.blocks import load_blocks
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.page import build
 from ood_bench.report.page.sections import sections
 from ood_bench.results.details import Details, Extreme, Histogram, Line, Sheet

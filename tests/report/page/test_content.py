@@ -1,6 +1,6 @@
 import json
 
-from ood_bench.report.blocks import load_blocks
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.content import Texts, detail, overview, rounded
 from ood_bench.report.page.sections import sections
 from ood_bench.report.rows import gather

@@ -1,4 +1,4 @@
-from ood_bench.report.blocks import load_blocks
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.sections import sections
 from ood_bench.report.verdicts import Verdict
 

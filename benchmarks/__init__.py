@@ -1,0 +1,1 @@
+"""Speed as ratios to the bare forward pass, beside pytorch-ood: ``python -m benchmarks``."""

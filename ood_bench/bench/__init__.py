@@ -1,1 +1,0 @@
-"""Speed as ratios to the bare forward pass, beside pytorch-ood: ``python -m ood_bench.bench``."""

@@ -1,0 +1,231 @@
+"""Pages of results: a paper's block beside ours, what goes beyond it, and records that belong to no block."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from ood_bench.papers.block import Block
+from ood_bench.report.footnotes import Footnotes, classifiers, made, settings
+from ood_bench.report.format import (
+    NOTHING,
+    bullet,
+    decimals,
+    interval,
+    markdown_table,
+    metric_order,
+    metric_title,
+    number,
+    ours,
+    paragraph,
+    spread,
+)
+from ood_bench.report.rows import Row, gather
+from ood_bench.report.verdicts import far
+from ood_bench.results import Record
+
+_METRICS_A_TABLE = 3
+_MARK = " †"
+_OURS = "Ours is mean ± sample standard deviation (number of seeds); a single seed has no deviation."
+LEGEND = paragraph(
+    f"{_OURS} The difference is ours minus the paper's. † The paper's value is further from our mean than two of our "
+    "standard deviations (for a single seed: than one point), and than its own rounding."
+)
+_EXACT = paragraph(
+    "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
+    "bootstrap interval over images, its ends averaged over seeds."
+)
+
+
+def _names(rows: Sequence[Row], footnotes: Footnotes | None, with_ood: bool) -> tuple[list[str], list[list[str]]]:
+    """The columns that say what a row is: the method, the ID set if not one official release, the OOD set if wanted."""
+    ran = [row for row in rows if row.records]
+    columns = {"Method": [row.label + (footnotes.marks(row) if footnotes else "") for row in rows]}
+    if {row.id_title for row in ran} != {record.id for row in ran for record in row.records}:
+        columns["ID set"] = [row.id_title for row in rows]
+    if with_ood:
+        columns["OOD set"] = [row.ood_title for row in rows]
+    return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
+
+
+def _several_oods(rows: Sequence[Row]) -> bool:
+    """Whether the heading does not say all that there is to say about the OOD set."""
+    return len({row.ood_title for row in rows}) > 1 or any(row.ood_title != row.ood for row in rows)
+
+
+def _chunks(metrics: Sequence[str]) -> list[Sequence[str]]:
+    """Metrics in groups of what fits side by side."""
+    return [metrics[start : start + _METRICS_A_TABLE] for start in range(0, len(metrics), _METRICS_A_TABLE)]
+
+
+def _difference(row: Row, metric: str, printed: str | None, places: int) -> str:
+    stat = row.stat(metric)
+    if stat is None or printed is None:
+        return NOTHING
+    text = number(stat.mean - float(printed), places, sign=True)
+    return text + _MARK if far(stat, printed) else text
+
+
+def _padded(column: list[str]) -> list[str]:
+    """Unmarked cells get the room of a mark where the column has one, so that their digits stay in line."""
+    if not any(text.endswith(_MARK) for text in column):
+        return column
+    return [text if text.endswith(_MARK) else text + " " * len(_MARK) for text in column]
+
+
+def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[str]]:
+    """Columns of the further tables that have anything for these rows, by title."""
+    columns = {}
+    for place, other in enumerate(block.further):
+        cells = [block.printed_further(place, row.method, row.ood, metric) for row in rows]
+        if any(cells):
+            columns[other.title] = [text or NOTHING for text in cells]
+    return columns
+
+
+def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
+    """The main table: for each metric the paper's value, further published ones, ours, and ours less the paper's.
+
+    Args:
+        rows: arranged rows, with empty ones for what was not run.
+        block: gives metrics and published values.
+        footnotes: their numbers stand behind the methods' names, if given.
+    """
+    tables = []
+    for metrics in _chunks(block.metrics):
+        header, names = _names(rows, footnotes, _several_oods(rows))
+        columns: list[list[str]] = []
+        for metric in metrics:
+            printed = [block.printed(row.method, row.ood, metric) for row in rows]
+            places = max(map(decimals, printed))
+            pairs = list(zip(rows, printed, strict=True))
+            further = _further(rows, block, metric)
+            header = [*header, f"{metric_title(metric)} paper", *further, "ours", "diff."]
+            columns += [[text or NOTHING for text in printed], *further.values()]
+            columns.append([ours(row, metric, places) for row in rows])
+            columns.append(_padded([_difference(row, metric, text, places) for row, text in pairs]))
+        lines = [[*name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]
+        tables.append(markdown_table(header, lines, range(len(names[0]))))
+    return "\n\n".join(tables)
+
+
+def measured(rows: Sequence[Row], footnotes: Footnotes | None, *, exact: bool, with_ood: bool = True) -> str:
+    """A table of our own values only, with intervals if exact; empty if there are none.
+
+    Args:
+        rows: rows that were run.
+        footnotes: as in :func:`compared`.
+        exact: the exact metrics, not those of the paper's convention.
+        with_ood: whether there is a column for the OOD set.
+    """
+    kinds = [record.exact if exact else record.metrics for row in rows for record in row.records]
+    tables = []
+    for metrics in _chunks(metric_order(name for kind in kinds for name in kind)):
+        header, names = _names(rows, footnotes, with_ood)
+        left = len(header)
+        for metric in metrics:
+            header += [metric_title(metric), *(["95 % interval"] if exact else [])]
+        lines = []
+        for row, name in zip(rows, names, strict=True):
+            for metric in metrics:
+                stat = row.stat(metric, exact)
+                name += [spread(stat, 2) if stat else NOTHING, *([interval(stat)] if exact else [])]
+            lines.append(name)
+        tables.append(markdown_table(header, lines, range(left)))
+    return "\n\n".join(tables)
+
+
+def heading(block: Block, rows: Sequence[Row]) -> str:
+    """What the table is about, in a line or three; images that are not the official release are named here."""
+    tables = " and ".join(f"`{table}`" for table in (block.table, *block.also))
+    numbers = f"{tables} in `ood_bench/papers/{block.csv}.csv` (source: {', '.join(block.sources)})"
+    id_titles = _titles(row.id_title for row in rows if row.records) or block.id
+    lines = [
+        f"Published: {block.reference}. Numbers from {numbers}.",
+        f"Classifier {block.model}, ID set {id_titles}, OOD set {_titles(row.ood_title for row in rows)}, "
+        f"protocol {block.protocol}; all numbers in percent.",
+        *_warning(rows),
+    ]
+    return "\n".join(map(paragraph, lines))
+
+
+def _titles(titles: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(titles))
+
+
+def _warning(rows: Sequence[Row]) -> list[str]:
+    """One bold line if any image set is not the official release."""
+    parts = [
+        used.title
+        for row in rows
+        for record in row.records
+        for used in (record.data.id_train, record.data.id_test, record.data.ood, record.data.outliers)
+        if used is not None and used.variant
+    ]
+    return [f"**Not the official images: {_titles(sorted(parts))}.**"] if parts else []
+
+
+def _test_errors(block: Block | None) -> list[str]:
+    """A line with the test errors that were published for the classifier; ours follows from its ID accuracy."""
+    if block is None or not block.classifier:
+        return []
+    numbers = ", ".join(f"{error} % (`{table}`)" for table, error in block.test_errors.items())
+    return [paragraph(f"Published test error of the classifier: {numbers}. Ours is 100 % less the ID accuracy.")]
+
+
+def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = None) -> list[str]:
+    """The sections that every page ends with."""
+    return [
+        "## How the numbers were made",
+        made(rows),
+        footnotes.listed(),
+        "## Classifiers",
+        classifiers(rows),
+        *_test_errors(block),
+        *(["## Hyperparameters", chosen] if (chosen := settings(rows)) else []),
+    ]
+
+
+def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
+    """The page of one block.
+
+    Args:
+        block: the block.
+        rows: its arranged rows.
+        beyond: rows of the same model, ID set and protocol that the paper's table does not have.
+    """
+    ran = [row for row in rows if row.records]
+    every = [*ran, *beyond]
+    footnotes = Footnotes.of(every)
+    parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), LEGEND]
+    if block.notes:
+        parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
+    if exact := measured(ran, None, exact=True, with_ood=_several_oods(rows)):
+        parts += ["## Exact metrics", _EXACT, exact]
+    if beyond:
+        parts += ["## Beyond the paper", "Cells that the paper's table does not have.", *_warning(beyond)]
+        parts += [measured(beyond, footnotes, exact=False), measured(beyond, None, exact=True)]
+    return _joined([*parts, *_details(every, footnotes, block)])
+
+
+def other_page(records: Iterable[Record]) -> str:
+    """One page for the records that belong to no block, a section for each model, ID set and protocol."""
+
+    def key(record: Record) -> tuple[str, str, str]:
+        return record.id, record.model, record.protocol
+
+    parts = ["# Results outside the papers' tables", _OURS, _EXACT]
+    for (name, model, protocol), group in groupby(sorted(records, key=key), key=key):
+        rows = gather(group)
+        footnotes = Footnotes.of(rows)
+        section = [f"# {name}, {model}, protocol {protocol}", *_warning(rows)]
+        section += [measured(rows, footnotes, exact=False), "## Exact metrics", measured(rows, None, exact=True)]
+        parts.append(_lowered([*section, *_details(rows, footnotes)]))
+    return _joined(parts)
+
+
+def _lowered(parts: Iterable[str]) -> str:
+    """Parts of a page as a section of another: every heading one level down."""
+    return _joined(f"#{part}" if part.startswith("#") else part.replace("\n#", "\n##") for part in parts).rstrip()
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,170 @@
+"""``python -m ood_bench.report.paired``: paired tests of every two methods that scored the same images."""
+
+import argparse
+import csv
+import io
+import itertools
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ood_bench.config import default_data_root
+from ood_bench.data.imageset import Rows
+from ood_bench.data.views import Array
+from ood_bench.errors import OodBenchError
+from ood_bench.metrics.paired import bootstrap_difference, delong
+from ood_bench.report.page.build import PAIRED
+from ood_bench.report.rows import gather
+from ood_bench.results import Record, RecordStore
+from ood_bench.results.scores import Scores, ScoreStore
+from ood_bench.utils.files import write_atomically
+
+COLUMNS = (
+    "id", "model", "protocol", "ood", "seed", "first", "second", "n_id", "n_ood", "first_auroc", "second_auroc",
+    "difference", "low", "high", "p", "bootstrap_low", "bootstrap_high", "first_cell", "second_cell",
+)  # fmt: skip
+_log = logging.getLogger("ood_bench.report.paired")
+
+
+class _Side(NamedTuple):
+    """One method's record and scores."""
+
+    label: str
+    record: Record
+    scores: Scores
+
+
+def compared(first: Scores, second: Scores) -> tuple[tuple[Array, Array], tuple[Array, Array]] | None:
+    """ID and OOD scores of both on the rows that both scored, in order of rows; none where there are too few.
+
+    Rows that a method scored twice count once.
+    """
+    sides = []
+    for name in ("id", "ood"):
+        one, other = (_by_row(getattr(each, name), getattr(each, f"{name}_rows")) for each in (first, second))
+        if one is None or other is None:
+            return None
+        common, at_one, at_other = np.intersect1d(one[0], other[0], assume_unique=True, return_indices=True)
+        if len(common) < 2:
+            return None
+        sides.append((one[1][at_one], other[1][at_other]))
+    (id_one, id_other), (ood_one, ood_other) = sides
+    return (id_one, ood_one), (id_other, ood_other)
+
+
+def _by_row(scores: Array, rows: Rows | None) -> tuple[Rows, Array] | None:
+    if rows is None:
+        return None
+    distinct, first = np.unique(rows, return_index=True)
+    return distinct, scores[first]
+
+
+def tests(records: Iterable[Record], store: ScoreStore, resamples: int) -> Iterator[dict[str, str]]:
+    """One line of text values, by :data:`COLUMNS`, for every pair of methods on the same images and seed.
+
+    Args:
+        records: any records; those of other images, models, protocols or seeds are never paired.
+        store: where scores are kept.
+        resamples: of the bootstrap.
+
+    Raises:
+        RecordError: if records contradict each other.
+        ArtifactError: if scores are damaged.
+    """
+    groups: dict[tuple[Any, ...], list[_Side]] = {}
+    for row in gather(records):
+        for record in row.records:
+            if (scores := store.read(record.cell_key)) is None:
+                _log.warning("no scores of %s on %s, seed %d: left out", row.label, row.ood_title, record.seed)
+                continue
+            images = record.data.id_test.fingerprint, record.data.ood.fingerprint
+            place = record.id, record.model, record.protocol, record.ood, record.seed, images
+            groups.setdefault(place, []).append(_Side(row.label, record, scores))
+    for place, sides in sorted(groups.items()):
+        for first, second in itertools.combinations(sides, 2):
+            if line := _test(first, second, resamples):
+                yield dict(zip(COLUMNS, map(str, place[:5]), strict=False)) | line
+
+
+def _test(first: _Side, second: _Side, resamples: int) -> dict[str, str]:
+    pair = compared(first.scores, second.scores)
+    if pair is None:
+        _log.warning("%s and %s have no rows in common that are known: not compared", first.label, second.label)
+        return {}
+    found = delong(*pair)
+    low, high = bootstrap_difference(*pair, resamples=resamples)
+    numbers = {
+        "first_auroc": found.first, "second_auroc": found.second, "difference": found.difference,
+        "low": found.low, "high": found.high, "bootstrap_low": low, "bootstrap_high": high,
+    }  # fmt: skip
+    return {
+        "first": first.label,
+        "second": second.label,
+        "n_id": str(pair[0][0].size),
+        "n_ood": str(pair[0][1].size),
+        "p": f"{found.p:.3g}",
+        "first_cell": first.record.cell_key,
+        "second_cell": second.record.cell_key,
+    } | {name: f"{value:.4f}" for name, value in numbers.items()}
+
+
+def sheets(lines: Iterable[dict[str, str]]) -> dict[str, str]:
+    """CSV text by file name: a file for each ID set, model and protocol."""
+    files: dict[str, list[dict[str, str]]] = {}
+    for line in lines:
+        files.setdefault(f"{line['id']}-{line['model']}-{line['protocol']}.csv", []).append(line)
+    written = {}
+    for name, mine in files.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(mine)
+        written[name] = text.getvalue()
+    return written
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ood_bench.report.paired",
+        description="Tests every two methods that scored the same images: DeLong's test and a paired bootstrap.",
+    )
+    store = Path(default_data_root()) / "store"
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
+    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: as on the command line; that of the process by default.
+
+    Returns:
+        The exit code: 1 if nothing could be compared or something cannot be used, else 0.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    chosen = _parser().parse_args(arguments)
+    try:
+        records = RecordStore(chosen.results).load()
+        files = sheets(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
+        for name, text in files.items():
+            path = chosen.results / PAIRED / name
+            write_atomically(path, text.encode())
+            _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
+    except OodBenchError as error:
+        _log.error("error: %s", error)
+        return 1
+    if not files:
+        mend = "score the cells again with scoring.details=all and the same store.root"
+        _log.error("error: %s has no two records whose scores are in %s: %s", chosen.results, chosen.store, mend)
+    return 0 if files else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

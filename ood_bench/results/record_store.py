@@ -1,0 +1,244 @@
+"""A folder of records that many processes may write at once, and that nothing overwrites."""
+
+import contextlib
+import errno
+import gc
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ood_bench.errors import RecordError
+from ood_bench.results.record import Record
+from ood_bench.results.seal import sealed
+from ood_bench.utils.files import clear_io_errors, locked, staged_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_log = logging.getLogger(__name__)
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+class Problem(NamedTuple):
+    """A file among the records that is not one: where it lies and what is wrong with it."""
+
+    path: Path
+    reason: str
+
+
+def slug(text: str) -> str:
+    """``text`` as a part of a folder's name: lower case, one dash for whatever is neither letter nor digit."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+class RecordStore:
+    """Records below ``root/records``, one JSON file each.
+
+    Attributes:
+        root: the results folder.
+        problems: what the last :meth:`load` could not read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.problems: list[Problem] = []
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all records."""
+        return self.root / "records"
+
+    def path(self, record: Record) -> Path:
+        """Where ``record`` belongs."""
+        variant = slug(record.variant)
+        method = f"{record.method}-{variant}" if variant else record.method
+        folder = self.folder / record.id / record.model / record.protocol / method / record.ood
+        return folder / f"seed{record.seed}-{record.cell_key}.json"
+
+    def write(self, record: Record) -> Path:
+        """Adds a record, whole or not at all; never overwrites.
+
+        Returns:
+            Its path; that of the earlier record where one with the same content exists. Times and machine may
+            differ.
+
+        Raises:
+            RecordError: if the record is not valid, or another with the same key but other content is there.
+            ArtifactError: if the disk is full or the folder may not be written.
+        """
+        path = self.path(record)
+        try:
+            text = record.to_json()
+        except ValueError as error:
+            raise RecordError(f"{path}: not a valid record: {error}") from error
+        valid = Record.from_json(text, path)
+        if not _place(path, sealed(text).encode()):
+            self._agree(path, valid)
+        return path
+
+    def _agree(self, path: Path, record: Record) -> None:
+        """Raises unless the record at ``path`` has the content of ``record``."""
+        there = self._read(path).substance()
+        new = record.substance()
+        if differing := sorted(key for key in new if new[key] != there.get(key)):
+            raise RecordError(
+                f"{path} exists and differs in {', '.join(differing)}: the same cell gave another result. To keep the "
+                f"new one, delete the file or {self._mend(path)}; then run the cell again."
+            )
+
+    def _mend(self, path: Path) -> str:
+        return f"set it aside with `python -m ood_bench.report --results {self.root} --set-aside {path}`"
+
+    def _read(self, path: Path) -> Record:
+        """Reads one record.
+
+        Raises:
+            RecordError: if the file cannot be read or is not a valid record.
+        """
+        try:
+            return Record.from_json(path.read_bytes(), path)
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+        except RecordError as error:
+            raise RecordError(f"{error}; restore the file or {self._mend(path)}") from error
+
+    def load(self) -> list[Record]:
+        """Reads every record, sorted by path; a file that is not a valid record is logged and left out."""
+        records = []
+        self.problems = []
+        with _no_collection():
+            for path in _record_files(self.folder):
+                try:
+                    records.append(self._read_in_place(path))
+                except RecordError as error:
+                    self.problems.append(Problem(path, str(error)))
+                    _log.warning("left out: %s", error)
+        return records
+
+    def _read_in_place(self, path: Path) -> Record:
+        """Reads a record and raises unless its content belongs at ``path``, as a copied file's does not."""
+        record = self._read(path)
+        if self.path(record) != path:
+            place = self.path(record)
+            raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._mend(path)}")
+        return record
+
+    def find(self, cell_key: str) -> Record | None:
+        """The record with this key, or none.
+
+        Raises:
+            RecordError: if its file is damaged, or two files carry the key: better said before a cell is computed
+                than after.
+        """
+        return self.find_all([cell_key]).get(cell_key)
+
+    def find_all(self, cell_keys: Iterable[str]) -> dict[str, Record]:
+        """The records with these keys, by key; one look at the folder for all of them.
+
+        Raises:
+            RecordError: as :meth:`find` does.
+        """
+        return {key: self._read(path) for key, path in self.find_paths(cell_keys).items()}
+
+    def find_paths(self, cell_keys: Iterable[str]) -> dict[str, Path]:
+        """Files of the records with these keys, unread.
+
+        Raises:
+            RecordError: if two files carry one key.
+        """
+        wanted = set(cell_keys)
+        found: dict[str, Path] = {}
+        for path in _record_files(self.folder):
+            if (key := path.stem.rpartition("-")[2]) not in wanted:
+                continue
+            if key in found:
+                raise RecordError(f"cell_key {key} is on more than one record: {found[key]}, {path}")
+            found[key] = path
+        return found
+
+    def set_aside(self, path: Path) -> Path:
+        """Moves a file out of the records to ``root/set-aside``, with the same path below that.
+
+        Returns:
+            Its new path.
+
+        Raises:
+            RecordError: if ``path`` is not a file below the records, or was set aside before.
+            ArtifactError: if it cannot be moved.
+        """
+        try:
+            inside = Path(path).resolve().relative_to(self.folder.resolve())
+        except ValueError as error:
+            raise RecordError(f"{path}: not below {self.folder}") from error
+        source, target = self.folder / inside, self.root / "set-aside" / inside
+        if not source.is_file():
+            raise RecordError(f"{path}: no such file")
+        if target.exists():
+            raise RecordError(f"{target} exists: remove or rename it first")
+        with clear_io_errors("set a record aside", target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+        return target
+
+
+def frame(records: Iterable[Record]) -> "pd.DataFrame":
+    """One row a record: its names, seed, row counts, and a column a metric (value in percent, paper's convention)."""
+    import pandas as pd  # noqa: PLC0415 - reading records needs none of it, and it takes long to import
+
+    names = ["method", "variant", "model", "id", "ood", "seed", "protocol"]
+    rows = [
+        {name: getattr(record, name) for name in names}
+        | {"n_id": record.n_id, "n_ood": record.n_ood}
+        | {name: metric.value for name, metric in sorted(record.metrics.items())}
+        for record in records
+    ]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*names, "n_id", "n_ood"])
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps the garbage collector from walking again and again over the many objects that a block makes to stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _record_files(folder: Path) -> list[Path]:
+    """Every ``*.json`` below ``folder`` but for hidden ones (half-written), sorted by path."""
+
+    def walk() -> Iterator[tuple[str, ...]]:
+        base = len(folder.parts)
+        for place, _, files in os.walk(folder):
+            parts = Path(place).parts[base:]
+            yield from ((*parts, name) for name in files if name.endswith(".json") and name[0] != ".")
+
+    return [folder.joinpath(*parts) for parts in sorted(walk())]
+
+
+def _place(path: Path, content: bytes) -> bool:
+    """Puts ``content`` at ``path`` in one step unless something is there; says whether it did."""
+    with clear_io_errors("write a record", path), staged_file(path, content) as staged:
+        return _link(staged, path)
+
+
+def _link(staged: Path, path: Path) -> bool:
+    """Gives ``staged`` the name ``path`` unless that is taken; says whether it did."""
+    try:
+        os.link(staged, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        with locked(path.parent / ".records"):
+            if path.exists():
+                return False
+            staged.rename(path)
+    return True

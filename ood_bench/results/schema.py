@@ -1,0 +1,195 @@
+"""The parts of a record: what was measured, on which network and data, chosen how, and where."""
+
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from ood_bench.utils.files import canonical_json
+
+_ROUNDING = 1e-6
+_J = TypeVar("_J", dict[str, JsonValue], list[dict[str, JsonValue]])
+
+
+def _without_nan(value: _J) -> _J:
+    """Refuses NaN and infinities anywhere inside ``value``, for JSON has no word for them."""
+    try:
+        canonical_json(value)
+    except ValueError as error:
+        raise ValueError("holds NaN or an infinity; write null or leave the key out") from error
+    return value
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 as 64 lower-case hex digits."""
+Text = Annotated[str, AfterValidator(_not_blank)]
+"""A text with at least one visible character."""
+Percent = Annotated[float, Field(ge=-_ROUNDING, le=100 + _ROUNDING)]
+"""A finite number of percent; the slack is for rounding errors only."""
+Count = Annotated[int, Field(ge=0)]
+"""A number of rows or epochs."""
+Seconds = Annotated[float, Field(ge=0)]
+"""A duration in seconds."""
+Settings = Annotated[dict[str, JsonValue], AfterValidator(_without_nan)]
+"""Any JSON object without NaN."""
+Candidates = Annotated[list[dict[str, JsonValue]], AfterValidator(_without_nan)]
+"""A list of such objects, checked in one go because sweeps make it long."""
+
+
+class Part(BaseModel):
+    """Base of the record and its parts: strict types, finite numbers, no unknown key, no assignment."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Metric(Part):
+    """One metric in percent.
+
+    Attributes:
+        value: the point estimate.
+        low: lower end of the 95 % bootstrap interval, or none.
+        high: upper end of it, or none.
+    """
+
+    value: Percent
+    low: Percent | None = None
+    high: Percent | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high must both be numbers or both be null")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class Evaluation(Part):
+    """How the metrics were computed.
+
+    Attributes:
+        convention: name of the metric convention (``"fssd"``, ``"exact"``).
+        positive: the class that counts as positive.
+        unit: always percent.
+        description: the convention in words, for the notes under a table.
+        rows: which rows are scored, in words.
+        tuned_on: which data the selection of hyperparameters saw, in words; ``"nothing"`` where it saw none.
+    """
+
+    convention: Text
+    positive: Literal["id", "ood"]
+    unit: Literal["percent"]
+    description: Text
+    rows: Text
+    tuned_on: Text
+
+
+class Tuning(Part):
+    """What the selection of hyperparameters did.
+
+    Attributes:
+        seen: number of rows seen, by set name.
+        candidates: the settings that were compared, in the order of comparison.
+        objective: what was compared, in words.
+        curve: one row of numbers (or nulls) a candidate, or whatever rows are worth a plot.
+    """
+
+    seen: dict[str, Count]
+    candidates: Candidates
+    objective: Text
+    curve: list[list[float | None]]
+
+
+class Network(Part):
+    """One trained network; an ensemble has several.
+
+    Attributes:
+        key: content key of the trained artifact.
+        model: name of the architecture.
+        recipe: name of the training recipe.
+        seed: training seed.
+        weights_sha256: hash over the weights.
+        id_accuracy: accuracy on the ID test set, percent.
+        epochs: epochs trained.
+        trained_seconds: time that training took.
+    """
+
+    key: Text
+    model: Text
+    recipe: Text
+    seed: int
+    weights_sha256: Sha256
+    id_accuracy: Percent
+    epochs: Count
+    trained_seconds: Seconds
+
+
+class Checkpoint(Part):
+    """The classifier that was scored: one network or several.
+
+    Attributes:
+        key: content key of the classifier as a whole.
+        sha256: hash over all of its weights.
+        networks: its networks, at least one.
+    """
+
+    key: Text
+    sha256: Sha256
+    networks: Annotated[list[Network], Field(min_length=1)]
+
+
+class SetUsed(Part):
+    """One image set that the cell used.
+
+    Attributes:
+        name: canonical name.
+        variant: what the pixels are where they are not the official release (``"JPEG copy"``), else empty.
+        fingerprint: SHA-256 over pixels and labels.
+        n: number of images in the whole set.
+    """
+
+    name: Text
+    variant: str
+    fingerprint: Sha256
+    n: Count
+
+    @property
+    def title(self) -> str:
+        """Name with the variant, as tables print it: ``"cifar10 (JPEG copy)"``."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name
+
+
+class Data(Part):
+    """The image sets by role; ``outliers`` is for methods that train on an outlier set."""
+
+    id_train: SetUsed
+    id_test: SetUsed
+    ood: SetUsed
+    outliers: SetUsed | None = None
+
+
+class Environment(Part):
+    """Where and with what the record was made.
+
+    Attributes:
+        git_revision: revision of the code, or ``"unknown"`` outside a repository.
+        git_dirty: whether the work tree differed from that revision.
+        python: version of Python.
+        platform: operating system, in words.
+        cpu: name of the processor.
+        device: name of the device that scored.
+        packages: version by package name.
+    """
+
+    git_revision: Text
+    git_dirty: bool
+    python: Text
+    platform: Text
+    cpu: str
+    device: Text
+    packages: dict[str, str]

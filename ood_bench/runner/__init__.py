@@ -1,0 +1,1 @@
+"""A run as one story: sets, classifiers, passes, scores, records."""

@@ -1,0 +1,76 @@
+"""Where and with what a number was made."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.results.schema import Environment
+
+_PACKAGES = ("ood-bench", "torch", "torchvision", "numpy", "scikit-learn", "hydra-core", "pillow")
+
+
+def device_named(name: str) -> torch.device:
+    """The device that ``device=`` asks for; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name != "cpu":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= count:
+            raise ConfigError(f"device={name}: torch finds {count} CUDA devices here: set device=cpu or device=auto")
+    return torch.device(name)
+
+
+@functools.cache
+def environment(device: torch.device) -> Environment:
+    """What a record says of code revision, versions and machine; nothing that names the machine or its owner."""
+    revision, dirty = _git()
+    versions = {name: _version(name) for name in _PACKAGES}
+    return Environment(
+        git_revision=revision,
+        git_dirty=dirty,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        packages={name: version for name, version in versions.items() if version},
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _git() -> tuple[str, bool]:
+    """Revision of the code, and whether package or configs differ from it."""
+    top = Path(__file__).resolve().parents[2]
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(top), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+
+    try:
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != top:
+            return "unknown", False
+        return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain", "--", "ood_bench", "conf"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

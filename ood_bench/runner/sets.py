@@ -1,0 +1,156 @@
+"""The image sets of a run: found or fetched, opened, and checked against the model before any training."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+
+from ood_bench.config import RunSettings, faults
+from ood_bench.data.image_store import ImageStore
+from ood_bench.data.imageset import ImageSet
+from ood_bench.data.source import Source
+from ood_bench.data.sources import source_of
+from ood_bench.errors import ConfigError, DataError
+from ood_bench.models.classifier import build_network, freeze
+
+_log = logging.getLogger(__name__)
+
+_OF_METHODS = ("outliers", "validation")
+QUICKSTART = "python -m ood_bench experiment=quickstart"
+
+
+class _Moments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    mean: list[Annotated[float, Field(strict=True)]]
+    std: list[Annotated[float, Field(strict=True, gt=0)]]
+
+
+class _IdNode(BaseModel):
+    classes: Annotated[int, Field(strict=True, ge=2)]
+    shape: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    normalisation: _Moments
+
+
+@dataclass(frozen=True)
+class RunSets:
+    """Every image set that a run touches.
+
+    Attributes:
+        train: ID training images with labels.
+        test: ID test images with labels.
+        ood: OOD sets by config name.
+        outliers: training outliers by method name.
+        validation: images on which a method chooses its networks' epochs, by method name.
+    """
+
+    train: ImageSet
+    test: ImageSet
+    ood: Mapping[str, ImageSet]
+    outliers: Mapping[str, ImageSet]
+    validation: Mapping[str, ImageSet] = field(default_factory=dict)
+
+
+def open_sets(settings: RunSettings) -> RunSets:
+    """Opens all sets of a run, after making sure that all are there.
+
+    Raises:
+        DataError: if files are missing (one message for all of them) or unreadable.
+        ConfigError: if a set's config is wrong.
+        ArtifactError: if the store of decoded sets cannot be written.
+    """
+    try:
+        shape = _IdNode.model_validate(settings.id).shape
+    except ValidationError as error:
+        raise ConfigError(f"id: {faults(error)} (conf/id/fashionmnist.yaml shows what an ID set needs)") from error
+    sources = {
+        "train": source_of(settings.id, "train"),
+        "test": source_of(settings.id, "test"),
+        **{f"ood {name}": source_of(node, shape=shape) for name, node in settings.ood.items()},
+        **{
+            f"{role} {name}": source_of(node[role], shape=shape)
+            for name, node in settings.method.items()
+            for role in _OF_METHODS
+            if node.get(role)
+        },
+    }
+    _require(list(sources.values()), settings.data.root, download=settings.data.download)
+    store = ImageStore(settings.store.root)
+    opened = {role: store.open(source, settings.data.root) for role, source in sources.items()}
+    return RunSets(
+        opened["train"],
+        opened["test"],
+        {name: opened[f"ood {name}"] for name in settings.ood},
+        *(
+            {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
+            for role in _OF_METHODS
+        ),
+    )
+
+
+def _require(sources: list[Source], root: Path, *, download: bool) -> None:
+    if download:
+        for source in sources:
+            if source.missing(root) is not None:
+                source.fetch(root)
+    messages = list(dict.fromkeys(message for source in sources if (message := source.missing(root)) is not None))
+    if messages:
+        listed = "\n".join(f"  - {message}" for message in messages)
+        raise DataError(
+            f"some image sets are not under data.root={root}:\n{listed}\n"
+            "Set data.root (or the environment variable OOD_BENCH_DATA) to the folder that holds them, or add "
+            f"data.download=true to fetch what has a known mirror.\nWithout any data: {QUICKSTART}"
+        )
+
+
+def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Module:
+    """Sends one black image of every OOD shape through an untrained network, and gives that network.
+
+    Raises:
+        DataError: if an OOD set has another number of channels, or a size that the network cannot take.
+        ConfigError: if the model cannot be built for the ID images.
+    """
+    channels = sets.train.shape[0]
+    others = {f"ood.{name}": images for name, images in sets.ood.items()}
+    others |= {f"method.{name}.outliers": images for name, images in sets.outliers.items()}
+    others |= {f"method.{name}.validation": images for name, images in sets.validation.items()}
+    for place, images in others.items():
+        if images.shape[0] != channels:
+            raise DataError(
+                f"{place}: images of {images.name} have {images.shape[0]} channels, those of the ID set "
+                f"{sets.train.name} have {channels}: choose a set with as many channels"
+            )
+    with torch.random.fork_rng(devices=[]):
+        network = freeze(build_network(model, sets.train.shape, classes))
+    for place, images in {"id.test": sets.test, **others}.items():
+        try:
+            with torch.inference_mode():
+                network(torch.zeros(1, *images.shape))
+        except RuntimeError as error:
+            theirs, ours = ("x".join(map(str, one.shape)) for one in (images, sets.train))
+            mend = "choose another model" if place == "id.test" else f"set {place}.source.resize and size"
+            raise DataError(
+                f"{place}: model {model['name']}, made for {ours} images, cannot take the {theirs} ones of "
+                f"{images.name}: {mend}, or choose another set"
+            ) from error
+    return network
+
+
+def check_id(settings: RunSettings, sets: RunSets) -> None:
+    """Checks the ID node against its images.
+
+    Raises:
+        ConfigError: if shape, classes or normalisation do not fit the images.
+    """
+    node = settings.id
+    if tuple(node["shape"]) != sets.train.shape or sets.test.shape != sets.train.shape:
+        raise ConfigError(f"id.shape is {node['shape']}, the images are {sets.train.shape} and {sets.test.shape}")
+    for key in ("mean", "std"):
+        if len(node["normalisation"][key]) != sets.train.shape[0]:
+            raise ConfigError(f"id.normalisation.{key} needs {sets.train.shape[0]} numbers, one a channel")
+    if sets.test.labels is None:
+        raise ConfigError(f"id.test: {sets.test.title} has no labels, so that its accuracy cannot be reported")

@@ -1,0 +1,99 @@
+"""Carries a sweep out: plans it, launches what is missing, and says what failed and how to run just that."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rich.console import Console
+
+from ood_bench.config import RunSettings
+from ood_bench.errors import OodBenchError, reason
+from ood_bench.results import RecordStore
+from ood_bench.sweep import manifest
+from ood_bench.sweep.plan import Job, in_job, in_order, job_of
+from ood_bench.sweep.show import show_end, show_plan
+
+_log = logging.getLogger(__name__)
+_PATIENCE = 2
+
+Compose = Callable[[Sequence[str]], RunSettings]
+Launch = Callable[[Sequence[Sequence[str]]], Sequence[str]]
+"""Runs jobs by their overrides; gives what went wrong with each, in their order, empty where nothing did."""
+
+
+def conduct(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, parallel: int) -> bool:
+    """Runs every job of a sweep that has a cell without a record.
+
+    Args:
+        sweep: overrides of every job.
+        compose: makes a job's settings.
+        launch: runs jobs, and says what went wrong with each.
+        parallel: number of jobs that run at a time, for the estimate.
+
+    Returns:
+        Whether every cell has a record now, or nothing was to be run.
+
+    Raises:
+        OodBenchError: before anything is started, if one of the jobs would be refused.
+    """
+    console = Console()
+    jobs, dry = _plan(sweep, compose)
+    ordered = in_order(jobs)
+    show_plan(jobs, ordered, parallel, console, full=dry)
+    if dry:
+        return True
+    if ordered:
+        path = manifest.save(jobs, ordered)
+        _log.info("progress: python -m ood_bench.sweep.status --store %s", path.parent.parent)
+    reasons = _launch(ordered, launch)
+    after = [_now(job) for job in jobs]
+    show_end(after, reasons, console)
+    return not any(job.missing for job in after)
+
+
+def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], bool]:
+    """All jobs, and whether they are only to be shown."""
+    jobs: dict[str, Job] = {}
+    dry = False
+    for words in sweep:
+        try:
+            settings = compose(words)
+            job = job_of(words, settings)
+        except OodBenchError as error:
+            raise in_job(words, error) from error
+        jobs[job.key] = job
+        dry = dry or settings.dry_run
+    return list(jobs.values()), dry
+
+
+def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, str]:
+    """Launches jobs; gives what went wrong, by job key.
+
+    A launcher may give up on all jobs because of one (joblib does when a worker is killed); the rest is launched again
+    until two launches in a row have brought no new record.
+    """
+    reasons: dict[str, str] = {}
+    fruitless = 0
+    left = list(jobs)
+    while left:
+        try:
+            said = launch([job.words for job in left])
+        except Exception as error:  # a launcher may raise anything
+            why = f"the launcher gave up: {reason(error)}"
+            rest = [job for job in map(_now, left) if job.missing]
+            stuck = sum(len(job.missing) for job in rest) == sum(len(job.missing) for job in left)
+            reasons |= {job.key: why for job in rest}
+            fruitless = fruitless + 1 if stuck else 0
+            left = [] if fruitless == _PATIENCE else rest
+            if left:
+                _log.warning("%s; the %d jobs that are left go on", why, len(left))
+            continue
+        reasons |= {job.key: why for job, why in zip(left, said, strict=True) if why}
+        break
+    return reasons
+
+
+def _now(job: Job) -> Job:
+    """The job with the records that exist by now."""
+    found = RecordStore(job.results).find_paths(cell.key for cell in job.cells)
+    return replace(job, done=frozenset(found))

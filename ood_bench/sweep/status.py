@@ -1,0 +1,128 @@
+"""``python -m ood_bench.sweep.status``: progress of the sweeps in a store, from any machine that sees it."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ood_bench.sweep import manifest
+from ood_bench.sweep.progress import ORDER, JobState, job_states
+
+_COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
+_MOST = 30
+_BAR = 60
+_WIDTH_OF_A_PIPE = 160
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog="python -m ood_bench.sweep.status", description="Shows how sweeps get on.")
+    default = Path(os.environ.get("OOD_BENCH_DATA", "data")) / "store"
+    parser.add_argument(
+        "--store", type=Path, default=default, metavar="DIR", help="store.root (default: $OOD_BENCH_DATA/store)"
+    )
+    parser.add_argument("--all", action="store_true", help="every sweep of the store; else the latest")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="show it again and again until it is over"
+    )
+    how.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: as on the command line; that of the process by default.
+
+    Returns:
+        The exit code: 0 if every cell of the shown sweeps has a record, 1 if some have none, 2 if there is no sweep.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    chosen = build_parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    sweeps = list(_sweeps(chosen.store, every=chosen.all))
+    if not sweeps:
+        console.print(f"no sweep was started with store.root={chosen.store}: --store names another store")
+        return 2
+    if chosen.json:
+        content = [{"sweep": name, "jobs": [asdict(job) for job in jobs]} for name, _, jobs in sweeps]
+        console.print_json(json.dumps(content))
+    elif chosen.watch is None:
+        console.print(_shown(sweeps))
+    else:
+        sweeps = _watch(chosen, console)
+    return 0 if all(job.state == "done" for _, _, jobs in sweeps for job in jobs) else 1
+
+
+Sweep = tuple[str, dict[str, Any], list[JobState]]
+
+
+def _sweeps(store: Path, *, every: bool) -> Iterator[Sweep]:
+    for path, plan in manifest.load_all(store):
+        yield path.stem, plan, job_states(store, plan)
+        if not every:
+            return
+
+
+def _watch(chosen: argparse.Namespace, console: Console) -> list[Sweep]:
+    """Shows the sweeps until no job can go on any more, or Ctrl-C."""
+    sweeps: list[Sweep] = []
+    with Live(console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                sweeps = list(_sweeps(chosen.store, every=chosen.all))
+                live.update(_shown(sweeps), refresh=True)
+                if not any(job.state in ("running", "waiting") for _, _, jobs in sweeps for job in jobs):
+                    break
+                time.sleep(chosen.watch)
+        except KeyboardInterrupt:
+            pass
+    return sweeps
+
+
+def _shown(sweeps: Sequence[Sweep]) -> RenderableType:
+    return Group(*(part for sweep in sweeps for part in _parts(*sweep)))
+
+
+def _parts(name: str, plan: dict[str, Any], jobs: Sequence[JobState]) -> Iterator[RenderableType]:
+    cells, done = sum(job.cells for job in jobs), sum(job.done for job in jobs)
+    states = Counter(job.state for job in jobs)
+    counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan["started"]))
+    yield Text(f"sweep {name}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
+    full = _BAR * done // max(cells, 1)
+    yield Text.assemble(("━" * full, "green"), ("─" * (_BAR - full), "dim"), f" {100 * done / max(cells, 1):.0f} %")
+    same = set.intersection(*(set(job.words) for job in jobs))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("state", "cells", "job", "now"):
+        table.add_column(heading, overflow="fold")
+    ordered = sorted((job for job in jobs if job.state != "done"), key=lambda job: ORDER.index(job.state))
+    for job in ordered[:_MOST]:
+        own = " ".join(word for word in job.words if word not in same) or "(the only job)"
+        style = _COLOURS.get(job.state, "")
+        table.add_row(Text(job.state, style), f"{job.done}/{job.cells}", Text(own), Text(job.note))
+    if ordered:
+        yield table
+    if len(ordered) > _MOST:
+        yield Text(f"and {len(ordered) - _MOST} more")
+    for job in ordered:
+        if job.state in ("failed", "lost", "interrupted"):
+            yield Text(f"run again: {job.command}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Files that are either whole or absent: atomic writes, staged folders, and locks that outlive no owner."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from ood_bench.errors import ArtifactError
+from ood_bench.utils.lease import Lease, Witness
+
+_CHUNK = 1 << 20
+_LOOK = 5.0
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that is equal for equal values: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ValueError: if ``value`` holds NaN or an infinity.
+        TypeError: if ``value`` holds something that JSON cannot express.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def content_key(value: Any) -> str:
+    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turns an operating-system error below into an :class:`ArtifactError` that names the mend.
+
+    Args:
+        doing: what is being done, as in ``"write the checkpoint"``.
+        path: the file or folder concerned.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            mend = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            mend = "no permission: set store.root (or results.root) to a folder that you may write to"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            mend = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
+        else:
+            mend = error.strerror or str(error)
+        raise ArtifactError(f"cannot {doing} at {path}: {mend}") from error
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Writes ``content`` so that a reader sees the old file or the whole new one, never a part.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: whether to wait until the disk has it, so that it outlives a power cut; not worth it for caches.
+
+    Raises:
+        ArtifactError: if the disk is full or the folder may not be written; nothing is left behind.
+    """
+    with clear_io_errors("write", path), staged_file(path, content, durable=durable) as staged:
+        staged.replace(path)
+
+
+@contextlib.contextmanager
+def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """A hidden file beside ``final`` with all of ``content``, to be renamed or linked; gone when the block ends.
+
+    Args:
+        final: where the content is to go; its folder is made.
+        content: all of it.
+        durable: see :func:`write_atomically`.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
+    staged = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        staged.chmod(0o644)
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder beside ``final`` that takes its place when the block ends without an error.
+
+    If ``final`` came into being meanwhile, the staged folder is dropped: content-keyed folders are equal.
+    """
+    with clear_io_errors("write", final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+        try:
+            yield staged
+            staged.chmod(0o755)
+            with contextlib.suppress(FileExistsError):
+                try:
+                    staged.rename(final)
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+class BusyError(Exception):
+    """Another process holds a lock."""
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds an exclusive lock on ``path``, as ``.lock`` and ``.lease`` beside it; a dead owner's is taken over.
+
+    The system frees the lock when its owner dies. Where it does not reach other machines, or a file server keeps a dead
+    machine's, the lease's heartbeat tells who is alive; see :mod:`ood_bench.utils.lease`.
+
+    Raises:
+        BusyError: if another process holds it and ``wait`` is false.
+        ArtifactError: if the lock file cannot be made.
+    """
+    with clear_io_errors("lock", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock, lease = filelock.FileLock(f"{path}.lock"), Lease(Path(f"{path}.lease"))
+        if wait:
+            _acquire(lock, Witness(Path(f"{path}.lease")))
+        else:
+            _acquire_now(lock)
+        try:
+            lease.take()
+        except BaseException:
+            lock.release()
+            raise
+    try:
+        yield
+    finally:
+        lease.give_back()
+        lock.release()
+
+
+def _acquire_now(lock: filelock.BaseFileLock) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise BusyError(lock.lock_file) from error
+
+
+def _acquire(lock: filelock.BaseFileLock, witness: Witness) -> None:
+    """Waits for the system's lock; leaves a lock file to a dead machine whose lock the file server keeps."""
+    while True:
+        try:
+            lock.acquire(timeout=_LOOK)
+        except filelock.Timeout:
+            if witness.abandoned():
+                Path(lock.lock_file).unlink(missing_ok=True)
+        else:
+            return

@@ -1,0 +1,156 @@
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from ood_bench.data.idx import Idx
+from ood_bench.data.image_store import ImageStore
+from ood_bench.data.noise import Noise
+from ood_bench.errors import ArtifactError, DataError
+
+
+@pytest.fixture
+def source(tmp_path, pixels, write_idx):
+    write_idx(tmp_path / "data/images", pixels(20, 6, 7))
+    write_idx(tmp_path / "data/labels", np.arange(20, dtype=np.uint8))
+    return Idx(name="tiny", images="images", labels="labels", variant="made up")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ImageStore(tmp_path / "store")
+
+
+def only_entry(tmp_path):
+    (entry,) = [item for item in (tmp_path / "store/images").iterdir() if item.is_dir() and item.suffix != ".torn"]
+    return entry
+
+
+def test_the_second_use_reads_no_source(tmp_path, source, store, monkeypatch):
+    first = store.open(source, tmp_path / "data")
+    monkeypatch.setattr(Idx, "read", lambda *_: pytest.fail("read again"))
+    second = ImageStore(tmp_path / "store").open(source, tmp_path / "data")
+    assert isinstance(second.images, np.memmap)
+    assert not second.images.flags.writeable
+    np.testing.assert_array_equal(second.images, first.images)
+    np.testing.assert_array_equal(second.labels, first.labels)
+    assert (second.name, second.variant, second.fingerprint) == ("tiny", "made up", first.fingerprint)
+    store.verify(second)
+
+
+def test_what_is_stored_is_what_was_read(tmp_path, source, store):
+    read, stored = source.read(tmp_path / "data"), store.open(source, tmp_path / "data")
+    np.testing.assert_array_equal(stored.images, read.images)
+    assert stored.fingerprint == read.fingerprint
+    assert {item.name for item in only_entry(tmp_path).iterdir()} == {"images.npy", "labels.npy", "meta.json"}
+
+
+def test_class_names_and_missing_labels_survive(tmp_path, store):
+    noise = Noise(name="n", recipe="uniform", shape=(1, 4, 4), count=3)
+    assert [store.open(noise, tmp_path).labels for _ in range(2)] == [None, None]
+
+
+def test_changed_files_make_another_entry(tmp_path, source, store, pixels, write_idx):
+    before = store.open(source, tmp_path / "data")
+    write_idx(tmp_path / "data/images", pixels(20, 6, 8))
+    assert store.open(source, tmp_path / "data").fingerprint != before.fingerprint
+
+
+def cut_images(entry):
+    path = entry / "images.npy"
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def lose_labels(entry):
+    (entry / "labels.npy").unlink()
+
+
+def spoil_meta(entry):
+    (entry / "meta.json").write_text('{"format": 1')
+
+
+def lose_meta(entry):
+    (entry / "meta.json").unlink()
+
+
+def older_format(entry):
+    meta = json.loads((entry / "meta.json").read_text())
+    (entry / "meta.json").write_text(json.dumps({**meta, "format": 0}))
+
+
+@pytest.mark.parametrize("damage", [cut_images, lose_labels, spoil_meta, lose_meta, older_format])
+def test_a_torn_entry_is_moved_aside_and_made_again(tmp_path, source, store, damage, caplog):
+    before = np.array(store.open(source, tmp_path / "data").images)
+    damage(only_entry(tmp_path))
+    for _ in range(2):
+        after = store.open(source, tmp_path / "data")
+        np.testing.assert_array_equal(after.images, before)
+    assert caplog.text.count("moved aside") == 1
+    assert len(list((tmp_path / "store/images").glob("*.torn"))) == 1
+
+
+def test_verify_notices_a_flipped_bit(tmp_path, source, store):
+    store.open(source, tmp_path / "data")
+    path = only_entry(tmp_path) / "images.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ArtifactError, match="hash to"):
+        store.verify(store.open(source, tmp_path / "data"))
+
+
+def test_a_failed_reading_leaves_nothing(tmp_path, source, store):
+    (tmp_path / "data/images").write_bytes(b"spoilt")
+    with pytest.raises(DataError):
+        store.open(source, tmp_path / "data")
+    assert not [item for item in (tmp_path / "store/images").iterdir() if item.is_dir()]
+    (tmp_path / "data/images").unlink()
+    with pytest.raises(DataError, match="is missing"):
+        store.open(source, tmp_path / "data")
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path, source):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="file"):
+        ImageStore(tmp_path / "file").open(source, tmp_path / "data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Noise):
+    def read(self, root):
+        time.sleep(0.2)
+        return super().read(root)
+
+
+def test_opening_again_takes_milliseconds(tmp_path, store):
+    noise = Slow(name="n", recipe="uniform", shape=(3, 32, 32), count=500)
+    store.open(noise, tmp_path)
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        store.open(noise, tmp_path)
+        taken.append(time.perf_counter() - began)
+    assert min(taken) < 0.02
+
+
+OPEN = """
+import logging, pathlib, sys
+from ood_bench.data.noise import Noise
+from ood_bench.data.image_store import ImageStore
+logging.basicConfig(level=logging.INFO)
+noise = Noise(name="n", recipe="gaussian", shape=(3, 32, 32), count=4000)
+root = pathlib.Path(sys.argv[1])
+sys.stdout.write(ImageStore(root).open(noise, root).fingerprint)
+"""
+
+
+def test_two_processes_make_a_set_once(tmp_path):
+    command = [sys.executable, "-c", OPEN, str(tmp_path)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=60) for process in both]
+    assert answers[0][0] == answers[1][0] != ""
+    assert sum(errors.count("images stored") for _, errors in answers) == 1

@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from ood_bench.errors import ConfigError
+from ood_bench.papers.block import block_of, load_blocks
+
+
+def rewrite(conf: Path, old: str, new: str) -> None:
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_block_knows_its_published_numbers(conf):
+    (block,) = load_blocks(conf)
+    assert block.printed("odin", "mnist", "fpr80") == "20.0"
+    assert block.printed("energy", "mnist", "fpr80") is None
+    assert block.sources == ["README"]
+
+
+def test_names_that_the_published_file_spells_differently(conf):
+    rewrite(conf, "methods: [msp,", "names: {base: msp, our_mnist: mnist, small_net: lenet}\n  methods: [base,")
+    rewrite(conf, "model: lenet", "model: small_net")
+    (block,) = load_blocks(conf)
+    assert block.printed("base", "our_mnist", "auroc") == "77.3"
+
+
+def test_accuracies_are_published_for_every_ood_set():
+    (block,) = [one for one in load_blocks() if one.name == "godin_port_cifar10"]
+    assert block.printed("godin_port", "svhn", "id_accuracy") == "90.70"
+    assert block.printed("godin_port_baseline", "kmnist", "train_accuracy") == "99.46"
+    assert block.printed("godin_port", "kmnist", "auroc") is None
+    assert any("swaps the accuracies of its two rows" in note for note in block.notes)
+
+
+def test_which_records_belong_to_a_block(conf, make):
+    blocks = load_blocks(conf)
+    assert block_of(make(), blocks) is blocks[0]
+    for change in ({"ood": "kmnist"}, {"method": "energy"}, {"model": "vgg"}, {"id": "mnist"}, {"protocol": "p"}):
+        assert block_of(make(**change), blocks) is None
+
+
+CHILD = """
+defaults:
+  - fssd_fashionmnist
+  - override /id: cifar10
+  - _self_
+paper:
+  name: child
+  id: cifar10
+  names: {lenet: resnet34}
+  ood: [svhn]
+"""
+
+
+def test_a_block_builds_on_another_file(conf):
+    (conf / "paper" / "child.yaml").write_text(CHILD)
+    child, base = load_blocks(conf)
+    assert (child.name, child.id, child.ood, child.title) == ("child", "cifar10", ["svhn"], base.title)
+    assert child.printed("msp", "svhn", "auroc") == "89.9"
+    assert base.id == "fashionmnist"
+
+
+def test_a_base_that_does_not_exist_is_named(conf):
+    (conf / "paper" / "child.yaml").write_text(CHILD.replace("- fssd_fashionmnist", "- nothing"))
+    with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read"):
+        load_blocks(conf)
+
+
+def shipped(name):
+    return next(one for one in load_blocks() if one.name == name)
+
+
+def test_cells_of_another_table_of_the_same_paper():
+    block = shipped("eloc_densenet_cifar10")
+    assert block.printed("eloc", "gaussian", "fpr95") is not None
+    assert block.printed("eloc", "tin_crop", "fpr95") is not None
+    assert block.printed_further(0, "eloc", "gaussian", "fpr95") is None
+    assert block.tables == [
+        "unofficial_readme_paper_column",
+        "eccv2018_noise_secondhand",
+        "unofficial_readme_impl_column",
+    ]
+
+
+def test_test_errors_of_the_classifier():
+    block = shipped("odin_wrn_cifar100")
+    assert list(block.test_errors) == ["readme_test_error", "arxiv_v5_table1"]
+    assert block.test_errors["readme_test_error"] == "19.86"
+    assert shipped("fssd_cifar10").test_errors == {}
+
+
+def test_a_block_of_averages_holds_the_records_of_every_set(make):
+    block = shipped("featurenorm_vgg11_cifar10_selected_norm")
+    place = {"model": "vgg11", "id": "cifar10", "protocol": "featurenorm"}
+    assert block.holds(make("msp", ood="svhn", **place))
+    assert not block.holds(make("msp", ood="mnist", **place))
+    assert block.printed("selected_norm_energy", "average", "fpr95") == "35.42"
+
+
+def test_no_paper_configs_are_no_blocks(tmp_path):
+    assert load_blocks(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("paper:\n", "papers:\n", "has no node `paper:`"),
+        ("name: fssd_fashionmnist", "name: other", "paper.name is 'other'; it must be 'fssd_fashionmnist'"),
+        ("title:", "heading:", r"paper\.title: Field required.*paper\.heading: Extra inputs"),
+        ("metrics: [auroc, fpr80]", "metrics: []", r"paper\.metrics"),
+        ("ood: [mnist]", "ood: mnist", r"paper\.ood"),
+        ("ood: [mnist]", "ood: [mnist", "cannot be read"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_its_place(conf, old, new, message):
+    rewrite(conf, old, new)
+    with pytest.raises(ConfigError, match=rf"fssd_fashionmnist\.yaml: .*{message}|{message}"):
+        load_blocks(conf)
+
+
+def test_a_block_without_published_numbers_is_refused(conf):
+    rewrite(conf, "table: readme_results", "table: table9")
+    with pytest.raises(ConfigError, match="no table 'table9'"):
+        load_blocks(conf)[0].printed("msp", "mnist", "auroc")
+
+
+def test_every_shipped_block_has_published_numbers():
+    for block in load_blocks():
+        for metric in block.metrics:
+            printed = [block.printed(method, ood, metric) for method in block.methods for ood in block.ood]
+            assert any(printed), f"{block.name}: nothing published for {metric}"

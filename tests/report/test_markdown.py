@@ -1,0 +1,43 @@
+from ood_bench.papers.block import load_blocks
+from ood_bench.report.markdown import block_page, compared
+from ood_bench.report.rows import arrange, gather
+
+
+def test_further_published_numbers_have_a_column_of_their_own():
+    block = next(one for one in load_blocks() if one.name == "eloc_wrn_cifar100")
+    rows = arrange([], block)
+    header, _, first, *_ = compared(rows, block).splitlines()
+    titles = [cell.strip() for cell in header.split("|")[1:-1]]
+    assert titles[2:6] == ["FPR95 paper", "unofficial code", "ours", "diff."]
+    cells = [cell.strip() for cell in first.split("|")[1:-1]]
+    assert cells[2:5] == [
+        block.printed("eloc", "tin_crop", "fpr95"),
+        block.printed_further(0, "eloc", "tin_crop", "fpr95"),
+        "not run",
+    ]
+    assert cells[2] != cells[3]
+
+
+def test_blocks_without_further_numbers_have_no_such_column():
+    block = next(one for one in load_blocks() if not one.further)
+    assert "unofficial code" not in compared(arrange([], block), block)
+
+
+def test_further_columns_stand_only_where_they_have_numbers():
+    block = next(one for one in load_blocks() if one.name == "godin_port_cifar10")
+    header, *_ = compared(arrange([], block), block).splitlines()
+    titles = [cell.strip() for cell in header.split("|")[1:-1]]
+    assert titles[1:] == [
+        *["Train top-1 paper", "README (rows swapped)", "ours", "diff."],
+        *["Test top-1 paper", "README (rows swapped)", "ours", "diff."],
+        *["AUROC paper", "README", "ours", "diff."],
+    ]
+
+
+def test_the_classifiers_published_test_error_stands_on_the_page(make):
+    block = next(one for one in load_blocks() if one.name == "odin_densenet_cifar10")
+    record = make("msp", model=block.model, id=block.id, protocol=block.protocol, ood="tin_crop")
+    page = block_page(block, arrange(gather([record]), block), [])
+    assert "Published test error of the classifier: 4.81 % (`readme_test_error`)" in page
+    other = next(one for one in load_blocks() if one.name == "fssd_cifar10")
+    assert "Published test error" not in block_page(other, arrange(gather([record]), block), [])

@@ -1,0 +1,120 @@
+import copy
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ood_bench.metrics.paired import delong
+from ood_bench.report import paired as compare
+from ood_bench.report.page.build import PAIRED
+from ood_bench.results import Record, RecordStore
+from ood_bench.results.scores import Scores, ScoreStore
+
+SAMPLE = json.loads((Path(__file__).parents[1] / "results" / "sample_record.json").read_text())
+ROWS = np.arange(40)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return tmp_path / "results", tmp_path / "store"
+
+
+@pytest.fixture
+def write(folders):
+    """Writes a record with scores, which are none for a record alone."""
+
+    def written(number, method, scores, **changes):
+        fields = {key: value for key, value in copy.deepcopy(SAMPLE).items() if key != "schema"}
+        key = f"{number:016x}"
+        RecordStore(folders[0]).write(Record.of(fields | {"method": method, "cell_key": key} | changes))
+        if scores is not None:
+            ScoreStore(folders[1] / "scores").write(key, scores)
+        return key
+
+    return written
+
+
+def scores(seed, id_rows=ROWS, ood_rows=ROWS):
+    """Scores that depend on the row alone, so that the order of rows must not matter."""
+    values = np.random.default_rng(seed).normal(loc=[[1.0], [0.0]], size=(2, 40))
+    return Scores(values[0][id_rows], values[1][ood_rows], id_rows, ood_rows)
+
+
+def lines(results):
+    (path,) = (results / PAIRED).glob("*.csv")
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def run(folders, *more):
+    return compare.main(["--results", str(folders[0]), "--store", str(folders[1]), "--resamples", "50", *more])
+
+
+def test_methods_are_compared_on_the_rows_that_both_scored(folders, write):
+    shuffled = np.random.default_rng(9).permutation(40)[:30]
+    first, second = scores(1), scores(2, shuffled, shuffled[:25])
+    keys = write(1, "msp", first), write(2, "odin", second)
+    assert run(folders) == 0
+    (line,) = lines(folders[0])
+    common = np.sort(shuffled), np.sort(shuffled[:25])
+    whole = scores(1), scores(2)
+    expected = delong(*((one.id[common[0]], one.ood[common[1]]) for one in whole))
+    assert (line["first"], line["second"], line["n_id"], line["n_ood"]) == ("msp", "odin", "30", "25")
+    assert (line["first_cell"], line["second_cell"]) == keys
+    for name in ("difference", "low", "high"):
+        assert float(line[name]) == pytest.approx(getattr(expected, name), abs=1e-4)
+    assert float(line["p"]) == pytest.approx(expected.p, rel=1e-2)
+    assert float(line["bootstrap_low"]) < float(line["difference"]) < float(line["bootstrap_high"])
+
+
+def test_every_pair_of_one_seed_and_set_and_nothing_else(folders, write):
+    for number, (method, seed) in enumerate([("a", 0), ("b", 0), ("c", 0), ("a", 1), ("b", 1), ("c", 2)]):
+        write(number, method, scores(number), seed=seed)
+    assert run(folders) == 0
+    assert [(line["seed"], line["first"], line["second"]) for line in lines(folders[0])] == [
+        ("0", "a", "b"),
+        ("0", "a", "c"),
+        ("0", "b", "c"),
+        ("1", "a", "b"),
+    ]
+
+
+def test_other_images_of_the_same_name_are_not_compared(folders, write, caplog):
+    write(1, "a", scores(1))
+    data = copy.deepcopy(SAMPLE["data"])
+    data["ood"]["fingerprint"] = "f" * 64
+    write(2, "b", scores(2), data=data)
+    assert run(folders) == 1
+    assert "no two records whose scores are in" in caplog.text
+
+
+def test_what_cannot_be_compared_is_said(folders, write, caplog):
+    write(1, "a", scores(1))
+    write(2, "b", None)
+    unknown = scores(3)
+    write(3, "c", Scores(unknown.id, unknown.ood, None, unknown.ood_rows))
+    assert run(folders) == 1
+    assert "no scores of b on" in caplog.text
+    assert "a and c have no rows in common that are known" in caplog.text
+
+
+def test_damaged_scores_are_one_message(folders, write, caplog):
+    caplog.set_level(logging.INFO)
+    write(1, "a", scores(1))
+    key = write(2, "b", scores(2))
+    (folders[1] / "scores" / f"{key}.safetensors").write_bytes(b"")
+    assert run(folders) == 1
+    assert "error: " in caplog.text
+    assert "no usable scores" in caplog.text
+
+
+def test_equal_scores_give_equal_files(folders, write):
+    write(1, "a", scores(1))
+    write(2, "b", scores(2))
+    run(folders)
+    (path,) = (folders[0] / PAIRED).glob("*.csv")
+    before = path.read_bytes()
+    run(folders)
+    assert path.read_bytes() == before

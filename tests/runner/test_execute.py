@@ -1,0 +1,292 @@
+"""A run from one end to the other, on embedded images."""
+
+import json
+import logging
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import ood_bench
+from ood_bench.config import compose_settings
+from ood_bench.data.imageset import ImageSet
+from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.methods.msp import Msp
+from ood_bench.methods.odin import Odin
+from ood_bench.protocols.plain import Plain
+from ood_bench.results import RecordStore
+from ood_bench.runner import execute as pipeline
+from ood_bench.runner.cell import Cell
+from ood_bench.runner.execute import execute
+from ood_bench.scoring import engine
+from ood_bench.scoring.passes import run_pass
+from ood_bench.training import artifact
+from ood_bench.training.recipe import recipe_from
+from ood_bench.training.spec import TrainingSpec
+
+RECORDS = Path("outputs/quickstart/results/records")
+CLASSIFIERS = Path("outputs/quickstart/store/classifiers")
+
+
+def run(*overrides):
+    return execute(compose_settings(overrides))
+
+
+def records():
+    return [json.loads(path.read_text()) for path in sorted(RECORDS.rglob("*.json"))]
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Titles of the classifiers that are trained."""
+    titles = []
+    trainer = artifact.Trainer
+
+    def record(spec, *rest):
+        titles.append(spec.title)
+        return trainer(spec, *rest)
+
+    monkeypatch.setattr(artifact, "Trainer", record)
+    return titles
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Network and image set of every forward pass."""
+    seen = []
+
+    def record(classifier, view, *others, **options):
+        seen.append((classifier.key, view.images.fingerprint))
+        return run_pass(classifier, view, *others, **options)
+
+    monkeypatch.setattr(engine, "run_pass", record)
+    return seen
+
+
+def test_the_python_call_gives_a_table(quick, trainings):
+    table = ood_bench.run([*quick, "method=[msp,odin]", "seed=[0,1]"])
+    assert isinstance(table, pd.DataFrame)
+    assert table[["method", "seed"]].to_numpy().tolist() == [["msp", 0], ["odin", 0], ["msp", 1], ["odin", 1]]
+    assert set(table["ood"]) == {"uniform"}
+    assert set(table["id"]) == {"digits"}
+    assert set(table["n_ood"]) == {20}
+    assert table["auroc"].between(0, 100).all()
+    for row, record in zip(table.sort_values("method").itertuples(), records(), strict=True):
+        assert (row.method, row.seed) == (record["method"], record["seed"])
+        assert row.auroc == record["metrics"]["auroc"]["value"]
+    assert [title.split("-")[3] for title in trainings] == ["seed0", "seed1"]
+    hashes = {record["seed"]: record["checkpoint"]["sha256"] for record in records()}
+    assert hashes[0] != hashes[1]
+    again = ood_bench.run([*quick, "method=[msp,odin]", "seed=[0,1]"])
+    pd.testing.assert_frame_equal(table, again)
+    assert len(trainings) == 2
+
+
+@pytest.mark.parametrize(
+    ("selection", "names"),
+    [("ood=gaussian", ["gaussian"]), ("ood=[uniform,gaussian]", ["uniform", "gaussian"])],
+)
+def test_one_ood_set_or_several(quick, selection, names):
+    quick = [one for one in quick if "uniform" not in one]
+    done = run(*quick, selection, *(f"ood.{name}.source.count=10" for name in names))
+    assert [(record.ood, record.n_ood) for record in done.records] == [(name, 10) for name in names]
+
+
+def test_only_what_is_new_is_computed(quick, trainings):
+    first = run(*quick)
+    more = run(*quick, "method=[msp,mahalanobis]")
+    assert (first.new, more.new) == (1, 1)
+    assert [record.method for record in more.records] == ["msp", "mahalanobis"]
+    assert more.paths[0] == first.paths[0]
+    assert len(trainings) == 1
+
+
+def test_each_image_is_seen_once_by_each_network(quick, passes):
+    """Four methods, one with a step, share a pass over each set; members of the ensemble are networks of their own."""
+    run(*quick, "method=[msp,mahalanobis,energy,odin,deep_ensemble]", "method.deep_ensemble.members=2")
+    counts = Counter(passes)
+    assert set(counts.values()) == {1}
+    networks = {network for network, _ in counts}
+    assert len(networks) == 2
+    assert len(counts) == 2 * 2 + 1  # both networks on test and OOD set, the first on the training set
+
+
+def test_the_same_run_elsewhere_gives_the_same_numbers(quick):
+    methods = "method=[msp,odin,mahalanobis,fssd,mc_dropout]"
+    both = [run(*quick, methods, f"results.root={name}/r", f"store.root={name}/s") for name in ("a", "b")]
+    assert both[1].new == 5
+    substance = [[record.substance() for record in done.records] for done in both]
+    assert substance[0] == substance[1]
+
+
+def test_a_run_that_is_interrupted_keeps_its_records(quick, monkeypatch):
+    quick = [*quick, "method=[msp,energy,mahalanobis]"]
+    write, calls = RecordStore.write, []
+
+    def impatient(self, record):
+        calls.append(record.method)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(self, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordStore, "write", impatient)
+        with pytest.raises(KeyboardInterrupt):
+            run(*quick)
+    assert [record["method"] for record in records()] == ["energy", "msp"]
+    done = run(*quick)
+    assert (done.new, len(done.records)) == (1, 3)
+
+
+def test_what_a_method_was_trained_on_it_is_not_scored_on(quick, caplog):
+    """The outliers of outlier exposure as an OOD set: left out for this method, with a warning."""
+    quick = [one for one in quick if "uniform" not in one]
+    same = ["ood=photo_patches", "ood.photo_patches.source={image:china,count:20}"]
+    outliers = ["adapt.method.outlier_exposure.outliers.source.count=20", "method.outlier_exposure.train.epochs=1"]
+    caplog.set_level(logging.WARNING)
+    done = run(*quick, "method=[msp,outlier_exposure]", *same, *outliers)
+    assert [record.method for record in done.records] == ["msp"]
+    assert "outlier_exposure was trained on photo_patches: it is not scored on it" in caplog.messages
+    with pytest.raises(ConfigError, match="every method was trained on every OOD set of this run: choose another ood="):
+        run(*quick, "method=outlier_exposure", *same, *outliers)
+
+
+def test_fine_tuning_shares_the_runs_classifier(quick, trainings):
+    few = ["adapt.method.outlier_exposure.outliers.source.count=20", "method.outlier_exposure.train.epochs=1"]
+    done = run(*quick, "method=[msp,outlier_exposure]", *few)
+    assert len(trainings) == 2
+    plain, tuned = (record.checkpoint.networks[0] for record in done.records)
+    card = json.loads(next(CLASSIFIERS.glob(f"*{tuned.key}/classifier.json")).read_text())
+    assert card["spec"]["initial"] == plain.key
+    assert done.records[1].data.outliers.name == "photo_patches"
+    assert done.records[1].data.outliers.n == 20
+
+
+def test_hyperparameters_of_the_command_line_reach_the_record(quick):
+    base = [*quick, "method=[odin]", "protocol=fssd", "protocol.fit_rows=10", "protocol.select_rows=5"]
+    done = run(*base, "method.odin.magnitudes=[0.0]", "method.odin.temperatures=[3]", "seed=2")
+    (record,) = done.records
+    assert record.hyperparameters["magnitudes"] == [0.0]
+    assert (record.hyperparameters["epsilon"], record.hyperparameters["temperature"]) == (0.0, 3.0)
+    assert (record.seed, record.protocol) == (2, "fssd")
+    assert record.tuning is not None
+    assert record.tuning.seen == {"digits": 10, "uniform": 10}
+
+
+def test_torchs_random_numbers_are_left_alone(quick):
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    run(*quick, "method=[msp,odin,fssd,mc_dropout]", "method.mc_dropout.passes=2")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_files_go_where_the_config_says(quick, tmp_path):
+    run(*quick, "results.root=r", "store.root=s")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "s"]
+    assert sorted(path.name for path in Path("s").iterdir()) == ["banks", "classifiers", "images", "scores"]
+    (path,) = Path("r/records").rglob("*.json")
+    assert path.parent == Path("r/records/digits/lenet/plain/msp/uniform")
+    assert path.name.startswith("seed0-")
+
+
+def test_everything_is_refused_before_anything_is_trained(quick, trainings):
+    for override, message in (
+        ("protocol=fssd", "takes 500 \\+ 500 rows"),
+        ("protocol.convention=nope", "no metric convention 'nope'"),
+        ("tune.name=nope", "tune: input should be 'published', 'none' or 'id_only'"),
+        ("ood.uniform.source.shape=[3,8,8]", "have 3 channels"),
+        ("id.classes=7", "labels go from 0 to 7, id.classes=7 needs 0 to 6"),
+    ):
+        with pytest.raises(OodBenchError, match=message):
+            run(*quick, override)
+    assert trainings == []
+    assert not RECORDS.exists()
+    assert not CLASSIFIERS.exists()
+
+
+@pytest.fixture
+def cell():
+    def images(name, seed, labelled):
+        pixels = np.random.default_rng(seed).integers(0, 256, (6, 1, 8, 8), dtype=np.uint8)
+        return ImageSet.of(name, pixels, [0, 1] * 3 if labelled else None)
+
+    data = images("digits", 0, labelled=True)
+    spec = TrainingSpec(
+        model={"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet"},
+        recipe=recipe_from({"name": "toy"}),
+        data=data,
+        test=data,
+        classes=2,
+        normalisation={"mean": [0.5], "std": [0.2]},
+        seed=0,
+    )
+    ood, test = images("noise", 2, labelled=False), images("digits", 1, labelled=True)
+    return Cell("msp", "lenet", Msp(), [spec], "noise", ood, test, 0, Plain("plain"), 10)
+
+
+def test_the_key_of_a_cell_is_that_of_its_ingredients(cell):
+    spec, pixels = cell.specs[0], cell.ood.images.copy()
+    pixels[0, 0, 0, 0] ^= 1
+    changed = {
+        "nothing": cell,
+        "method": replace(cell, method="other"),
+        "model": replace(cell, model="other"),
+        "detector": replace(cell, detector=Odin()),
+        "revision": replace(cell, detector=type("Msp", (Msp,), {"revision": 2})()),
+        "epsilon": replace(cell, detector=Odin(magnitudes=[0.0])),
+        "network": replace(cell, specs=[replace(spec, seed=1)]),
+        "two networks": replace(cell, specs=[spec, spec]),
+        "test set": replace(cell, test=cell.specs[0].data),
+        "one pixel": replace(cell, ood=ImageSet.of("noise", pixels)),
+        "seed": replace(cell, seed=1),
+        "resamples": replace(cell, resamples=11),
+        "convention": replace(cell, protocol=Plain("plain", convention="fssd")),
+        "protocol": replace(cell, protocol=Plain("other")),
+        "protocol's seed": replace(cell, protocol=Plain("plain", seed=1)),
+    }
+    keys = {name: one.key for name, one in changed.items()}
+    assert len(set(keys.values())) == len(keys), keys
+
+
+def test_words_do_not_change_the_key_of_a_cell(cell):
+    worded = Plain("plain", deviations=["a footnote"], method_deviations={"msp": ["another"]}, methods={"x": {"y": 1}})
+    for same in (
+        replace(cell, protocol=worded),
+        replace(cell, ood_name="renamed"),
+        replace(cell, ood=ImageSet.of("renamed", cell.ood.images, variant="a copy")),
+    ):
+        assert same.key == cell.key
+    assert cell.title == "msp on noise, seed 0"
+
+
+def test_the_first_cell_of_every_method_in_order(cell):
+    cells = [replace(cell, method=method, seed=seed) for seed in (0, 1) for method in ("b", "a")]
+    assert [(name, one.seed) for name, one in pipeline._first(cells)] == [("b", 0), ("a", 0)]
+
+
+def test_a_head_of_the_model_is_shared_by_all_methods_and_named_in_records(quick, trainings):
+    done = run(*quick, "method=[msp,godin_inner]", "model.head=godin_inner")
+    assert len(trainings) == 1
+    assert {(record.method, record.model) for record in done.records} == {
+        ("msp", "lenet+godin_inner"),
+        ("godin_inner", "lenet+godin_inner"),
+    }
+    assert {record.checkpoint.networks[0].model for record in done.records} == {"lenet+godin_inner"}
+
+
+def test_a_methods_own_head_is_a_second_network_tuned_on_id_rows(quick, trainings):
+    grid = "method.godin_inner.magnitudes=[0.01,0.02]"
+    done = run(*quick, "method=[msp,godin_inner]", "tune=id_only", "protocol.id_rows=15", grid)
+    assert len(trainings) == 2
+    plain, own = done.records
+    assert (plain.model, own.model) == ("lenet", "lenet")
+    assert own.checkpoint.networks[0].model == "lenet+godin_inner"
+    assert plain.n_id == own.n_id == plain.data.id_test.n - 15
+    assert plain.tuning is None
+    assert own.tuning.seen == {own.id: 15}
+    assert own.hyperparameters["epsilon"] in (0.01, 0.02)

@@ -1,0 +1,288 @@
+import contextlib
+import errno
+import hashlib
+import math
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ood_bench.errors import ArtifactError
+from ood_bench.utils.files import (
+    canonical_json,
+    clear_io_errors,
+    content_key,
+    locked,
+    sha256_file,
+    staged_folder,
+    write_atomically,
+)
+
+FULL, DENIED = OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "Permission denied")
+
+
+def failing(error):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    return fail
+
+
+@contextlib.contextmanager
+def size_limit(most):
+    """The system itself refuses to write files above this size, in the middle of a write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_written_can_be_read_by_all(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+STEPS = [
+    ("os.fsync", FULL, "the disk is full: free some space, or set store.root"),
+    ("pathlib.Path.replace", FULL, "the disk is full"),
+    ("pathlib.Path.chmod", DENIED, "no permission: set store.root"),
+    ("os.fsync", OSError(errno.EIO, "Input/output error"), "Input/output error"),
+    ("os.fsync", OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+    ("pathlib.Path.replace", OSError(errno.EROFS, "Read-only file system"), "no permission"),
+]
+
+
+@pytest.mark.parametrize("failure", STEPS, ids=lambda failure: f"{failure[0]} {failure[1].strerror}")
+@pytest.mark.parametrize("before", [None, b"the old content"])
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, failure, before):
+    step, error, mend = failure
+    path = tmp_path / "file.bin"
+    if before is not None:
+        path.write_bytes(before)
+    monkeypatch.setattr(step, failing(error))
+    with pytest.raises(ArtifactError) as caught:
+        write_atomically(path, b"new")
+    monkeypatch.undo()
+    assert str(caught.value).startswith(f"cannot write at {path}: {mend}")
+    assert caught.value.__cause__ is error
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+def test_a_write_that_breaks_off_in_the_middle(tmp_path):
+    path = tmp_path / "file.bin"
+    write_atomically(path, b"old")
+    with size_limit(50_000), pytest.raises(ArtifactError, match=r"cannot write at .*file\.bin: File too large"):
+        write_atomically(path, bytes(200_000))
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"old"]
+
+
+def test_caches_do_not_wait_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(FULL))
+    write_atomically(tmp_path / "file.bin", b"new", durable=False)
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"new"]
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file.bin", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "store").write_text("a file")
+    for path in (tmp_path / "store" / "x.bin", tmp_path / "store" / "deeper" / "x.bin"):
+        with pytest.raises(ArtifactError, match="a file lies where a folder is needed: remove it, or set store"):
+            write_atomically(path, b"new")
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):
+    path, contents = tmp_path / "file.bin", {bytes([number]) * 300_000 for number in range(2)}
+    seen, done = set(), threading.Event()
+    for content in sorted(contents):
+        write_atomically(path, content)
+
+    def read():
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(20):
+        for content in sorted(contents):
+            write_atomically(path, content)
+    done.set()
+    reader.join()
+    assert seen
+    assert seen <= contents
+
+
+def test_a_staged_folder_appears_whole(tmp_path):
+    final = tmp_path / "a" / "final"
+    with staged_folder(final) as folder:
+        (folder / "inside").write_text("content")
+        assert not final.exists()
+        assert folder.parent == final.parent
+    assert (final / "inside").read_text() == "content"
+    assert stat.S_IMODE(final.stat().st_mode) == 0o755
+    assert list(final.parent.iterdir()) == [final]
+
+
+def stage(final, error=None):
+    with staged_folder(final) as folder:
+        (folder / "inside").write_text("content")
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("any"), KeyboardInterrupt()])
+def test_a_failed_block_leaves_no_folder(tmp_path, error):
+    with pytest.raises(type(error)):
+        stage(tmp_path / "final", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path, monkeypatch):
+    with pytest.raises(ArtifactError, match=r"cannot write at .*final: the disk is full"):
+        stage(tmp_path / "final", FULL)
+    monkeypatch.setattr(Path, "rename", failing(FULL))
+    with pytest.raises(ArtifactError, match="the disk is full"):
+        stage(tmp_path / "final")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_came_first_stays(tmp_path):
+    final = tmp_path / "final"
+    with staged_folder(final) as folder:
+        (folder / "inside").write_text("second")
+        final.mkdir()
+        (final / "inside").write_text("first")
+    assert (final / "inside").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_a_file_in_the_place_of_the_final_folder(tmp_path):
+    (tmp_path / "final").write_text("a file")
+    with pytest.raises(ArtifactError, match="a file lies where a folder is needed"):
+        stage(tmp_path / "final")
+    assert (tmp_path / "final").read_text() == "a file"
+    assert list(tmp_path.iterdir()) == [tmp_path / "final"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from ood_bench.utils.files import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+    print(time.monotonic(), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def holder(path, seconds):
+    """Another process that holds the lock on ``path``."""
+    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_lock_keeps_another_process_waiting(tmp_path):
+    with holder(tmp_path / "a" / "thing", 0.3) as process:
+        with locked(tmp_path / "a" / "thing"):
+            got = time.monotonic()
+        assert process.wait(30) == 0
+        assert got >= float(process.stdout.read())
+    assert [path.name for path in (tmp_path / "a").iterdir()] in ([], ["thing.lock"])
+
+
+def test_a_lock_on_something_else_is_free(tmp_path):
+    with holder(tmp_path / "one", 60) as process, locked(tmp_path / "other"):
+        assert process.poll() is None
+
+
+def test_a_lock_is_free_when_its_owner_was_killed(tmp_path):
+    with holder(tmp_path / "thing", 3600) as process:
+        process.kill()
+        assert process.wait(30) == -signal.SIGKILL
+        began = time.monotonic()
+        with locked(tmp_path / "thing"):
+            assert time.monotonic() - began < 30
+
+
+def test_a_lock_is_free_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="inside"), locked(tmp_path / "thing"):
+        raise ValueError("inside")
+    with locked(tmp_path / "thing"):
+        assert (tmp_path / "thing.lock").exists()
+
+
+def test_a_lock_that_cannot_be_made(tmp_path, monkeypatch):
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(ArtifactError, match=r"cannot lock at .*: a file lies where a folder is needed"):
+        locked(tmp_path / "store" / "thing").__enter__()
+    monkeypatch.setattr("filelock.FileLock.acquire", failing(DENIED))
+    with pytest.raises(ArtifactError, match=r"cannot lock at .*thing: no permission: set store\.root"):
+        locked(tmp_path / "thing").__enter__()
+
+
+def test_errors_of_the_guarded_block_pass_through(tmp_path):
+    """Only making the lock speaks of the lock."""
+    with pytest.raises(OSError, match="No space left") as caught, locked(tmp_path / "thing"):
+        raise FULL
+    assert caught.value is FULL
+
+
+def test_other_errors_are_not_the_systems():
+    with pytest.raises(ValueError, match="mine"), clear_io_errors("write", Path("x")):
+        raise ValueError("mine")
+
+
+def test_canonical_json_is_one_text_for_equal_values():
+    value = {"b": [1, 2.5, None, True], "a": {"y": "ö", "x": "1"}}
+    assert canonical_json(value) == '{"a":{"x":"1","y":"ö"},"b":[1,2.5,null,true]}'
+    assert canonical_json(dict(reversed(value.items()))) == canonical_json(value)
+    assert canonical_json((1, 2)) == canonical_json([1, 2])
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [1, x], lambda x: {"a": {"b": [x]}}])
+def test_canonical_json_refuses_what_json_has_no_word_for(number, wrap):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json(wrap(number))
+
+
+@pytest.mark.parametrize("value", [{1, 2}, Path("x"), b"x", object()])
+def test_canonical_json_refuses_what_is_no_json(value):
+    with pytest.raises(TypeError):
+        canonical_json({"a": value})
+
+
+def test_content_keys():
+    expected = hashlib.sha256(b'{"a":1}').hexdigest()[:16]
+    assert content_key({"a": 1}) == expected
+    values = [{"a": 1}, {"a": 1.5}, {"a": "1"}, {"a": None}, {"a": True}, {"a": [1]}, {"b": 1}, [], {}, ""]
+    assert len({content_key(value) for value in values}) == len(values)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])
+def test_sha256_of_files(tmp_path, size):
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "file").write_bytes(content[:size])
+    assert sha256_file(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()

@@ -1,0 +1,98 @@
+import io
+import logging
+import time
+
+import pytest
+from rich.console import Console
+
+from ood_bench.utils import progress
+from ood_bench.utils.progress import LogHandler, Ticker, ticking
+
+
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", made)
+    return made
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """What the console writes, as if there were a terminal."""
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=stream, force_terminal=True, width=120))
+    return stream
+
+
+def test_without_a_terminal_a_line_now_and_then(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with ticking("scoring mnist", 1000, "images") as ticker:
+        for _ in range(10):
+            clock.now += 4.0
+            ticker.advance(100, "epoch 1/3")
+    assert caplog.messages == [
+        "scoring mnist: 400 of 1000 images, 25/s, 24 s left epoch 1/3",
+        "scoring mnist: 800 of 1000 images, 25/s, 8 s left epoch 1/3",
+    ]
+
+
+def test_short_work_says_nothing(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with ticking("scoring mnist", 10, "images") as ticker:
+        for _ in range(10):
+            clock.now += 1.0
+            ticker.advance(1)
+    assert caplog.messages == []
+
+
+def test_no_time_at_all_is_no_division_by_zero(clock, caplog):
+    caplog.set_level(logging.INFO)
+    ticker = Ticker("x", 0, "images", None)
+    ticker.advance(0)
+    clock.now += 20
+    ticker.advance(0)
+    assert caplog.messages == ["x: 0 of 0 images, 0/s, 0 s left "]
+
+
+def test_on_a_terminal_a_bar_with_rate_and_remaining_time(terminal):
+    with ticking("scoring mnist", 4, "images") as ticker:
+        for number in range(4):
+            time.sleep(0.03)
+            ticker.advance(1, f"batch {number}")
+            progress.console.file.flush()
+    shown = terminal.getvalue()
+    for part in ("scoring mnist", "images/s", "batch 3", "4/4", "0:00:00"):
+        assert part in shown
+
+
+def test_the_bar_goes_away_after_an_error(terminal):
+    with pytest.raises(ValueError, match="inside"), ticking("scoring mnist", 4, "images"):
+        raise ValueError("inside")
+    assert terminal.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K") or "\x1b[?25h" in terminal.getvalue()
+    with ticking("again", 1, "images") as ticker:
+        ticker.advance(1)
+    assert "again" in terminal.getvalue()
+
+
+def test_log_lines_share_the_console_of_the_bars(capsys):
+    logger = logging.getLogger("ood_bench.test_progress")
+    handler = LogHandler()
+    logger.addHandler(handler)
+    try:
+        logger.warning("a line with [brackets] and 100 %% sure: %s", "[bold]plain[/bold]")
+    finally:
+        logger.removeHandler(handler)
+    assert handler.console is progress.console
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "a line with [brackets] and 100 % sure: [bold]plain[/bold]" in " ".join(err.split())

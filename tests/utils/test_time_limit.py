@@ -1,0 +1,43 @@
+import pytest
+
+from ood_bench.errors import OodBenchError
+from ood_bench.utils import time_limit as budget
+from ood_bench.utils.time_limit import OutOfTime, reserve, time_for, time_limit
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless it is moved."""
+    now = [50.0]
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_without_a_limit_there_is_time_for_everything():
+    assert time_for(1e9)
+    reserve(1e9, "anything")
+
+
+def test_what_fits_may_start(clock):
+    with time_limit(10):
+        reserve(10, "the first part")
+        clock[0] += 6
+        assert time_for(4)
+        assert not time_for(4.5)
+        with pytest.raises(OutOfTime, match="no time left for the second part: run the same command again"):
+            reserve(5, "the second part")
+    assert time_for(1e9)
+
+
+def test_the_nearer_limit_counts(clock):
+    with time_limit(10):
+        with time_limit(20):
+            assert not time_for(11)
+        with time_limit(2):
+            assert not time_for(3)
+        clock[0] += 1
+        assert time_for(9)
+
+
+def test_it_is_one_of_ours():
+    assert issubclass(OutOfTime, OodBenchError)
