@@ -94,7 +94,7 @@ class Ours:
             setting = [detector.grid()[:1] for detector in detectors]
             steps = [one for d, s in zip(detectors, setting, strict=True) for one in d.steps(scorer, s)]
             engine.collect(self.classifier, images, wanted, steps)
-            rows = [d.score(d.statistics(scorer, View(images), s)[0]) for d, s in zip(detectors, setting, strict=True)]
+            rows = [d.scores(scorer, View(images), s[0]) for d, s in zip(detectors, setting, strict=True)]
             found.append(np.stack(rows))
         return found
 
@@ -122,6 +122,6 @@ class Ours:
     def grid(self, detector: Detector, mixed: ImageSet, known: int) -> Array:
         """AUROC in percent at every setting of a detector, ``[settings]``; the first ``known`` images are ID."""
         scorer = Scorer(Engine(None), [self.classifier], self._train)
-        statistics = detector.statistics(scorer, View(mixed), detector.grid())
-        rows = [detector.score(one) for one in statistics]
+        raw_scores = detector.raw_scores(scorer, View(mixed), detector.grid())
+        rows = [detector.final_scores(one) for one in raw_scores]
         return 100 * np.array([exact.auroc(Curve.of(row[:known], row[known:])) for row in rows])

@@ -107,14 +107,12 @@ class Detector(ABC):
         """The classifiers that the method needs; by default the run's own."""
         return [networks.base]
 
-    def siblings(self, networks: Networks) -> list["Detector"]:
+    def variants(self, networks: Networks) -> list["Detector"]:
         """The detectors that the method's config stands for, told apart by :attr:`variant`; by default this one."""
-        del networks
         return [self]
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What :meth:`fit` reads from the pass over the ID training images."""
-        del classifier
         return ()
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
@@ -130,7 +128,7 @@ class Detector(ABC):
         return {}
 
     def calibrate(self, scorer: Scorer, setting: Setting) -> None:
-        """Learns, from ID training images only, how to combine several statistics; comes before :meth:`score`.
+        """Learns, from ID training images only, how to combine several raw scores; comes before :meth:`final_scores`.
 
         Args:
             scorer: classifiers and engine.
@@ -138,16 +136,14 @@ class Detector(ABC):
         """
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
-        """What :meth:`statistics` reads from the shared clean pass; asked for after :meth:`fit`."""
-        del classifier
+        """What :meth:`raw_scores` reads from the shared clean pass; asked for after :meth:`fit`."""
         return ()
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
-        """What :meth:`statistics` asks of :meth:`Scorer.stepped` at these settings, so that methods share a pass.
+        """What :meth:`raw_scores` asks of :meth:`Scorer.stepped` at these settings, so that methods share a pass.
 
         Asked for after :meth:`fit`, of methods with one network.
         """
-        del scorer, settings
         return ()
 
     def grid(self) -> list[dict[str, float]]:
@@ -155,8 +151,8 @@ class Detector(ABC):
         return [{}]
 
     @abstractmethod
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """Statistics of the view's images at each setting, each higher for ID.
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Raw scores of the view's images at each setting, each higher for ID.
 
         Args:
             scorer: classifiers and engine.
@@ -169,17 +165,21 @@ class Detector(ABC):
 
     def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """What ID-only tuning wants high on average: by default the score at each setting, ``[len(settings), n]``."""
-        return np.stack([self.score(one) for one in self.statistics(scorer, view, settings)])
+        return np.stack([self.final_scores(one) for one in self.raw_scores(scorer, view, settings)])
 
-    def features(self, statistics: Array) -> Array:
-        """Statistics ``[n, K]`` on the scale on which papers feed them to a logistic regression; rank-equal."""
-        return statistics
+    def scores(self, scorer: Scorer, view: View, setting: Setting) -> Array:
+        """Final scores ``[n]`` of the view's images at one setting."""
+        return self.final_scores(self.raw_scores(scorer, view, [setting])[0])
 
-    def score(self, statistics: Array) -> Array:
-        """One score ``[n]`` from statistics ``[n, K]``, without having seen any OOD image."""
-        if statistics.shape[1] != 1:
-            raise ValueError(f"{type(self).__name__} must say how it combines {statistics.shape[1]} statistics")
-        return statistics[:, 0]
+    def regression_features(self, raw_scores: Array) -> Array:
+        """Raw scores ``[n, K]`` on the scale on which papers feed them to a logistic regression; rank-equal."""
+        return raw_scores
+
+    def final_scores(self, raw_scores: Array) -> Array:
+        """One score ``[n]`` from raw scores ``[n, K]``, without having seen any OOD image."""
+        if raw_scores.shape[1] != 1:
+            raise ValueError(f"{type(self).__name__} must say how it combines {raw_scores.shape[1]} raw scores")
+        return raw_scores[:, 0]
 
     def hyperparameters(self) -> dict[str, Any]:
         """All hyperparameters by name, JSON-able."""

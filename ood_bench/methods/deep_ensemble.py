@@ -58,10 +58,9 @@ class DeepEnsemble(Detector):
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The logits, of every member."""
-        del classifier
         return (LOGITS,)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Combined probability ``[len(settings), n, 1]``, from one pass of each member.
 
         Members go one by one: on a CPU, stacked weights under ``torch.func.vmap`` take longer (docs/speed.md).

@@ -90,7 +90,6 @@ class Eloc(Detector):
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Learns nothing; measures the ensemble's accuracy on the ID test images."""
-        del random
         if scorer.test is not None and scorer.test.labels is not None:
             predicted = self.probabilities(scorer, View(scorer.test)).argmax(axis=1)
             self._accuracy = 100.0 * float(np.mean(predicted == scorer.test.labels))
@@ -116,7 +115,7 @@ class Eloc(Detector):
         """All pairs, magnitudes in the outer loop, in the order given."""
         return product(epsilon=self.magnitudes, temperature=self.temperatures)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The sum over members, ``[len(settings), n, 1]``; each member costs what ODIN costs."""
         temperatures = list(dict.fromkeys(setting["temperature"] for setting in settings))
         magnitudes = list(dict.fromkeys(setting["epsilon"] for setting in settings))

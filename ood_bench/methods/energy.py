@@ -30,10 +30,9 @@ class Energy(Detector):
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The logits."""
-        del classifier
         return (LOGITS,)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Negative free energy, ``[len(settings), n, 1]``."""
         logits = scorer.bank(view, (LOGITS,))[LOGITS].astype(np.float64)
         energy = self.temperature * logsumexp(logits / self.temperature, axis=1)

@@ -60,7 +60,6 @@ class FeatureNorm(Detector):
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Chooses the block by NormRatio on the ID training images."""
-        del random
         if self.tap != _AUTO:
             return
         self._ratios = norm_ratios(scorer, self.jigsaw_seed)
@@ -72,10 +71,9 @@ class FeatureNorm(Detector):
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The norm of the block."""
-        del classifier
         return (Quantity(self._chosen, RectifiedNorm()),)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The norm, ``[len(settings), n, 1]``."""
         (quantity,) = self.quantities(scorer.classifier)
         return np.stack([scorer.bank(view, (quantity,))[quantity].astype(np.float64)] * len(settings))

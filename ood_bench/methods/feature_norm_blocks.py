@@ -39,7 +39,7 @@ class FeatureNormBlocks(FeatureNorm):
         """The tap, unless it is every one."""
         return () if self.tap == _EVERY else (self.tap,)
 
-    def siblings(self, networks: Networks) -> list[Detector]:
+    def variants(self, networks: Networks) -> list[Detector]:
         """One detector for each candidate of NormRatio."""
         if self.tap != _EVERY:
             return [self]
@@ -54,7 +54,6 @@ class FeatureNormBlocks(FeatureNorm):
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Computes the NormRatio of every candidate; outside a run, ``every`` takes the one with the largest."""
-        del random
         self._ratios = norm_ratios(scorer, self.jigsaw_seed)
         self._chosen = max(self._ratios, key=lambda tap: self._ratios[tap]) if self.tap == _EVERY else self.tap
 

@@ -86,7 +86,7 @@ class Fssd(Detector):
         """The magnitudes, in the order given."""
         return product(epsilon=self.magnitudes)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Distance of every tap, ``[len(settings), n, taps]``."""
         if steps := self.steps(scorer, settings):
             return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
@@ -115,13 +115,13 @@ class Fssd(Detector):
 
     def calibrate(self, scorer: Scorer, setting: Setting) -> None:
         """Mean and deviation of every tap's distance over the ID training images."""
-        rows = self.statistics(scorer, View(scorer.train), [setting])[0]
+        rows = self.raw_scores(scorer, View(scorer.train), [setting])[0]
         self._scales = rows.mean(axis=0), rows.std(axis=0)
 
-    def score(self, statistics: Array) -> Array:
+    def final_scores(self, raw_scores: Array) -> Array:
         """Mean over taps of the distances in units of their ID deviation."""
         if self._scales is None:
             raise ValueError("fssd: calibrate() comes before score()")
         mean, deviation = self._scales
         usable = deviation > 0
-        return np.asarray(((statistics - mean)[:, usable] / deviation[usable]).mean(axis=1))
+        return np.asarray(((raw_scores - mean)[:, usable] / deviation[usable]).mean(axis=1))

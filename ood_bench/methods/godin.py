@@ -49,8 +49,8 @@ class Godin(Detector):
     Source: Hsu et al., arXiv 2002.11297. In which units the paper's epsilon is, is not known.
 
     Attributes:
-        head: the head that the network wears (see :mod:`ood_bench.models.heads`); where the run's own model wears
-            another one, the method has its own network, trained by the run's recipe.
+        head: the head of the network (see :mod:`ood_bench.models.heads`); where the run's own model has another one,
+            the method has its own network, trained by the run's recipe.
         statistic: ``max_h``, ``g``, or the port's ``max_f``.
         magnitudes: candidates for epsilon.
         unit: of epsilon: ``raw`` [0, 1] pixels; ``bytes``, 0 to 255; or ``normalised``, of the network's input.
@@ -86,7 +86,7 @@ class Godin(Detector):
         ]
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
-        """The run's own network if it wears the head, else one more that does."""
+        """The run's own network if it has the head, else one more that does."""
         base = networks.base
         if head_of(base.model) == self.head:
             return [base]
@@ -98,10 +98,9 @@ class Godin(Detector):
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Both h and g, if some magnitude is 0."""
-        del classifier
         return (_VALUES,) if 0 in self.magnitudes else ()
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The statistic after the step, ``[len(settings), n, 1]``."""
         return self._stepped(scorer, view, settings, self.statistic)[:, :, None]
 

@@ -57,7 +57,7 @@ class GodinPortBaseline(Detector):
         other = Scorer(scorer.engine, scorer.classifiers[1:], scorer.train)
         return self._source.id_scores(other, view, settings)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability after the step, ``[len(settings), n, 1]``."""
         magnitudes = [setting["epsilon"] for setting in settings]
         identity = {
@@ -85,9 +85,9 @@ class GodinPortBaseline(Detector):
                 ticker.advance(len(batch))
         return scores
 
-    def features(self, statistics: Array) -> Array:
+    def regression_features(self, raw_scores: Array) -> Array:
         """The probability itself."""
-        return np.exp(statistics)
+        return np.exp(raw_scores)
 
 
 def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:

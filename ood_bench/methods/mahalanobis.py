@@ -95,7 +95,6 @@ class Mahalanobis(Detector):
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Class means and tied covariance of every tap, from the un-augmented ID training images."""
-        del random
         labels = scorer.train.labels
         if labels is None:
             raise ConfigError(f"method mahalanobis: {scorer.train.name} has no labels to estimate class means from")
@@ -113,7 +112,7 @@ class Mahalanobis(Detector):
         """The magnitudes, in the order given."""
         return product(epsilon=self.magnitudes)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Confidence of every tap, ``[len(settings), n, taps]``."""
         if steps := self.steps(scorer, settings):
             return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
@@ -145,6 +144,6 @@ class Mahalanobis(Detector):
         """Confidence ``[B]`` of a tap's features ``[B, D]``: that of the nearest class."""
         return self._fitted[tap].confidences(features).amax(dim=1)
 
-    def score(self, statistics: Array) -> Array:
+    def final_scores(self, raw_scores: Array) -> Array:
         """The only tap's confidence, or the plain sum over taps."""
-        return np.asarray(statistics.sum(axis=1))
+        return np.asarray(raw_scores.sum(axis=1))

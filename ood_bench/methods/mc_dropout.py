@@ -61,7 +61,7 @@ class McDropout(Detector):
             raise ConfigError(f"method mc_dropout: model {spec.model['name']} has no dropout layer of a rate above 0")
         return [spec]
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The chosen statistic, ``[len(settings), n, 1]``."""
         if not dropout_modules(scorer.classifier.network):
             raise ConfigError("method mc_dropout: the network has no dropout layer")

@@ -28,19 +28,18 @@ class Msp(Detector):
     """Maximum softmax probability at T = 1, on clean images.
 
     Source: Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-    Networks", arXiv 1610.02136. Its statistic is the logarithm, which ranks alike and does not saturate.
+    Networks", arXiv 1610.02136. Its raw score is the logarithm, which ranks alike and does not saturate.
     """
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The logits."""
-        del classifier
         return (LOGITS,)
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability, ``[len(settings), n, 1]``."""
         rows = log_max_softmax(scorer.bank(view, (LOGITS,))[LOGITS].astype(np.float64))[:, None]
         return np.stack([rows] * len(settings))
 
-    def features(self, statistics: Array) -> Array:
+    def regression_features(self, raw_scores: Array) -> Array:
         """The probability itself."""
-        return np.exp(statistics)
+        return np.exp(raw_scores)

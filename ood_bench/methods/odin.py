@@ -54,7 +54,7 @@ class Odin(Detector):
         )
         return [Steps("odin", {"method": f"odin-{self.revision}", "temperatures": temperatures}, step, magnitudes)]
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability at T after the step, ``[len(settings), n, 1]``.
 
         Costs 1 + n_T + n_T * n_epsilon forward equivalents for n_T temperatures and n_epsilon non-zero magnitudes.
@@ -64,9 +64,9 @@ class Odin(Detector):
         rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"])] for s in settings]
         return np.stack(rows)[:, :, None]
 
-    def features(self, statistics: Array) -> Array:
+    def regression_features(self, raw_scores: Array) -> Array:
         """The probability itself."""
-        return np.exp(statistics)
+        return np.exp(raw_scores)
 
 
 def _axes(settings: Sequence[Setting]) -> tuple[list[float], list[float]]:

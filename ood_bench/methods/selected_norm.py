@@ -49,7 +49,7 @@ class SelectedNorm(FeatureNorm):
         """The norm of the block, and the pooled features."""
         return (*super().quantities(classifier), Quantity(_last_features(classifier)[0], Mean()))
 
-    def statistics(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """MSP or energy of the new logits, ``[len(settings), n, 1]``."""
         norm, features = self.quantities(scorer.classifier)
         bank = scorer.bank(view, (norm, features))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.folding import folded
-from ood_bench.models.heads import head_of, head_taps, wear
+from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
@@ -31,7 +31,7 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
         classes: number of classes.
 
     Raises:
-        ConfigError: if the class is unknown, refuses an option, lacks named taps, or cannot wear the head.
+        ConfigError: if the class is unknown, refuses an option, lacks named taps, or cannot take the head.
     """
     options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants", "head")}
     try:
@@ -42,7 +42,7 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
         raise ConfigError(
             f"model {model.get('name')!r}: {model['_target_']} is not a torch module with a mapping `taps`"
         )
-    wear(network, head_of(model), classes)
+    attach_head(network, head_of(model), classes)
     return network
 
 

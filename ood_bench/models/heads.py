@@ -166,7 +166,7 @@ def without_default_head(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key != "head" or value != LINEAR}
 
 
-def wear(network: nn.Module, head: str, classes: int) -> None:
+def attach_head(network: nn.Module, head: str, classes: int) -> None:
     """Puts a head in place of the network's last linear layer, which the penultimate tap feeds.
 
     A network class may name options of its heads in ``head_options``: ``truncated``, and ``eps`` and ``momentum`` of
@@ -185,12 +185,12 @@ def wear(network: nn.Module, head: str, classes: int) -> None:
         raise ConfigError(f"model.head={head}: {type(network).__name__} does not end in a linear layer to {classes}")
     options = getattr(network, "head_options", {})
     parent, _, name = path.rpartition(".")
-    worn = DecomposedConfidence(_SIMILARITIES[head], last.in_features, classes, **options)
-    setattr(network.get_submodule(parent), name, worn)
+    decomposed = DecomposedConfidence(_SIMILARITIES[head], last.in_features, classes, **options)
+    setattr(network.get_submodule(parent), name, decomposed)
 
 
 def head_taps(network: nn.Module) -> dict[str, str]:
-    """Module paths of the taps ``h``, ``g`` and :data:`PARTS` of the head that the network wears; empty for linear."""
+    """Module paths of the taps ``h``, ``g`` and :data:`PARTS` of the head that the network has; empty for linear."""
     for path, module in network.named_modules():
         if isinstance(module, DecomposedConfidence):
             return {tap: f"{path}.{inner}" for tap, inner in module.taps.items()}

@@ -99,12 +99,10 @@ class Protocol(ABC):
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The rows of both sets that are scored; all of them, unless a protocol says otherwise."""
-        del method, detector
         return View(id_test), View(ood)
 
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
         """The rows that the choice among a detector's settings, or of their combination, sees; none by default."""
-        del method, detector, id_test, ood
         return ()
 
     @abstractmethod

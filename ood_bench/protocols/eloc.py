@@ -63,7 +63,6 @@ class ElocProtocol(ValidatedProtocol):
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The rows of both sets that are not left out, in file order."""
-        del method, detector
         counts = len(id_test), min(len(ood), len(id_test))
         id_rows, ood_rows = (np.setdiff1d(np.arange(count), self._left_out(count)) for count in counts)
         return View(id_test, id_rows), View(ood, ood_rows)
@@ -83,9 +82,7 @@ class ElocProtocol(ValidatedProtocol):
         choice = self.choose(method, detector, scorer, id_test, ood)
         detector.calibrate(scorer, choice.setting)
         views = self.scored(method, detector, id_test, ood)
-        id_scores, ood_scores = (
-            detector.score(detector.statistics(scorer, view, [choice.setting])[0]) for view in views
-        )
+        id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
         rows = (
             f"the rows of both sets, of the OOD set at most as many as the ID test set has, without the numbers that "
             f"come first in a legacy permutation of seed {self.split_seed}, {self.validation_rows} in all"

@@ -22,7 +22,7 @@ _RULE = Rule("TNR at 95 % TPR (percent) on the selection rows; the first of equa
 class FssdProtocol(Protocol):
     """Fit, selection and test rows all come from the test sets, of the very OOD set that is graded.
 
-    A logistic regression over the statistics is fitted on ``fit_rows`` of each set; among several settings the one
+    A logistic regression over the raw scores is fitted on ``fit_rows`` of each set; among several settings the one
     with the highest TNR at 95 % TPR on the next ``select_rows`` wins, the first of equals, starting from 0 with a
     strict comparison; the metrics rank the regression's probability of ID on the rest.
 
@@ -75,7 +75,7 @@ class FssdProtocol(Protocol):
         choice = self._select(detector, scorer, id_split, ood_split)
         combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [choice.setting])[0]
         id_features, ood_features = (
-            detector.features(detector.statistics(scorer, view, [choice.setting])[0])
+            detector.regression_features(detector.raw_scores(scorer, view, [choice.setting])[0])
             for view in (id_split.test, ood_split.test)
         )
         ood_features = ood_features[:most]
@@ -122,9 +122,10 @@ class FssdProtocol(Protocol):
         self, detector: Detector, scorer: Scorer, id_view: View, ood_view: View, settings: Sequence[Setting]
     ) -> list[Combination]:
         """One regression for each setting."""
-        inside, outside = (detector.statistics(scorer, view, settings) for view in (id_view, ood_view))
+        inside, outside = (detector.raw_scores(scorer, view, settings) for view in (id_view, ood_view))
         return [
-            fit_combination(detector.features(a), detector.features(b)) for a, b in zip(inside, outside, strict=True)
+            fit_combination(detector.regression_features(a), detector.regression_features(b))
+            for a, b in zip(inside, outside, strict=True)
         ]
 
     def _select(self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split) -> Choice:
@@ -143,9 +144,9 @@ class FssdProtocol(Protocol):
     ) -> list[float]:
         """TNR at 95 % TPR of every setting on the selection rows, in percent."""
         combinations = self._fit(detector, scorer, id_split.fit, ood_split.fit, settings)
-        inside, outside = (detector.statistics(scorer, view, settings) for view in (id_split.select, ood_split.select))
+        inside, outside = (detector.raw_scores(scorer, view, settings) for view in (id_split.select, ood_split.select))
         curve = [
-            _tnr95(combination, detector.features(a), detector.features(b))
+            _tnr95(combination, detector.regression_features(a), detector.regression_features(b))
             for combination, a, b in zip(combinations, inside, outside, strict=True)
         ]
         if max(curve) <= 0:

@@ -48,27 +48,22 @@ class GodinPaperProtocol(Protocol):
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
         """Refuses an ID test set of which nothing would be left to score."""
-        del ood
         if self.objective_batch < 0:
             raise ConfigError(f"protocol {self.name}: objective_batch is {self.objective_batch}, it must be at least 0")
         self.rule.check_sets(self.name, id_test)
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The other ID rows, and all OOD rows."""
-        del method, detector
         return self.rule.scored(id_test, ood)
 
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
         """The first ID rows, where they choose a setting."""
-        del method, ood
         return self.rule.seen(detector, id_test)
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
         return np.random.RandomState(self.seed)
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that it was not chosen on."""
-        del method
         return self.rule.run(detector, scorer, id_test, ood)

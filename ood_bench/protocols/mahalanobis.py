@@ -22,9 +22,9 @@ _RULE = Rule("TNR at 95 % TPR (percent) on validation rows; the first of equals"
 class MahalanobisProtocol(Protocol):
     """The first 1,000 rows of both test sets are for validation, all others are scored; nothing is cut to one size.
 
-    Methods with several statistics (one for each tap) combine them by a logistic regression, fitted on the first
+    Methods with several raw scores (one for each tap) combine them by a logistic regression, fitted on the first
     ``fit_rows`` of each set; the setting with the highest TNR at 95 % TPR on the next ``select_rows`` wins. A method
-    with a single statistic needs no regression and is chosen by the same number on all validation rows, as ODIN is.
+    with a single raw score needs no regression and is chosen by the same number on all validation rows, as ODIN is.
 
     Source: arXiv 1807.03888 and its released code (``OOD_Regression_Mahalanobis.py``, ``OOD_Baseline_and_ODIN.py``);
     for ``validation: fgsm``, which that code lacks, the paper.
@@ -87,18 +87,15 @@ class MahalanobisProtocol(Protocol):
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
         return np.random.RandomState(self.seed)
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The rows of both sets that are not for validation."""
-        del method, detector
         id_rows, ood_rows = (np.arange(self.rows, len(images), dtype=np.int64) for images in (id_test, ood))
         return View(id_test, id_rows), View(ood, ood_rows)
 
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
         """The validation rows; those of the OOD set only where it is validated on."""
-        del method, detector
         sets = (id_test, ood) if self.validation == "ood" else (id_test,)
         return [self._first_rows(images) for images in sets]
 
@@ -107,14 +104,14 @@ class MahalanobisProtocol(Protocol):
         settings = self._grid(method, detector)
         inside = self._first_rows(id_test)
         outside = self._first_rows(ood if self.validation == "ood" else self._adversarial(scorer, inside))
-        validation = [detector.statistics(scorer, view, settings) for view in (inside, outside)]
+        validation = [detector.raw_scores(scorer, view, settings) for view in (inside, outside)]
         combinations = self._fit(detector, validation)
         curve = self._curve(detector, scorer, settings, validation, combinations) if len(settings) > 1 else []
         choice = self._choice(settings, curve, combinations[0], (inside, outside))
         setting, combination = choice.setting, combinations[settings.index(dict(choice.setting))]
         detector.calibrate(scorer, setting)
         test = self.scored(method, detector, id_test, ood)
-        id_rows, ood_rows = (detector.statistics(scorer, view, [setting])[0] for view in test)
+        id_rows, ood_rows = (detector.raw_scores(scorer, view, [setting])[0] for view in test)
         return Outcome(
             id_scores=_ranked(detector, id_rows, combination),
             ood_scores=_ranked(detector, ood_rows, combination),
@@ -141,12 +138,12 @@ class MahalanobisProtocol(Protocol):
         return fgsm_images(scorer, inside, self.fgsm_magnitude)
 
     def _fit(self, detector: Detector, validation: Sequence[Array]) -> list[Combination | None]:
-        """One regression for each setting, or none for detectors with a single statistic."""
+        """One regression for each setting, or none for detectors with a single raw score."""
         if validation[0].shape[2] == 1:
             return [None] * len(validation[0])
         fitted: list[Combination | None] = []
         for pair in zip(*validation, strict=True):
-            inside, outside = (detector.features(rows[: self.fit_rows]) for rows in pair)
+            inside, outside = (detector.regression_features(rows[: self.fit_rows]) for rows in pair)
             fitted.append(fit_combination(inside, outside, folds=self.folds))
         return fitted
 
@@ -164,7 +161,7 @@ class MahalanobisProtocol(Protocol):
             detector.calibrate(scorer, setting)
             start = 0 if combination is None else self.fit_rows
             ranked = _probabilities(detector, (a[start:], b[start:]), combination)
-            scores = ranked or (detector.score(a), detector.score(b))
+            scores = ranked or (detector.final_scores(a), detector.final_scores(b))
             curve.append(evaluate("mahalanobis", *scores)["tnr95"])
         return curve
 
@@ -190,16 +187,18 @@ class MahalanobisProtocol(Protocol):
         return _RULE.choose(settings, curve, counts, f"{words}; no OOD image" if attacked else words)
 
 
-def _ranked(detector: Detector, statistics: Array, combination: Combination | None) -> Array:
-    """Scores free of artificial ties: log odds, or the statistic itself."""
-    return detector.score(statistics) if combination is None else combination.decision(detector.features(statistics))
+def _ranked(detector: Detector, raw_scores: Array, combination: Combination | None) -> Array:
+    """Scores free of artificial ties: log odds, or the raw score itself."""
+    if combination is None:
+        return detector.final_scores(raw_scores)
+    return combination.decision(detector.regression_features(raw_scores))
 
 
 def _probabilities(
-    detector: Detector, statistics: Sequence[Array], combination: Combination | None
+    detector: Detector, raw_scores: Sequence[Array], combination: Combination | None
 ) -> tuple[Array, Array] | None:
     """What the released code ranks of ID and OOD rows: the regression's probabilities; none without one."""
     if combination is None:
         return None
-    inside, outside = (combination.probability(detector.features(rows)) for rows in statistics)
+    inside, outside = (combination.probability(detector.regression_features(rows)) for rows in raw_scores)
     return inside, outside

@@ -82,10 +82,10 @@ class OdinProtocol(ValidatedProtocol):
         setting = choice.setting
         detector.calibrate(scorer, setting)
         id_view, ood_view = self.scored(method, detector, id_test, ood)
-        statistics = [detector.statistics(scorer, view, [setting])[0] for view in (id_view, ood_view)]
-        id_scores, ood_scores = (detector.score(rows) for rows in statistics)
+        raw_scores = [detector.raw_scores(scorer, view, [setting])[0] for view in (id_view, ood_view)]
+        id_scores, ood_scores = (detector.final_scores(rows) for rows in raw_scores)
         row = "msp" if method == "msp" else "odin"
-        columns = _columns(detector, statistics)
+        columns = _columns(detector, raw_scores)
         own = self.convention == "odin"
         meant = own and method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         official = meant and on_official_grid(*columns, row=row, classes=self.classes)
@@ -107,19 +107,16 @@ class OdinProtocol(ValidatedProtocol):
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """All rows of both sets between ``skip`` and ``stop``."""
-        del method, detector
         stop = min(self.stop, len(ood))
         id_stop = stop if ood.name in self.cut_id else self.stop
         return _rows(id_test, self.skip, id_stop), _rows(ood, self.skip, stop)
 
     def validation_rows_of(self, images: ImageSet, id_test: ImageSet) -> View:
         """The skipped rows."""
-        del id_test
         return _rows(images, 0, self.skip)
 
     def rows_in_words(self, inside: View, outside: View | None) -> str:
         """The skipped rows, in words."""
-        del inside
         if outside is None:
             return f"the first {self.skip} rows of the ID test set; no OOD image"
         return f"the first {self.skip} rows each of the ID test set and of {outside.images.name}"
@@ -130,7 +127,7 @@ def _rows(images: ImageSet, start: int, stop: int) -> View:
     return View(images, np.arange(start, min(stop, len(images)), dtype=np.int64))
 
 
-def _columns(detector: Detector, statistics: Sequence[Array]) -> tuple[Array, Array]:
+def _columns(detector: Detector, raw_scores: Sequence[Array]) -> tuple[Array, Array]:
     """The numbers that the official code ranks: the softmax probabilities themselves."""
-    inside, outside = (detector.features(rows)[:, 0] for rows in statistics)
+    inside, outside = (detector.regression_features(rows)[:, 0] for rows in raw_scores)
     return inside, outside

@@ -59,22 +59,17 @@ class Plain(Protocol):
 
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
         """The rows that are held out, where they choose a setting."""
-        del method, ood
         return IdOnly(self.id_rows).seen(detector, id_test) if self.tune == "id_only" else ()
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
         return np.random.RandomState(self.seed)
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Scores all rows that are not held out, with the detector's only setting or the one chosen."""
-        del method
         if self.tune == "id_only":
             return IdOnly(self.id_rows).run(detector, scorer, id_test, ood)
         (setting,) = detector.grid()
         detector.calibrate(scorer, setting)
-        id_scores, ood_scores = (
-            detector.score(detector.statistics(scorer, View(images), [setting])[0]) for images in (id_test, ood)
-        )
+        id_scores, ood_scores = (detector.scores(scorer, View(images), setting) for images in (id_test, ood))
         return Outcome(id_scores, ood_scores, setting, rows="all test rows of both sets")

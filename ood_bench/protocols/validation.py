@@ -75,7 +75,6 @@ class ValidatedProtocol(Protocol):
 
     def generator(self, ood: ImageSet) -> np.random.RandomState:
         """A fresh generator with the protocol's seed, whatever the OOD set."""
-        del ood
         return np.random.RandomState(self.seed)
 
     def check(self, method: str, detector: Detector) -> None:

@@ -113,7 +113,7 @@ class _Runner:
         cells = []
         for method, node in self._settings.method.items():
             networks = self._networks(method, seed)
-            for detector in build_detector(method, node).siblings(networks):
+            for detector in build_detector(method, node).variants(networks):
                 cells += self._row(method, detector, detector.networks(networks), seed)
         if not cells:
             raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")

@@ -1,1 +1,1 @@
-"""Validation splits, the combination of statistics by logistic regression, and selection among settings."""
+"""Validation splits, the combination of raw scores by logistic regression, and selection among settings."""

@@ -58,9 +58,7 @@ class IdOnly:
         choice = self.choose(detector, scorer, id_test)
         detector.calibrate(scorer, choice.setting)
         views = self.scored(id_test, ood)
-        id_scores, ood_scores = (
-            detector.score(detector.statistics(scorer, view, [choice.setting])[0]) for view in views
-        )
+        id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
         return Outcome(
             id_scores,
             ood_scores,

@@ -1,4 +1,4 @@
-"""Logistic regression over a detector's statistics, with every option pinned to what papers' code relied on."""
+"""Logistic regression over a detector's raw scores, with every option pinned to what papers' code relied on."""
 
 import warnings
 from dataclasses import dataclass

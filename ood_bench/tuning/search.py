@@ -87,11 +87,11 @@ def fpr95_curve(
     detector: Detector, scorer: Scorer, inside: View, outside: View, settings: Sequence[Setting]
 ) -> list[float]:
     """FPR at 95 % TPR of every setting on validation rows of both kinds, in percent."""
-    statistics = [detector.statistics(scorer, view, settings) for view in (inside, outside)]
+    raw_scores = [detector.raw_scores(scorer, view, settings) for view in (inside, outside)]
     curve = []
-    for setting, a, b in zip(settings, *statistics, strict=True):
+    for setting, a, b in zip(settings, *raw_scores, strict=True):
         detector.calibrate(scorer, setting)
-        curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.score(a), detector.score(b)), 0.95))
+        curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.final_scores(a), detector.final_scores(b)), 0.95))
     return curve
 
 

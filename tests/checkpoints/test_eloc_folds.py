@@ -67,4 +67,4 @@ def test_five_folds_are_imported_and_scored(tmp_path):
     scorer = Scorer(Engine(None), classifiers, images[0], images[1])
     found.fit(scorer, np.random.RandomState(0))
     assert 0 <= found.findings()["ensemble_accuracy"] <= 100
-    assert len({row.tobytes() for row in found.statistics(scorer, View(images[1]), found.grid())[0]}) == 20
+    assert len({row.tobytes() for row in found.raw_scores(scorer, View(images[1]), found.grid())[0]}) == 20

@@ -13,11 +13,11 @@ METHODS = "ood_bench.methods"
 
 @dataclass
 class Pair(Detector):
-    """Two statistics and no rule to combine them."""
+    """Two raw scores and no rule to combine them."""
 
     steps: list[float] = field(default_factory=lambda: [1.0])
 
-    def statistics(self, scorer, view, settings):
+    def raw_scores(self, scorer, view, settings):
         return np.zeros((len(settings), len(view), 2))
 
 
@@ -62,8 +62,8 @@ def test_defaults_of_a_detector(toys):
 
 
 def test_several_statistics_need_a_rule():
-    with pytest.raises(ValueError, match="Pair must say how it combines 2 statistics"):
-        Pair().score(np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="Pair must say how it combines 2 raw scores"):
+        Pair().final_scores(np.zeros((3, 2)))
 
 
 def test_a_bank_holds_the_views_rows_in_the_views_order(toys):

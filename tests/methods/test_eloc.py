@@ -40,7 +40,7 @@ def test_equals_the_formula_summed_over_the_members(loss, toys):
     images = toys.image_set("near", 8)
     changes = {"magnitudes": MAGNITUDES, "temperatures": TEMPERATURES, "perturb_loss": loss}
     found, using = toys.fitted("eloc", **changes)
-    ours = found.statistics(using, View(images), found.grid())[:, :, 0]
+    ours = found.raw_scores(using, View(images), found.grid())[:, :, 0]
     members = [toys.double(given) for given in using.classifiers]
     for setting, row in zip(found.grid(), ours, strict=True):
         expected = [sum(slow_member(one, x, setting, loss, toys.STD) for one in members) for x in toys.inputs(images)]
@@ -55,11 +55,11 @@ def test_settings_share_passes_and_come_in_the_order_asked_for(toys):
     grid = found.grid()
     assert grid[:2] == [{"epsilon": 0.1, "temperature": 1.0}, {"epsilon": 0.1, "temperature": 1000.0}]
     with toys.counting(using.classifiers[1]) as counts:
-        whole = found.statistics(using, View(images), grid)
+        whole = found.raw_scores(using, View(images), grid)
     assert counts[""] == 12 * (1 + 2 * 2)
     assert counts["backward"] == 12 * 2
     picked = [4, 1, 4]
-    np.testing.assert_array_equal(found.statistics(using, View(images), [grid[n] for n in picked]), whole[picked])
+    np.testing.assert_array_equal(found.raw_scores(using, View(images), [grid[n] for n in picked]), whole[picked])
 
 
 def test_at_a_high_temperature_scores_stay_distinct(toys):

@@ -102,7 +102,7 @@ def test_members_of_every_model_are_averaged(name, toys):
     x = members[0].normalise(torch.from_numpy(np.array(data.images)))
     with torch.inference_mode():
         both = [member.network(x).double().softmax(dim=1) for member in members]
-    found = toys.detector("deep_ensemble", members=2).statistics(
+    found = toys.detector("deep_ensemble", members=2).raw_scores(
         Scorer(Engine(None, 50), members, data), View(data), [{}]
     )
     np.testing.assert_allclose(found[0, :, 0], torch.stack(both).mean(dim=0).amax(dim=1), rtol=1e-5)

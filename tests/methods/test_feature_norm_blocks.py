@@ -7,10 +7,10 @@ TAPS = ["conv1", "conv2", "fc1", "logits"]
 
 
 def test_every_block_has_a_detector_of_its_own(toys):
-    found = toys.detector("feature_norm_blocks", jigsaw_seed=3).siblings(toys.networks())
+    found = toys.detector("feature_norm_blocks", jigsaw_seed=3).variants(toys.networks())
     assert [one.variant for one in found] == [one.tap for one in found] == TAPS
     assert {one.jigsaw_seed for one in found} == {3}
-    (alone,) = toys.detector("feature_norm_blocks", tap="fc1").siblings(toys.networks())
+    (alone,) = toys.detector("feature_norm_blocks", tap="fc1").variants(toys.networks())
     assert alone.variant == "fc1"
 
 

@@ -48,7 +48,7 @@ class Slow:
 def test_every_tap_and_step_against_the_slow_score(tap, toys):
     images, slow, magnitudes = toys.image_set("near", 14), Slow(toys, tap), [0.2, 0.02, 0.0]
     expected = [slow.scores(toys.inputs(images), magnitude, 6) for magnitude in magnitudes]  # 6, 6 and a ragged 2
-    ours = toys.statistics("fssd", View(images), taps=[tap], magnitudes=magnitudes, gradient_batch=6)
+    ours = toys.raw_scores("fssd", View(images), taps=[tap], magnitudes=magnitudes, gradient_batch=6)
     np.testing.assert_allclose(ours[:, :, 0], expected, rtol=1e-5)  # float32 network against a float64 one
 
 
@@ -57,7 +57,7 @@ def test_the_noise_is_what_the_generator_gives_and_sees_no_id_normalisation(toys
     found = toys.detector("fssd", noise_images=7)
     for seed in (3, 4):
         found.fit(using, np.random.RandomState(seed))
-        ours = found.statistics(using, View(images), found.grid())[0]
+        ours = found.raw_scores(using, View(images), found.grid())[0]
         expected = [Slow(toys, tap, seed, 7).scores(toys.inputs(images), 0, 6) for tap in TAPS]
         np.testing.assert_allclose(ours.T, expected, rtol=1e-5)
 
@@ -77,13 +77,13 @@ def test_taps_are_not_pooled(toys):
     with torch.no_grad():
         value = toys.tap_value(network, "conv1", x[:1])
         pooled = (value.mean(dim=(2, 3)) - slow.centre.view(value.shape[1:]).mean(dim=(1, 2))).norm().item()
-    ours = toys.statistics("fssd", View(toys.image_set("near", 4)), taps=["conv1"])[0, 0, 0]
+    ours = toys.raw_scores("fssd", View(toys.image_set("near", 4)), taps=["conv1"])[0, 0, 0]
     assert ours > 2 * pooled
     assert value.numel() == 32 * 6 * 6
 
 
 def test_a_small_step_lowers_the_distance(toys):
-    values = toys.statistics("fssd", View(toys.image_set("near", 30)), magnitudes=[0.0, 1e-4, 1e-3])
+    values = toys.raw_scores("fssd", View(toys.image_set("near", 30)), magnitudes=[0.0, 1e-4, 1e-3])
     assert (np.diff(values.mean(axis=1), axis=0) < 0).all()
 
 
@@ -92,7 +92,7 @@ def test_steps_depend_on_the_gradient_batch_and_not_on_the_engines(toys):
     for gradient_batch in (40, 512, 10):
         for engine_batch in (7, 50):
             using = toys.scorer_with(toys.classifier(), batch_size=engine_batch)
-            found[gradient_batch, engine_batch] = toys.statistics(
+            found[gradient_batch, engine_batch] = toys.raw_scores(
                 "fssd", view, using=using, magnitudes=[0.1], gradient_batch=gradient_batch
             )
     for gradient_batch in (40, 512, 10):
@@ -104,7 +104,7 @@ def test_steps_depend_on_the_gradient_batch_and_not_on_the_engines(toys):
 def test_the_order_of_rows_within_one_gradient_batch_does_not_matter(toys):
     images, rows = toys.image_set("near", 20), np.random.default_rng(0).permutation(20)
     changes = {"magnitudes": [0.1], "gradient_batch": 20}
-    straight, permuted = (toys.statistics("fssd", view, **changes) for view in (View(images), View(images, rows)))
+    straight, permuted = (toys.raw_scores("fssd", view, **changes) for view in (View(images), View(images, rows)))
     np.testing.assert_allclose(straight[:, rows], permuted, rtol=1e-4)
 
 
@@ -116,22 +116,22 @@ def test_rows_are_scored_jointly_only_where_a_step_is_taken(toys):
 def test_several_magnitudes_in_one_call_are_those_of_single_calls(toys):
     view, magnitudes = View(toys.image_set("near", 20)), [0.2, 0.05, 0.0]
     found, using = toys.fitted("fssd", magnitudes=magnitudes, gradient_batch=8)
-    together = found.statistics(using, view, found.grid())
+    together = found.raw_scores(using, view, found.grid())
     for number, setting in enumerate(found.grid()):
-        np.testing.assert_allclose(found.statistics(using, view, [setting])[0], together[number], rtol=1e-6)
+        np.testing.assert_allclose(found.raw_scores(using, view, [setting])[0], together[number], rtol=1e-6)
 
 
 def test_taps_stand_in_the_order_asked_for(toys):
     view = View(toys.image_set("near", 10))
-    whole = toys.statistics("fssd", view)
+    whole = toys.raw_scores("fssd", view)
     assert whole.shape == (1, 10, 4)
-    np.testing.assert_array_equal(toys.statistics("fssd", view, taps=["logits", "conv1"]), whole[:, :, [3, 0]])
+    np.testing.assert_array_equal(toys.raw_scores("fssd", view, taps=["logits", "conv1"]), whole[:, :, [3, 0]])
 
 
 def test_score_is_the_mean_of_distances_in_units_of_their_training_deviation(toys):
     view = View(toys.image_set("near", 10))
-    train = toys.statistics("fssd", View(toys.TRAIN))[0]
-    values = toys.statistics("fssd", view)[0]
+    train = toys.raw_scores("fssd", View(toys.TRAIN))[0]
+    values = toys.raw_scores("fssd", view)[0]
     expected = [
         sum((values[row, tap] - train[:, tap].mean()) / train[:, tap].std() for tap in range(4)) / 4
         for row in range(10)
@@ -142,22 +142,22 @@ def test_score_is_the_mean_of_distances_in_units_of_their_training_deviation(toy
 def test_a_tap_that_never_varies_is_left_out_of_the_score(toys):
     found, using = toys.fitted("fssd", taps=["fc1", "logits"])
     found.calibrate(using, found.grid()[0])
-    values = found.statistics(using, View(toys.image_set("near", 10)), found.grid())[0]
+    values = found.raw_scores(using, View(toys.image_set("near", 10)), found.grid())[0]
     mean, deviation = found._scales
     found._scales = mean, deviation * [1, 0]
-    np.testing.assert_allclose(found.score(values), (values[:, 0] - mean[0]) / deviation[0], rtol=1e-12)
+    np.testing.assert_allclose(found.final_scores(values), (values[:, 0] - mean[0]) / deviation[0], rtol=1e-12)
 
 
 def test_scoring_needs_calibration_and_fitting_anew_forgets_it(toys):
     found, using = toys.fitted("fssd")
-    values = found.statistics(using, View(toys.image_set("near", 4)), found.grid())[0]
+    values = found.raw_scores(using, View(toys.image_set("near", 4)), found.grid())[0]
     with pytest.raises(ValueError, match=r"calibrate\(\) comes before score\(\)"):
-        found.score(values)
+        found.final_scores(values)
     found.calibrate(using, found.grid()[0])
-    assert found.score(values).shape == (4,)
+    assert found.final_scores(values).shape == (4,)
     found.fit(using, np.random.RandomState(1))
     with pytest.raises(ValueError, match=r"calibrate\(\) comes before score\(\)"):
-        found.score(values)
+        found.final_scores(values)
 
 
 def test_unknown_taps_are_refused(toys):
@@ -168,5 +168,5 @@ def test_unknown_taps_are_refused(toys):
 def test_steps_share_the_clean_pass(toys):
     found, using = toys.fitted("fssd", taps=["conv1"], magnitudes=[0.1, 0.05, 0.0])
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, View(toys.image_set("near", 20)), found.grid())
+        found.raw_scores(using, View(toys.image_set("near", 20)), found.grid())
     assert (counts[""], counts["backward"], counts["conv2"]) == (20 * 3, 20, 0)

@@ -53,7 +53,7 @@ def test_the_whole_grid_against_the_slow_score(head, statistic, toys):
         [slow(network, x, statistic, [magnitude / one for one in toys.STD]) for x in toys.inputs(images)]
         for magnitude in MAGNITUDES
     ]
-    ours = found.statistics(using, View(images), found.grid())
+    ours = found.raw_scores(using, View(images), found.grid())
     # float32 network against a float64 one
     np.testing.assert_allclose(ours[:, :, 0], expected, rtol=2e-5, atol=1e-6)
 
@@ -71,7 +71,7 @@ def test_units_of_the_step(unit, shifts, toys):
     using = toys.scorer(found)
     network = toys.double(using.classifier)
     expected = [slow(network, x, "max_h", shifts(toys.STD)) for x in toys.inputs(images)]
-    np.testing.assert_allclose(found.statistics(using, View(images), found.grid())[0, :, 0], expected, rtol=2e-5)
+    np.testing.assert_allclose(found.raw_scores(using, View(images), found.grid())[0, :, 0], expected, rtol=2e-5)
 
 
 def test_clipping_brings_pixels_back_to_their_range(toys):
@@ -82,7 +82,7 @@ def test_clipping_brings_pixels_back_to_their_range(toys):
     limits = [((0 - mean) / std, (1 - mean) / std) for mean, std in zip(toys.MEAN, toys.STD, strict=True)]
     shifts = [100 / 255 / one for one in toys.STD]
     expected = [slow(network, x, "max_h", shifts, limits) for x in toys.inputs(images)]
-    ours = found.statistics(using, View(images), found.grid())[0, :, 0]
+    ours = found.raw_scores(using, View(images), found.grid())[0, :, 0]
     np.testing.assert_allclose(ours, expected, rtol=2e-5)
     free = [slow(network, x, "max_h", shifts) for x in toys.inputs(images)]
     assert np.abs(ours / np.array(free) - 1).max() > 1e-2
@@ -97,7 +97,7 @@ def test_small_steps_raise_what_id_only_tuning_looks_at(head, statistic, raised,
     stepped, clean = found.id_scores(using, view, found.grid())
     assert (stepped > clean).all()
     plain = toys.detector(head, magnitudes=[0.004, 0.0], statistic=raised)
-    np.testing.assert_array_equal(plain.statistics(using, view, plain.grid())[:, :, 0], [stepped, clean])
+    np.testing.assert_array_equal(plain.raw_scores(using, view, plain.grid())[:, :, 0], [stepped, clean])
 
 
 def test_without_a_step_it_reads_the_shared_pass(toys):
@@ -107,15 +107,15 @@ def test_without_a_step_it_reads_the_shared_pass(toys):
     view = View(toys.image_set("near", 20))
     using.engine.collect(using.classifier, view.images, [quantity])
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, view, found.grid())
+        found.raw_scores(using, view, found.grid())
     assert not counts
 
 
 def test_settings_come_back_in_the_order_asked_for(toys):
     view = View(toys.image_set("near", 12))
     found, using = toys.fitted("godin_cosine", magnitudes=MAGNITUDES)
-    whole = found.statistics(using, view, found.grid())
-    np.testing.assert_array_equal(found.statistics(using, view, found.grid()[::-1]), whole[::-1])
+    whole = found.raw_scores(using, view, found.grid())
+    np.testing.assert_array_equal(found.raw_scores(using, view, found.grid()[::-1]), whole[::-1])
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -11,10 +11,10 @@ def test_the_shipped_method_is_max_f_after_the_ports_step(toys):
     using = toys.scorer(found)
     view = View(toys.image_set("static", 20))
     same = Godin(head="godin_inner", statistic="max_f", magnitudes=[0.04], unit="bytes", clip=True)
-    ours = found.statistics(using, view, found.grid())
-    np.testing.assert_array_equal(ours, same.statistics(using, view, same.grid()))
+    ours = found.raw_scores(using, view, found.grid())
+    np.testing.assert_array_equal(ours, same.raw_scores(using, view, same.grid()))
     unmoved = toys.detector("godin_port", magnitudes=[0.0])
-    still = unmoved.statistics(using, view, unmoved.grid())
+    still = unmoved.raw_scores(using, view, unmoved.grid())
     assert not np.array_equal(ours, still)
     np.testing.assert_allclose(ours, still, rtol=1e-2)  # practically no step
 

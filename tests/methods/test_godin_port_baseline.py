@@ -42,15 +42,15 @@ def test_statistics_against_the_slow_score(toys):
     images = toys.image_set("near", 6)
     plain, source = (toys.double(one) for one in using.classifiers)
     expected = [[slow(plain, source, x, magnitude, toys) for x in toys.inputs(images)] for magnitude in MAGNITUDES]
-    ours = found.features(found.statistics(using, View(images), found.grid()))
+    ours = found.regression_features(found.raw_scores(using, View(images), found.grid()))
     np.testing.assert_allclose(ours[:, :, 0], expected, rtol=1e-5)
 
 
 def test_without_a_step_it_is_msp(toys):
     found = toys.detector("godin_port_baseline", magnitudes=[0.0])
     view = View(toys.image_set("near", 20))
-    ours = found.statistics(toys.scorer(found), view, found.grid())
-    np.testing.assert_allclose(ours, toys.statistics("msp", view), rtol=1e-6)
+    ours = found.raw_scores(toys.scorer(found), view, found.grid())
+    np.testing.assert_allclose(ours, toys.raw_scores("msp", view), rtol=1e-6)
 
 
 def test_the_other_network_chooses_the_step(toys):

@@ -57,35 +57,35 @@ class Slow:
 def test_every_tap_and_step_against_the_slow_score(tap, toys):
     images, slow, magnitudes = toys.image_set("near", 10), Slow(toys, tap), [0.05, 0.005, 0.0]
     expected = [[slow.score(x, magnitude) for x in toys.inputs(images)] for magnitude in magnitudes]
-    ours = toys.statistics("mahalanobis", View(images), taps=[tap], magnitudes=magnitudes)
+    ours = toys.raw_scores("mahalanobis", View(images), taps=[tap], magnitudes=magnitudes)
     # Whitening magnifies the difference between the float32 network and the float64 one.
     np.testing.assert_allclose(ours[:, :, 0], expected, rtol=2e-4)
 
 
 def test_several_taps_stand_side_by_side_in_forward_order(toys):
     view = View(toys.image_set("near", 10))
-    together = toys.statistics("mahalanobis", view, taps=["all"], magnitudes=[0.01, 0.0])
+    together = toys.raw_scores("mahalanobis", view, taps=["all"], magnitudes=[0.01, 0.0])
     for column, tap in enumerate(TAPS):
-        alone = toys.statistics("mahalanobis", view, taps=[tap], magnitudes=[0.01, 0.0])
+        alone = toys.raw_scores("mahalanobis", view, taps=[tap], magnitudes=[0.01, 0.0])
         np.testing.assert_array_equal(together[:, :, column], alone[:, :, 0])
 
 
 def test_no_taps_means_the_penultimate_one(toys):
     view = View(toys.image_set("near", 10))
     np.testing.assert_array_equal(
-        toys.statistics("mahalanobis", view, taps=[]), toys.statistics("mahalanobis", view, taps=["fc1"])
+        toys.raw_scores("mahalanobis", view, taps=[]), toys.raw_scores("mahalanobis", view, taps=["fc1"])
     )
 
 
 def test_score_is_the_sum_over_taps(toys):
     found, using = toys.fitted("mahalanobis", taps=["conv2", "logits"])
-    values = found.statistics(using, View(toys.image_set("near", 10)), found.grid())[0]
-    np.testing.assert_allclose(found.score(values), values[:, 0] + values[:, 1], rtol=1e-12)
+    values = found.raw_scores(using, View(toys.image_set("near", 10)), found.grid())[0]
+    np.testing.assert_allclose(found.final_scores(values), values[:, 0] + values[:, 1], rtol=1e-12)
 
 
 def test_a_step_raises_the_confidence(toys):
     view = View(toys.image_set("blend", 20))
-    values = toys.statistics("mahalanobis", view, taps=["logits"], magnitudes=[0.0, 1e-4, 1e-3])[:, :, 0]
+    values = toys.raw_scores("mahalanobis", view, taps=["logits"], magnitudes=[0.0, 1e-4, 1e-3])[:, :, 0]
     assert (np.diff(values, axis=0) > 0).all()
 
 
@@ -128,13 +128,13 @@ def test_pytorch_ood_agrees_up_to_the_number_of_rows(toys):
 
 def test_statistics_come_from_the_training_images_and_their_labels(toys):
     view, labels = View(toys.image_set("near", 10)), toys.TRAIN.labels
-    expected = toys.statistics("mahalanobis", view)
+    expected = toys.raw_scores("mahalanobis", view)
     for train in (
         ImageSet.of("other", toys.TRAIN.images, np.roll(labels, 1) // 2),
         ImageSet.of("other", toys.TRAIN.images[:100], labels[:100]),
     ):
         using = toys.scorer_with(toys.classifier(), train=train)
-        assert not np.allclose(toys.statistics("mahalanobis", view, using=using), expected, rtol=1e-3)
+        assert not np.allclose(toys.raw_scores("mahalanobis", view, using=using), expected, rtol=1e-3)
 
 
 def test_a_detector_that_is_fitted_anew_forgets_the_old_network(toys):
@@ -143,7 +143,7 @@ def test_a_detector_that_is_fitted_anew_forgets_the_old_network(toys):
     other = toys.scorer_with(toys.classifier(seed=1))
     found.fit(other, np.random.RandomState(0))
     np.testing.assert_array_equal(
-        found.statistics(other, view, found.grid()), toys.statistics("mahalanobis", view, using=other)
+        found.raw_scores(other, view, found.grid()), toys.raw_scores("mahalanobis", view, using=other)
     )
 
 
@@ -167,5 +167,5 @@ def test_fitting_for_a_second_ood_set_runs_nothing(toys):
 def test_steps_share_the_clean_pass(toys):
     found, using = toys.fitted("mahalanobis", taps=["conv2"], magnitudes=[0.1, 0.05, 0.0])
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, View(toys.image_set("near", 20)), found.grid())
+        found.raw_scores(using, View(toys.image_set("near", 20)), found.grid())
     assert (counts[""], counts["backward"], counts["fc1"]) == (20 * 3, 20, 0)

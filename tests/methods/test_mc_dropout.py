@@ -45,7 +45,7 @@ def test_both_statistics_against_the_slow_score(mode, toys):
     confidences, variances = slow(classifier, images, **settings, train_mode=mode == "train_mode", toys=toys)
     for statistic, expected in (("mean_softmax", confidences), ("logit_variance", -variances)):
         using = toys.scorer_with(classifier)
-        ours = toys.statistics("mc_dropout", View(images), using=using, mode=mode, statistic=statistic, **settings)
+        ours = toys.raw_scores("mc_dropout", View(images), using=using, mode=mode, statistic=statistic, **settings)
         np.testing.assert_allclose(ours[0, :, 0], expected, rtol=1e-6)
 
 
@@ -109,7 +109,7 @@ def test_images_that_dropout_cannot_disturb_count_as_most_in_distribution(toys):
 @pytest.mark.parametrize("statistic", ["mean_softmax", "logit_variance"])
 def test_passes_differ_only_by_dropout(statistic, toys):
     images, classifier = toys.image_set("near", 9), toys.norm_classifier(rate=0.0)
-    ours = toys.statistics("mc_dropout", View(images), using=toys.scorer_with(classifier), statistic=statistic)[0, :, 0]
+    ours = toys.raw_scores("mc_dropout", View(images), using=toys.scorer_with(classifier), statistic=statistic)[0, :, 0]
     clean = np.exp(toys.scores("msp", View(images), using=toys.scorer_with(classifier)))
     expected = clean if statistic == "mean_softmax" else np.zeros(9)
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
@@ -156,7 +156,7 @@ def test_both_statistics_share_the_passes(toys, tmp_path):
     found = toys.detector("mc_dropout", passes=3, statistic="logit_variance")
     with torch.random.fork_rng():
         torch.manual_seed(123)  # whatever the state of the global generator
-        first = found.statistics(using, View(images), [{}])
+        first = found.raw_scores(using, View(images), [{}])
     fresh = toys.scorer_with(toys.norm_classifier())
-    np.testing.assert_array_equal(first, found.statistics(fresh, View(images), [{}]))
+    np.testing.assert_array_equal(first, found.raw_scores(fresh, View(images), [{}]))
     assert len(list(tmp_path.rglob("*.npy"))) == 1

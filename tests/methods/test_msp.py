@@ -46,15 +46,15 @@ def test_a_detectors_scores_are_those_of_each_image_alone(toys):
     with torch.no_grad():
         expected = [slow(network(x[None])[0].tolist()) for x in toys.inputs(images)]
     found = toys.detector("msp")
-    statistics = toys.statistics("msp", View(images))
+    raw_scores = toys.raw_scores("msp", View(images))
     # float32 network against a float64 one
-    np.testing.assert_allclose(found.features(statistics)[0, :, 0], expected, rtol=1e-6)
-    np.testing.assert_allclose(statistics[0, :, 0], np.log(expected), rtol=2e-5)
+    np.testing.assert_allclose(found.regression_features(raw_scores)[0, :, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(raw_scores[0, :, 0], np.log(expected), rtol=2e-5)
 
 
 def test_pytorch_ood_agrees(toys):
     images = toys.image_set("near", 30)
     with torch.no_grad():
         theirs = MaxSoftmax(toys.double(toys.classifier())).predict(toys.inputs(images))
-    ours = np.exp(toys.statistics("msp", View(images))[0, :, 0])
+    ours = np.exp(toys.raw_scores("msp", View(images))[0, :, 0])
     np.testing.assert_allclose(ours, -theirs.numpy(), rtol=1e-6)

@@ -40,10 +40,10 @@ def expected(toys):
 def test_the_whole_grid_against_the_slow_score(toys, expected):
     found = toys.detector("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
     assert found.grid() == [{"epsilon": m, "temperature": t} for m in MAGNITUDES for t in TEMPERATURES]
-    values = toys.statistics("odin", View(toys.image_set("near", 12)), magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
+    values = toys.raw_scores("odin", View(toys.image_set("near", 12)), magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
     assert values.shape == (9, 12, 1)
     # float32 network against a float64 one
-    np.testing.assert_allclose(found.features(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
+    np.testing.assert_allclose(found.regression_features(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
 
 
 @pytest.mark.parametrize("magnitude", MAGNITUDES)
@@ -51,9 +51,9 @@ def test_the_whole_grid_against_the_slow_score(toys, expected):
 def test_settings_in_one_call_are_those_of_single_calls(magnitude, temperature, toys):
     view, setting = View(toys.image_set("near", 12)), {"epsilon": magnitude, "temperature": temperature}
     found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
-    together = found.statistics(using, view, found.grid())[found.grid().index(setting)]
+    together = found.raw_scores(using, view, found.grid())[found.grid().index(setting)]
     found, using = toys.fitted("odin", magnitudes=[magnitude], temperatures=[temperature])
-    (alone,) = found.statistics(using, view, [setting])
+    (alone,) = found.raw_scores(using, view, [setting])
     np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
@@ -61,9 +61,9 @@ def test_settings_come_back_in_the_order_asked_for(toys):
     view = View(toys.image_set("near", 12))
     found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
     grid = found.grid()
-    whole = found.statistics(using, view, grid)
+    whole = found.raw_scores(using, view, grid)
     picked = [7, 2, 5, 2]
-    np.testing.assert_array_equal(found.statistics(using, view, [grid[number] for number in picked]), whole[picked])
+    np.testing.assert_array_equal(found.raw_scores(using, view, [grid[number] for number in picked]), whole[picked])
 
 
 def test_the_gradient_is_that_of_the_tempered_loss(toys, expected):
@@ -78,8 +78,8 @@ def test_the_gradient_is_that_of_the_tempered_loss(toys, expected):
 
 def test_without_a_step_at_temperature_one_it_is_msp(toys):
     view = View(toys.image_set("near", 30))
-    ours = toys.statistics("odin", view, magnitudes=[0.0], temperatures=[1.0])
-    np.testing.assert_allclose(ours, toys.statistics("msp", view), rtol=1e-5, atol=1e-9)
+    ours = toys.raw_scores("odin", view, magnitudes=[0.0], temperatures=[1.0])
+    np.testing.assert_allclose(ours, toys.raw_scores("msp", view), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 1000.0])
@@ -124,7 +124,7 @@ def test_zero_gradient_counts_as_positive_and_the_maximum_is_taken_anew(temperat
 
 def test_a_step_raises_the_confidence(toys):
     view = View(toys.image_set("near", 30))
-    values = toys.statistics("odin", view, magnitudes=[0.0, 1e-4, 1e-3], temperatures=[10.0])[:, :, 0]
+    values = toys.raw_scores("odin", view, magnitudes=[0.0, 1e-4, 1e-3], temperatures=[10.0])[:, :, 0]
     assert (np.diff(values, axis=0) > 0).all()
 
 
@@ -147,11 +147,11 @@ def test_the_grid_shares_passes(toys):
     images, found = toys.image_set("near", 20), toys.detector("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
     using = toys.scorer(found, batch_size=8)
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, View(images), found.grid())
+        found.raw_scores(using, View(images), found.grid())
     assert counts[""] == 20 * (1 + 3 * 2)  # clean images once, then each T at each of two magnitudes above 0
     assert counts["backward"] == 20 * 3  # one gradient for each T
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, View(images), found.grid())
+        found.raw_scores(using, View(images), found.grid())
     assert counts == {}
 
 
@@ -159,5 +159,5 @@ def test_clean_images_need_no_gradient(toys):
     found = toys.detector("odin", magnitudes=[0.0], temperatures=TEMPERATURES)
     using = toys.scorer(found)
     with toys.counting(using.classifier) as counts:
-        found.statistics(using, View(toys.image_set("near", 20)), found.grid())
+        found.raw_scores(using, View(toys.image_set("near", 20)), found.grid())
     assert (counts[""], counts["backward"]) == (20, 0)

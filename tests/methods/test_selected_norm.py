@@ -40,7 +40,7 @@ def test_all_that_follows_the_pooling_is_the_head(toys):
     classifier = toys.classifier_of(VGG11((3, 32, 32), 4, 0.5))
     images = toys.ImageSet.of("pictures", np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8))
     view, using = View(images), toys.scorer_with(classifier)
-    found = SelectedNorm(tap="conv6", statistic="energy").statistics(using, view, [{}])[0, :, 0]
+    found = SelectedNorm(tap="conv6", statistic="energy").raw_scores(using, view, [{}])[0, :, 0]
     with torch.no_grad():
         network, inputs = classifier.network, classifier.normalise(torch.from_numpy(images.images))
         pooled = network.pool(network.features(inputs))

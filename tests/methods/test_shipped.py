@@ -99,14 +99,14 @@ CHANGES = {
 
 @pytest.fixture(params=CASES)
 def case(request, toys):
-    """Name of a case, and a function that gives its statistics ``[settings, n, K]`` on a view."""
+    """Name of a case, and a function that gives its raw scores ``[settings, n, K]`` on a view."""
     method, changes = CASES[request.param]
 
-    def statistics(view, batch_size=50):
+    def raw_scores(view, batch_size=50):
         found = toys.detector(method, **changes)
-        return toys.statistics(method, view, using=toys.scorer(found, batch_size), **changes)
+        return toys.raw_scores(method, view, using=toys.scorer(found, batch_size), **changes)
 
-    return request.param, statistics
+    return request.param, raw_scores
 
 
 def test_every_shipped_method_is_in_these_tests():
@@ -115,10 +115,10 @@ def test_every_shipped_method_is_in_these_tests():
 
 
 def test_statistics_are_finite_float64_rows(case, toys):
-    name, statistics = case
+    name, raw_scores = case
     method, changes = CASES[name]
     found = toys.detector(method, **changes)
-    values = statistics(View(toys.image_set("id", 23)))
+    values = raw_scores(View(toys.image_set("id", 23)))
     taps = 4 if method in ("fssd", "mahalanobis_ensemble") or changes.get("taps") == ["all"] else 1
     assert values.shape == (len(found.grid()), 23, taps)
     assert values.dtype == np.float64
@@ -135,22 +135,22 @@ def test_scores_are_higher_for_in_distribution_images(method, kind, toys):
 @pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name not in RANDOM | NOT_ON_TOYS])
 def test_every_statistic_is_higher_for_in_distribution_images(flavour, toys):
     method, changes = FLAVOURS[flavour]
-    inside, outside = (toys.statistics(method, View(toys.image_set(name, 40)), **changes) for name in ("id", "blend"))
+    inside, outside = (toys.raw_scores(method, View(toys.image_set(name, 40)), **changes) for name in ("id", "blend"))
     share = (inside[:, :, None] > outside[:, None]).mean(axis=(1, 2))
     assert (share.max(axis=1) > 0.9).all()  # some tap at every setting
 
 
 def test_the_engines_batch_size_does_not_matter(case, toys):
-    _, statistics = case
+    _, raw_scores = case
     view = View(toys.image_set("id", 40))
-    np.testing.assert_allclose(statistics(view, 7), statistics(view, 50), rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(raw_scores(view, 7), raw_scores(view, 50), rtol=2e-4, atol=1e-6)
 
 
 def test_the_order_of_rows_matters_to_no_score_that_is_computed_image_by_image(case, toys):
-    name, statistics = case
+    name, raw_scores = case
     images = toys.image_set("id", 40)
     rows = np.random.default_rng(3).permutation(40)
-    straight, permuted = statistics(View(images)), statistics(View(images, rows))
+    straight, permuted = raw_scores(View(images)), raw_scores(View(images, rows))
     same = np.isclose(straight[:, rows], permuted, rtol=2e-4, atol=1e-6).reshape(-1, 40 * straight.shape[2]).mean()
     if name in BY_BATCH:
         assert np.isclose(straight[1][rows], permuted[1], rtol=2e-4, atol=1e-6).all()  # magnitude 0: image by image
@@ -163,24 +163,24 @@ def test_the_order_of_rows_matters_to_no_score_that_is_computed_image_by_image(c
 
 @pytest.mark.parametrize("case", [name for name in CASES if name not in RANDOM], indirect=True)
 def test_a_score_depends_on_the_views_rows_only(case, toys):
-    _, statistics = case
+    _, raw_scores = case
     images = toys.image_set("id", 40)
     rows = np.arange(16, 32)  # a whole batch of the case that scores batches of 16
-    np.testing.assert_allclose(statistics(View(images, rows)), statistics(View(images))[:, rows], rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(raw_scores(View(images, rows)), raw_scores(View(images))[:, rows], rtol=2e-4, atol=1e-6)
 
 
 def test_scoring_twice_gives_the_same(case, toys):
-    _, statistics = case
+    _, raw_scores = case
     view = View(toys.image_set("id", 23))
-    np.testing.assert_array_equal(statistics(view), statistics(view))
+    np.testing.assert_array_equal(raw_scores(view), raw_scores(view))
 
 
 def test_features_rank_like_statistics(case, toys):
-    name, statistics = case
+    name, raw_scores = case
     method, changes = CASES[name]
     found = toys.detector(method, **changes)
-    for values in statistics(View(toys.image_set("near", 40))):
-        features = found.features(values)
+    for values in raw_scores(View(toys.image_set("near", 40))):
+        features = found.regression_features(values)
         assert features.shape == values.shape
         for feature, statistic in zip(features.T, values.T, strict=True):
             assert len(np.unique(statistic)) == len(np.unique(feature)) == 40

@@ -192,10 +192,10 @@ def fitted(method, *, using=None, **changes):
     return found, using
 
 
-def statistics(method, view, *, using=None, **changes):
-    """Statistics ``[settings, n, K]`` of a freshly fitted detector over its whole grid."""
+def raw_scores(method, view, *, using=None, **changes):
+    """Raw scores ``[settings, n, K]`` of a freshly fitted detector over its whole grid."""
     found, using = fitted(method, using=using, **changes)
-    return found.statistics(using, view, found.grid())
+    return found.raw_scores(using, view, found.grid())
 
 
 def scores(method, view, *, using=None, **changes):
@@ -203,7 +203,7 @@ def scores(method, view, *, using=None, **changes):
     found, using = fitted(method, using=using, **changes)
     (setting,) = found.grid()
     found.calibrate(using, setting)
-    return found.score(found.statistics(using, view, [setting])[0])
+    return found.scores(using, view, setting)
 
 
 def double(given):

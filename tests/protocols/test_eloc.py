@@ -46,7 +46,7 @@ def test_published_magnitudes_go_by_the_set(toys):
     assert outcome.setting == {"epsilon": 0.02, "temperature": 1000.0}
     assert outcome.tuned_on == "images of toy_near, probably: the magnitude published for this set"
     rows = np.array([row for row in range(36) if row not in left_out(36)])
-    expected = found.statistics(using, View(outside, rows), [outcome.setting])[0][:, 0]
+    expected = found.raw_scores(using, View(outside, rows), [outcome.setting])[0][:, 0]
     np.testing.assert_array_equal(outcome.ood_scores, expected)
     assert (len(outcome.id_scores), outcome.tuning) == (30, None)
     stand_in = protocol(epsilons={"other": 0.0}, stands_for={"toy_near": "other"})
@@ -64,7 +64,7 @@ def test_the_search_takes_the_lowest_fpr_on_validation_rows_alone(tune, toys):
     views = [View(one, np.random.RandomState(3).permutation(len(one))[:10]) for one in (inside, seen)]
     curve = []
     for setting in found.grid():
-        a, b = (found.statistics(using, view, [setting])[0][:, 0] for view in views)
+        a, b = (found.raw_scores(using, view, [setting])[0][:, 0] for view in views)
         curve.append(100 * exact.fpr_at_tpr(Curve.of(a, b), 0.95))
     assert outcome.tuning["curve"] == [[value] for value in curve]
     assert outcome.tuning["seen"] == {"toy_id": 10, seen.name: 10}

@@ -14,7 +14,7 @@ from ood_bench.tuning.logistic import fit_combination
 
 @dataclass
 class Stub(Detector):
-    """Reads its statistics off the images and notes which rows it is asked for.
+    """Reads its raw scores off the images and notes which rows it is asked for.
 
     The first pixel is the statistic. Where the second is 1 and a setting's reach is not above the third, the row goes
     unnoticed: its statistic is then larger than any ID row's.
@@ -33,7 +33,7 @@ class Stub(Detector):
     def grid(self):
         return [{"reach": reach} for reach in self.reaches]
 
-    def statistics(self, scorer, view, settings):
+    def raw_scores(self, scorer, view, settings):
         assert scorer == "scorer"
         self.asked.append((view.images.name, tuple(view.rows), [setting["reach"] for setting in settings]))
         first, hidden, depth = view.images.images[view.rows, 0, 0].astype(float).T
@@ -190,8 +190,8 @@ def test_the_curve_is_the_tnr_of_the_papers_convention():
     given, stub = sets(undetected=range(10)), Stub([3.5])
     inside, outside = given
     views = [protocol(unshuffled=["stub"])._split("stub", images, None) for images in given]
-    fit = [stub.statistics("scorer", view.fit, stub.grid())[0] for view in views]
-    select = [stub.statistics("scorer", view.select, stub.grid())[0] for view in views]
+    fit = [stub.raw_scores("scorer", view.fit, stub.grid())[0] for view in views]
+    select = [stub.raw_scores("scorer", view.select, stub.grid())[0] for view in views]
     combination = fit_combination(*fit)
     expected = evaluate("fssd", *(combination.probability(rows) for rows in select))["tnr95"]
     assert chosen(range(10), [3.5, 1.5])[1][0] == pytest.approx(expected)

@@ -31,7 +31,7 @@ def slow(detector, using, inside, outside, other):
     for setting in detector.grid():
 
         def of(images, rows, setting=setting):
-            return detector.statistics(using, rows_of(images, rows), [setting])[0]
+            return detector.raw_scores(using, rows_of(images, rows), [setting])[0]
 
         regression = fit_combination(of(inside, FIT), of(other, FIT), folds=3)
         chosen_on = (regression.probability(of(images, slice(20, 30))) for images in (inside, other))
@@ -83,12 +83,12 @@ def test_single_statistics_are_chosen_on_all_validation_rows_without_a_regressio
     curve = []
     for epsilon, temperature in candidates:
         setting = {"epsilon": epsilon, "temperature": temperature}
-        scores = (found.statistics(using, rows_of(images, ROWS), [setting])[0, :, 0] for images in pair)
+        scores = (found.raw_scores(using, rows_of(images, ROWS), [setting])[0, :, 0] for images in pair)
         curve.append([evaluate("mahalanobis", *scores)["tnr95"]])
     assert outcome.tuning["curve"] == curve
     best = candidates[int(np.argmax(curve))]
     assert (outcome.setting["epsilon"], outcome.setting["temperature"]) == best
-    expected = found.statistics(using, rows_of(inside, slice(30, None)), [outcome.setting])[0, :, 0]
+    expected = found.raw_scores(using, rows_of(inside, slice(30, None)), [outcome.setting])[0, :, 0]
     np.testing.assert_array_equal(outcome.id_scores, expected)
 
 

@@ -14,7 +14,7 @@ from ood_bench.protocols.odin import OdinProtocol
 
 @dataclass
 class Stub(Detector):
-    """Reads its statistics off the images and notes which rows it is asked for.
+    """Reads its raw scores off the images and notes which rows it is asked for.
 
     The first pixel is the statistic, the second what a magnitude takes off it.
     """
@@ -31,7 +31,7 @@ class Stub(Detector):
         assert scorer == "scorer"
         self.calibrated.append(setting["epsilon"])
 
-    def statistics(self, scorer, view, settings):
+    def raw_scores(self, scorer, view, settings):
         self.asked.append((view.images.name, view.rows[0], view.rows[-1], [s["epsilon"] for s in settings]))
         first, less = view.images.images[view.rows, 0, 0].astype(float).T
         return np.stack([(first - s["epsilon"] * less)[:, None] for s in settings])
@@ -158,12 +158,12 @@ def test_tuning_and_test_rows_do_not_meet():
 
 
 class Maxima(Stub):
-    """Its statistics are softmax maxima, from a little above ``start``."""
+    """Its raw scores are softmax maxima, from a little above ``start``."""
 
     start = 0.1
 
-    def features(self, statistics):
-        return self.start + statistics * 1e-6
+    def regression_features(self, raw_scores):
+        return self.start + raw_scores * 1e-6
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_mean_score_of_validation_rows_is_what_id_only_tuning_compares(metho
     chooser = protocol(name, "id_only")
     outcome = chooser.run(method, found, using, inside, outside)
     rows = np.arange(10) if name == "odin" else np.random.RandomState(3).permutation(40)[:10]
-    means = [found.statistics(using, View(inside, rows), [one])[0].sum(axis=1).mean() for one in found.grid()]
+    means = [found.raw_scores(using, View(inside, rows), [one])[0].sum(axis=1).mean() for one in found.grid()]
     np.testing.assert_allclose(np.ravel(outcome.tuning["curve"]), means, rtol=1e-5)
 
 

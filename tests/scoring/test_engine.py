@@ -82,8 +82,8 @@ def test_all_forward_only_methods_together_cost_one_pass(images, toys):
         using.engine.collect(using.classifier, images, wanted)
         assert set(counts.values()) == {20}
         for detector in detectors:
-            detector.statistics(using, View(images), detector.grid())
-            detector.statistics(using, View(images, np.arange(5)), detector.grid())
+            detector.raw_scores(using, View(images), detector.grid())
+            detector.raw_scores(using, View(images, np.arange(5)), detector.grid())
     assert counts[""] == 20
     assert set(counts.values()) == {20}
     assert "backward" not in counts
@@ -100,11 +100,11 @@ def test_methods_with_steps_share_the_clean_pass_with_all_others(images, toys):
     with toys.counting(using.classifier) as counts:
         bank = using.engine.collect(using.classifier, images, [LOGITS, CONV], steps)
         assert (counts[""], counts["conv2"], counts["fc2"], counts["backward"]) == (80, 60, 40, 60)
-        together = [detector.statistics(using, View(images), detector.grid()) for detector in detectors]
+        together = [detector.raw_scores(using, View(images), detector.grid()) for detector in detectors]
         assert counts[""] == 80
     np.testing.assert_array_equal(bank[CONV], Engine(None).collect(using.classifier, images, [CONV])[CONV])
     for detector, ours in zip(detectors, together, strict=True):
-        alone = detector.statistics(toys.scorer_with(using.classifier), View(images), detector.grid())
+        alone = detector.raw_scores(toys.scorer_with(using.classifier), View(images), detector.grid())
         np.testing.assert_allclose(ours, alone, rtol=1e-6)
 
 
@@ -302,14 +302,14 @@ def test_methods_find_their_own_results_again_and_no_others(images, toys, tmp_pa
     values = []
     for method, changes, pixels in cases:
         using = toys.scorer_with(toys.classifier(), root=tmp_path)
-        values.append(toys.statistics(method, View(pixels), using=using, **changes))
-        fresh = toys.statistics(method, View(pixels), using=toys.scorer_with(toys.classifier()), **changes)
+        values.append(toys.raw_scores(method, View(pixels), using=using, **changes))
+        fresh = toys.raw_scores(method, View(pixels), using=toys.scorer_with(toys.classifier()), **changes)
         np.testing.assert_allclose(values[-1], fresh, rtol=1e-6)
     assert len(files(tmp_path / "derived")) == len(cases)
     for method, changes, pixels in cases:
         found, using = toys.fitted(method, using=toys.scorer_with(toys.classifier(), root=tmp_path), **changes)
         with toys.counting(using.classifier) as counts:
-            again = found.statistics(using, View(pixels), found.grid())
+            again = found.raw_scores(using, View(pixels), found.grid())
         assert counts == {}
         np.testing.assert_array_equal(again, values.pop(0))
 
@@ -318,12 +318,12 @@ def test_methods_find_their_own_results_again_and_no_others(images, toys, tmp_pa
 def test_what_else_a_stepped_score_depends_on(change, images, toys, tmp_path):
     """Not in the detector: the training labels, the weights, the rows and their order."""
     changes = {"magnitudes": [0.02], "taps": ["fc1"]}
-    toys.statistics("mahalanobis", View(images), using=toys.scorer_with(toys.classifier(), root=tmp_path), **changes)
+    toys.raw_scores("mahalanobis", View(images), using=toys.scorer_with(toys.classifier(), root=tmp_path), **changes)
     train = ImageSet.of("other", toys.TRAIN.images, toys.TRAIN.labels // 2) if change == "labels" else toys.TRAIN
     classifier = toys.classifier(seed=1) if change == "classifier" else toys.classifier()
     view = View(images, np.arange(20)[::-1].copy()) if change == "rows" else View(images)
     ours, fresh = (
-        toys.statistics("mahalanobis", view, using=toys.scorer_with(classifier, train=train, root=root), **changes)
+        toys.raw_scores("mahalanobis", view, using=toys.scorer_with(classifier, train=train, root=root), **changes)
         for root in (tmp_path, None)
     )
     np.testing.assert_allclose(ours, fresh, rtol=1e-6)

@@ -48,16 +48,16 @@ def test_a_pass_that_broke_off_goes_on_where_it_was(rows, images, toys, tmp_path
     found = toys.detector("odin", **GRID)
     handle = stop_after(using.classifier, 2)
     with pytest.raises(Stopped):
-        found.statistics(using, view, found.grid())
+        found.raw_scores(using, view, found.grid())
     handle.remove()
     assert len(unfinished(tmp_path)) == 1
     later = scorer(toys, tmp_path)
     with toys.counting(later.classifier) as counts:
-        ours = found.statistics(later, view, found.grid())
+        ours = found.raw_scores(later, view, found.grid())
     assert (counts[""], counts["backward"]) == (14 * 5, 14 * 2)
     assert "going on after 16 images" in caplog.text
     assert unfinished(tmp_path) == []
-    whole = found.statistics(scorer(toys, None), view, found.grid())
+    whole = found.raw_scores(scorer(toys, None), view, found.grid())
     np.testing.assert_array_equal(ours, whole)
 
 
@@ -66,12 +66,12 @@ def test_other_settings_and_other_rows_do_not_go_on_from_it(images, toys, tmp_pa
     found, other = toys.detector("odin", **GRID), toys.detector("odin", **{**GRID, "magnitudes": [0.1, 0.3]})
     handle = stop_after(using.classifier, 2)
     with pytest.raises(Stopped):
-        found.statistics(using, View(images), found.grid())
+        found.raw_scores(using, View(images), found.grid())
     handle.remove()
     for detector, view in ((other, View(images)), (found, View(images, np.arange(20)))):
         later = scorer(toys, tmp_path)
         with toys.counting(later.classifier) as counts:
-            detector.statistics(later, view, detector.grid())
+            detector.raw_scores(later, view, detector.grid())
         assert counts[""] == 5 * len(view)
 
 
@@ -88,12 +88,12 @@ def test_passes_of_whole_batches_go_on_with_the_same_batches(images, toys, tmp_p
 
     handle = using.classifier.scoring_network.register_forward_pre_hook(count)
     with pytest.raises(Stopped):
-        found.statistics(using, View(images), found.grid())
+        found.raw_scores(using, View(images), found.grid())
     handle.remove()
     later = scorer(toys, tmp_path)
-    ours = found.statistics(later, View(images), found.grid())
+    ours = found.raw_scores(later, View(images), found.grid())
     found.fit(fresh := scorer(toys, None), np.random.RandomState(0))
-    np.testing.assert_array_equal(ours, found.statistics(fresh, View(images), found.grid()))
+    np.testing.assert_array_equal(ours, found.raw_scores(fresh, View(images), found.grid()))
 
 
 def test_ctrl_c_on_a_full_disk_is_still_ctrl_c(images, toys, tmp_path, monkeypatch):
@@ -105,7 +105,7 @@ def test_ctrl_c_on_a_full_disk_is_still_ctrl_c(images, toys, tmp_path, monkeypat
 
     monkeypatch.setattr(parts, "write_atomically", full)
     with pytest.raises(Stopped):
-        found.statistics(using, View(images), found.grid())
+        found.raw_scores(using, View(images), found.grid())
     handle.remove()
 
 

@@ -152,6 +152,6 @@ def test_every_pass_of_a_detector_is_in_full_precision(method, changes, tf32_all
     for network in (classifier.network, classifier.scoring_network):
         network.register_forward_pre_hook(lambda *_: seen.append(tf32_allowed()))
     twin = toys.scorer_with(classifier)
-    toys.statistics(method, View(toys.image_set("near", 4)), using=twin, **changes)
+    toys.raw_scores(method, View(toys.image_set("near", 4)), using=twin, **changes)
     assert set(seen) == {(False, False)}
     assert tf32_allowed() == (True, True)

@@ -19,7 +19,7 @@ class Given(Detector):
     def grid(self):
         return [{"epsilon": slope} for slope in self.slopes]
 
-    def statistics(self, scorer, view, settings):
+    def raw_scores(self, scorer, view, settings):
         rows = np.arange(len(view.images))[slice(None) if view.rows is None else view.rows]
         return np.array([[[one["epsilon"] * row + self.extra * (row == 4)] for row in rows] for one in settings])
 

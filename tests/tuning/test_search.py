@@ -38,7 +38,7 @@ class Given(Detector):
     def grid(self):
         return [{"epsilon": magnitude} for magnitude in self.magnitudes]
 
-    def statistics(self, scorer, view, settings):
+    def raw_scores(self, scorer, view, settings):
         rows = view.images.images[slice(None) if view.rows is None else view.rows, 0, 0, 0].astype(float)
         return np.stack([(rows * (1 - one["epsilon"]) ** 2)[:, None] for one in settings])
 
