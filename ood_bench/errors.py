@@ -1,8 +1,22 @@
-"""Errors that a user can mend: each message says what is wrong, where, and what to do about it."""
+"""Errors that a user can fix: each says what is wrong, where, and what to do about it."""
 
 
 class OodBenchError(Exception):
-    """Base of every error that the command line reports as one message without a traceback."""
+    """Base of every error that the command line reports as one message without a traceback.
+
+    Its text is the message, then the hint: ``the loss is not finite: lower train.optimizer.lr``.
+
+    Args:
+        message: what is wrong, and where.
+        hint: what to do about it: the key to set, the file to place and where, the command to run.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
 
 
 class ConfigError(OodBenchError):

@@ -1,0 +1,12 @@
+import pytest
+
+from ood_bench.utils.suggest import did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("odni", " (did you mean odin?)"), ("mahalanobs", " (did you mean mahalanobis?)"), ("xyz", ""), ("", "")],
+)
+def test_the_nearest_known_word_is_named(word, hint):
+    assert did_you_mean(word, ["msp", "odin", "mahalanobis"]) == hint
+    assert did_you_mean(word, []) == ""
