@@ -44,8 +44,8 @@ def main(config: DictConfig) -> None:
 def _run(settings: RunSettings, words: list[str]) -> None:
     # Importing torch takes seconds, --help and --cfg need none.
     from ood_bench.report.terminal import show  # noqa: PLC0415
-    from ood_bench.runner.execute import Finished, execute  # noqa: PLC0415
-    from ood_bench.runner.failures import CellsFailedError  # noqa: PLC0415
+    from ood_bench.runner.execute import execute  # noqa: PLC0415
+    from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
     from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
 
     def tell(finished: Finished) -> None:

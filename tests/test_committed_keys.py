@@ -90,7 +90,7 @@ def cells_of(record, settings):
             protocol=build_protocol(settings.protocol, settings.tune.name),
             resamples=settings.scoring.resamples,
         )
-        for detector in build_detector(record.method, settings.method[record.method]).siblings(networks)
+        for detector in build_detector(record.method, settings.method[record.method]).variants(networks)
     }
 
 

@@ -1,4 +1,4 @@
-"""Keeps what a cell leaves behind beside its record: details for the page, and scores for paired tests."""
+"""What a cell leaves beside its record: details for the page, and scores for paired tests."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ _AGREES = 0.05
 """Points of AUROC by which another machine's rounding may move a cell that is scored again."""
 
 
-class Keeper:
+class Extras:
     """Writes details and scores of cells as ``scoring.details`` asks.
 
     Args:
@@ -34,7 +34,7 @@ class Keeper:
         places = (self._details.path(cell.key), self._scores.path(cell.key))
         return self._wanted == "all" and not all(place.exists() for place in places)
 
-    def keep(self, cell: Cell, outcome: Outcome, record: Record, earlier: Record | None) -> None:
+    def write(self, cell: Cell, outcome: Outcome, record: Record, earlier: Record | None) -> None:
         """Writes both, if they are wanted.
 
         Args:
@@ -53,7 +53,8 @@ class Keeper:
         if abs(now - before) > _AGREES:
             raise RecordError(
                 f"{cell.title}: scored again it has an AUROC of {now:.2f}, its record says {before:.2f}: details and "
-                f"scores would be of another result. Run with scoring.details=new, or set the record aside"
+                "scores would be of another result. Run with scoring.details=new, or move the record away: "
+                "ood-bench report --set-aside FILE"
             )
         rows = (
             rows_of(outcome.id_scores, outcome.id_rows, cell.test),

@@ -1,41 +1,54 @@
-"""Cells that could not be computed: they are remembered, and the others go on."""
+"""How a run ends: its records, and the cells that could not be computed while the others went on."""
 
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from ood_bench.errors import OodBenchError, reason
+from ood_bench.results import Record
 from ood_bench.runner.cell import Cell
 from ood_bench.utils.time_limit import OutOfTime
 
-if TYPE_CHECKING:
-    from ood_bench.runner.execute import Finished
-
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run gives back.
+
+    Attributes:
+        records: the records of all cells, old and new, in the order of the configuration.
+        paths: their files.
+        new: how many of them this run computed.
+    """
+
+    records: list[Record]
+    paths: list[str]
+    new: int
 
 
 class CellsFailedError(OodBenchError):
     """Some cells of a run failed while others have their records.
 
     Attributes:
-        finished: what the run has to show nevertheless.
+        finished: the records that exist nevertheless.
     """
 
-    def __init__(self, message: str, finished: "Finished") -> None:
+    def __init__(self, message: str, finished: Finished) -> None:
         super().__init__(message)
         self.finished = finished
 
 
 class Failures:
-    """Collects the failed cells of one run."""
+    """Collects the failed cells of one run, each with its first error."""
 
     def __init__(self) -> None:
         self._errors: dict[str, tuple[Cell, Exception]] = {}
 
     @contextlib.contextmanager
     def catching(self, cells: Sequence[Cell]) -> Iterator[None]:
-        """Whatever goes wrong in the block is the end of these cells only."""
+        """An error in the block fails these cells, and no others."""
         try:
             yield
         except OutOfTime:
@@ -44,13 +57,14 @@ class Failures:
             expected = isinstance(error, OodBenchError)
             titles = ", ".join(cell.title for cell in cells)
             _log.error("failed: %s: %s", titles, error, exc_info=not expected)
-            self._errors |= {cell.key: (cell, error) for cell in cells}
+            for cell in cells:
+                self._errors.setdefault(cell.key, (cell, error))
 
     def among(self, cells: Sequence[Cell]) -> list[Cell]:
         """Those of the cells that have not failed."""
         return [cell for cell in cells if cell.key not in self._errors]
 
-    def settle(self, finished: "Finished") -> "Finished":
+    def settle(self, finished: Finished) -> Finished:
         """Gives ``finished`` back if nothing failed.
 
         Raises:
@@ -63,5 +77,5 @@ class Failures:
             raise next(error for _, error in self._errors.values())
         reasons = "".join(f"\n  - {cell.title}: {reason(error)}" for cell, error in self._errors.values())
         total = len(self._errors.keys() | {record.cell_key for record in finished.records})
-        mend = "the same command computes what is missing, and nothing else"
-        raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{mend}", finished)
+        hint = "the same command computes what is missing, and nothing else"
+        raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{hint}", finished)

@@ -8,7 +8,7 @@ from ood_bench.config import RunSettings
 from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
-from ood_bench.runner.execute import cells_of
+from ood_bench.runner.prepare import cells_of
 from ood_bench.sweep.manifest import job_key
 from ood_bench.training.spec import TrainingSpec
 

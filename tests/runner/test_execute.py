@@ -19,7 +19,6 @@ from ood_bench.methods.msp import Msp
 from ood_bench.methods.odin import Odin
 from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
-from ood_bench.runner import execute as pipeline
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.execute import execute
 from ood_bench.scoring import engine
@@ -96,12 +95,16 @@ def test_one_ood_set_or_several(quick, selection, names):
     assert [(record.ood, record.n_ood) for record in done.records] == [(name, 10) for name in names]
 
 
-def test_only_what_is_new_is_computed(quick, trainings):
+def test_only_what_is_new_is_computed(quick, trainings, caplog):
     first = run(*quick)
+    caplog.set_level(logging.INFO)
     more = run(*quick, "method=[msp,mahalanobis]")
     assert (first.new, more.new) == (1, 1)
     assert [record.method for record in more.records] == ["msp", "mahalanobis"]
     assert more.paths[0] == first.paths[0]
+    assert [line for line in caplog.messages if "skipped" in line] == [
+        f"msp on uniform, seed 0: skipped, its record exists: {first.paths[0]}"
+    ]
     assert len(trainings) == 1
 
 
@@ -262,11 +265,6 @@ def test_words_do_not_change_the_key_of_a_cell(cell):
     ):
         assert same.key == cell.key
     assert cell.title == "msp on noise, seed 0"
-
-
-def test_the_first_cell_of_every_method_in_order(cell):
-    cells = [replace(cell, method=method, seed=seed) for seed in (0, 1) for method in ("b", "a")]
-    assert [(name, one.seed) for name, one in pipeline._first(cells)] == [("b", 0), ("a", 0)]
 
 
 def test_a_head_of_the_model_is_shared_by_all_methods_and_named_in_records(quick, trainings):

@@ -10,7 +10,7 @@ from ood_bench.config import compose_settings
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
 from ood_bench.results.scores import ScoreStore
-from ood_bench.runner import extras as keeper
+from ood_bench.runner import extras
 from ood_bench.runner.execute import execute
 from ood_bench.runner.failures import CellsFailedError
 
@@ -57,7 +57,7 @@ def test_details_of_earlier_records_are_made_when_asked_for(quick):
 
 def test_what_is_complete_is_not_scored_again(quick, monkeypatch):
     run(*quick)
-    monkeypatch.setattr(keeper, "details_of", pytest.fail)
+    monkeypatch.setattr(extras, "details_of", pytest.fail)
     assert run(*quick, "scoring.details=all").new == 0
 
 

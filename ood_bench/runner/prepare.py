@@ -1,0 +1,123 @@
+"""What comes before any training: everything that can be refused is refused, sets are opened, cells are listed."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ood_bench.config import RunSettings
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Detector, Networks, build_detector
+from ood_bench.metrics import convention_named
+from ood_bench.models.heads import model_title, without_default_head
+from ood_bench.protocols.base import Protocol, build_protocol
+from ood_bench.runner.cell import Cell
+from ood_bench.runner.checks import check_protocol, check_taps, refuse_folders
+from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets
+from ood_bench.training.recipe import recipe_from
+from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.device import device_named
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that has been checked.
+
+    Attributes:
+        settings: its configuration.
+        protocol: its protocol.
+        sets: its image sets, opened.
+        device: where networks are trained and scored.
+    """
+
+    settings: RunSettings
+    protocol: Protocol
+    sets: RunSets
+    device: torch.device
+
+    def cells(self, seed: int) -> list[Cell]:
+        """All cells of one seed; outliers that a method was trained on are not scored by it.
+
+        Raises:
+            ConfigError: if no cell is left, or one would be scored on rows that a choice has seen.
+        """
+        cells = []
+        for method, node in self.settings.method.items():
+            networks = self._networks(method, seed)
+            for detector in build_detector(method, node).variants(networks):
+                cells += self._row(method, detector, detector.networks(networks), seed)
+        if not cells:
+            raise ConfigError("every method was trained on every OOD set of this run: choose another ood=")
+        return cells
+
+    def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
+        """The cells of one detector, one for each OOD set."""
+        refuse_folders(method, specs)
+        outliers = {spec.outliers.fingerprint for spec in specs if spec.outliers is not None}
+        cells = []
+        for name, ood in self.sets.ood.items():
+            if ood.fingerprint in outliers:
+                _log.warning("%s was trained on %s: it is not scored on it", method, name)
+                continue
+            cell = Cell(
+                method=method,
+                model=model_title(self.settings.model),
+                detector=detector,
+                specs=specs,
+                ood_name=name,
+                ood=ood,
+                test=self.sets.test,
+                seed=seed,
+                protocol=self.protocol,
+                resamples=self.settings.scoring.resamples,
+            )
+            cell.refuse_overlap()
+            cells.append(cell)
+        return cells
+
+    def _networks(self, method: str, seed: int) -> Networks:
+        """The networks that a method may ask for."""
+        base = TrainingSpec(
+            model=without_default_head(self.settings.model),
+            recipe=recipe_from(self.settings.train),
+            data=self.sets.train,
+            test=self.sets.test,
+            classes=self.settings.id["classes"],
+            normalisation=self.settings.id["normalisation"],
+            seed=seed,
+            checkpoint=self.settings.checkpoint,
+        )
+        variants = self.settings.model.get("variants") or {}
+        return Networks(base, variants, self.sets.outliers.get(method), self.sets.validation.get(method))
+
+
+def prepare(settings: RunSettings) -> Prepared:
+    """Checks all that can be checked before any training, and opens the image sets.
+
+    Raises:
+        OodBenchError: if something is impossible or missing.
+    """
+    protocol = build_protocol(settings.protocol, settings.tune.name)
+    detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
+    for name, detector in detectors.items():
+        protocol.check(name, detector)
+    convention_named(protocol.convention)
+    recipe_from(settings.train)
+    if settings.checkpoint is not None and not settings.checkpoint.exists():
+        raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
+    device = device_named(settings.device)
+    sets = open_sets(settings)
+    check_id(settings, sets)
+    untrained = check_shapes(without_default_head(settings.model), settings.id["classes"], sets)
+    check_taps(settings.model["name"], untrained, detectors)
+    check_protocol(protocol, sets)
+    return Prepared(settings, protocol, sets, device)
+
+
+def cells_of(settings: RunSettings) -> list[Cell]:
+    """Every cell of a run, none of them computed; raises what :func:`prepare` does."""
+    run = prepare(settings)
+    return [cell for seed in settings.seed for cell in run.cells(seed)]
