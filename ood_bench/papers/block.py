@@ -97,7 +97,7 @@ class Block(BaseModel):
         return [self._cells(one.table) for one in self.further]
 
     def _cells(self, table: str) -> dict[tuple[str, str, str], str]:
-        rows = papers.block(self.csv, table, self.theirs(self.model), self.theirs(self.id))
+        rows = papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id))
         cells = zip(rows["method"], rows["ood_dataset"], rows["metric"], rows["printed"], strict=True)
         return {(method, ood, metric): printed for method, ood, metric, printed in cells}
 
@@ -105,7 +105,7 @@ class Block(BaseModel):
     def sources(self) -> list[str]:
         """Where the published numbers were read, as the file says."""
         tables = (self.table, *self.also)
-        rows = [papers.block(self.csv, table, self.theirs(self.model), self.theirs(self.id)) for table in tables]
+        rows = [papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id)) for table in tables]
         return sorted({source for block in rows for source in block["source"]})
 
     def printed(self, method: str, ood: str, metric: str) -> str | None:

@@ -34,7 +34,7 @@ def load(paper_csv: str) -> pd.DataFrame:
     return _load(_FOLDER / f"{paper_csv}.csv").copy()
 
 
-def block(csv: str, table: str, model: str, id: str) -> pd.DataFrame:  # noqa: A002 - the word of the configs
+def select(csv: str, table: str, model: str, id: str) -> pd.DataFrame:  # noqa: A002 - the word of the configs
     """The rows of one block of a table: one model on one ID set.
 
     Args:

@@ -1,9 +1,38 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import block_of, load_blocks
+
+PAPER = """
+paper:
+  name: fssd_fashionmnist
+  title: FSSD, LeNet on FashionMNIST
+  csv: fssd
+  table: readme_results
+  model: lenet
+  id: fashionmnist
+  protocol: fssd
+  ood: [mnist]
+  methods: [msp, odin, mc_dropout, fssd]
+  metrics: [auroc, fpr80]
+  reference: arXiv 2011.14654
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
+    return tmp_path
+
+
+def record(**changes):
+    """What a block looks at of a record."""
+    names = {"model": "lenet", "id": "fashionmnist", "protocol": "fssd", "method": "msp", "ood": "mnist"}
+    return SimpleNamespace(**names | changes)
 
 
 def rewrite(conf: Path, old: str, new: str) -> None:
@@ -35,11 +64,11 @@ def test_accuracies_are_published_for_every_ood_set():
     assert any("swaps the accuracies of its two rows" in note for note in block.notes)
 
 
-def test_which_records_belong_to_a_block(conf, make):
+def test_which_records_belong_to_a_block(conf):
     blocks = load_blocks(conf)
-    assert block_of(make(), blocks) is blocks[0]
+    assert block_of(record(), blocks) is blocks[0]
     for change in ({"ood": "kmnist"}, {"method": "energy"}, {"model": "vgg"}, {"id": "mnist"}, {"protocol": "p"}):
-        assert block_of(make(**change), blocks) is None
+        assert block_of(record(**change), blocks) is None
 
 
 CHILD = """
@@ -92,11 +121,11 @@ def test_test_errors_of_the_classifier():
     assert shipped("fssd_cifar10").test_errors == {}
 
 
-def test_a_block_of_averages_holds_the_records_of_every_set(make):
+def test_a_block_of_averages_holds_the_records_of_every_set():
     block = shipped("featurenorm_vgg11_cifar10_selected_norm")
     place = {"model": "vgg11", "id": "cifar10", "protocol": "featurenorm"}
-    assert block.holds(make("msp", ood="svhn", **place))
-    assert not block.holds(make("msp", ood="mnist", **place))
+    assert block.holds(record(ood="svhn", **place))
+    assert not block.holds(record(ood="mnist", **place))
     assert block.printed("selected_norm_energy", "average", "fpr95") == "35.42"
 
 

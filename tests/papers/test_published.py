@@ -21,7 +21,7 @@ def test_the_seven_tables_are_there():
 
 
 def test_a_block_holds_the_numbers_as_printed():
-    rows = papers.block("fssd", "readme_results", "lenet", "fashionmnist")
+    rows = papers.select("fssd", "readme_results", "lenet", "fashionmnist")
     assert len(rows) == 21
     odin = rows[(rows["method"] == "odin") & (rows["metric"] == "fpr80")]
     assert odin["printed"].tolist() == ["20.0"]
@@ -38,9 +38,9 @@ def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"no published numbers named 'fsd'; there is eloc, .*fssd"):
         papers.load("fsd")
     with pytest.raises(ConfigError, match=r"no table 'table9' here; there is .*readme_results"):
-        papers.block("fssd", "table9", "lenet", "fashionmnist")
+        papers.select("fssd", "table9", "lenet", "fashionmnist")
     with pytest.raises(ConfigError, match=r"no model 'lenet5' here; there is lenet, resnet34"):
-        papers.block("fssd", "readme_results", "lenet5", "fashionmnist")
+        papers.select("fssd", "readme_results", "lenet5", "fashionmnist")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ood_bench.metrics.paired import delong
-from ood_bench.report import paired as compare
+from ood_bench.report import paired
 from ood_bench.report.page.build import PAIRED
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
@@ -49,7 +49,7 @@ def lines(results):
 
 
 def run(folders, *more):
-    return compare.main(["--results", str(folders[0]), "--store", str(folders[1]), "--resamples", "50", *more])
+    return paired.main(["--results", str(folders[0]), "--store", str(folders[1]), "--resamples", "50", *more])
 
 
 def test_methods_are_compared_on_the_rows_that_both_scored(folders, write):
