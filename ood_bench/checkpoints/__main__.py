@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ood_bench.checkpoints.importer import Claim, import_checkpoint
-from ood_bench.config import conf_dir
+from ood_bench.config import conf_dir, default_data_root
 from ood_bench.data.catalogue import load_node
 from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
@@ -52,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--licence", default="", help="its licence, for the classifier's card")
     add("--source", default="", help="where it comes from, for the classifier's card")
     add("--skip-accuracy", action="store_true", help="do not measure the accuracy (the ID set is not needed then)")
-    add("--data-root", type=Path, default=Path(os.environ.get("OOD_BENCH_DATA", "data")), help="data root")
+    add("--data-root", type=Path, default=Path(default_data_root()), help="data root")
     add("--store", type=Path, help="artifact store (default: <data root>/store)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser

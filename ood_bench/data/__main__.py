@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.errors import OodBenchError
 
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--root",
         type=Path,
-        default=Path(os.environ.get("OOD_BENCH_DATA", "data")),
+        default=Path(default_data_root()),
         help="data root (default: $OOD_BENCH_DATA, else ./data)",
     )
     commands = parser.add_subparsers(dest="command", required=True)

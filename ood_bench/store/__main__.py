@@ -2,12 +2,12 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ood_bench.config import default_data_root
 from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.store import checking, garbage
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="python -m ood_bench.store", description=__doc__)
     place = argparse.ArgumentParser(add_help=False)
-    default = Path(os.environ.get("OOD_BENCH_DATA", "data")) / "store"
+    default = Path(default_data_root()) / "store"
     place.add_argument("--store", type=Path, default=default, metavar="DIR", help="default: $OOD_BENCH_DATA/store")
     results = argparse.ArgumentParser(add_help=False)
     results.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")

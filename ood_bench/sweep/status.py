@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.progress import ORDER, JobState, job_states
 
@@ -29,7 +29,7 @@ _WIDTH_OF_A_PIPE = 160
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="python -m ood_bench.sweep.status", description="Shows how sweeps get on.")
-    default = Path(os.environ.get("OOD_BENCH_DATA", "data")) / "store"
+    default = Path(default_data_root()) / "store"
     parser.add_argument(
         "--store", type=Path, default=default, metavar="DIR", help="store.root (default: $OOD_BENCH_DATA/store)"
     )
