@@ -50,7 +50,7 @@ def test_every_group_is_covered_here():
 @pytest.mark.parametrize("name", shipped("model"))
 def test_model(name):
     model = compose_settings([f"model={name}"]).model
-    assert model["name"] == name or name == "timm"
+    assert model["name"] == name or name in ("timm", "torchvision")
     target = get_class(model["_target_"])
     assert Path(importlib.import_module(target.__module__).__file__).parent.name == "models"
     for variant in model.get("variants", {}).values():

@@ -4,7 +4,6 @@
 fixture ``toy_root`` does; ``words`` are the overrides that make the OOD configs expect the toys' counts.
 """
 
-import dataclasses
 import hashlib
 import io
 import pickle
@@ -16,8 +15,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torchvision import datasets
 
-from ood_bench.data import cifar, svhn
+from ood_bench.data.cifar import LAYOUTS
 
 COUNT, SHORT = 60, 40  # images a split; of iSUN, whose length ends the ID stream of ODIN's protocol
 SKIP = 20  # rows that leave multiples of 20 of each, so that some threshold keeps exactly 95 % of ID
@@ -94,26 +94,27 @@ def fill(root: Path) -> None:
 def accept(patch) -> None:
     """Lets the readers of CIFAR and SVHN take the toys for the published files."""
     for name in ("cifar10", "cifar100"):
-        release, sums = cifar.RELEASES[name], SUMS[name]
-        splits = {split: {file: sums[file] for file in files} for split, files in release.splits.items()}
-        meta = (release.meta[0], sums[release.meta[0]])
-        patch.setitem(cifar.RELEASES, name, dataclasses.replace(release, splits=splits, meta=meta))
+        reader, sums = getattr(datasets, name.upper()), SUMS[name]
+        for split, files in LAYOUTS[name].splits.items():
+            patch.setattr(reader, f"{split}_list", [[file, sums[file]] for file in files])
+        patch.setitem(reader.meta, "md5", sums[LAYOUTS[name].meta])
     for split, found in SUMS["svhn"].items():
-        patch.setitem(svhn.SUMS, split, found)
+        patch.setitem(datasets.SVHN.split_list, split, ["", f"{split}_32x32.mat", found])
 
 
 def _write_cifar(root: Path, name: str, classes: int) -> dict[str, str]:
-    release = cifar.RELEASES[name]
-    folder, sums = root / release.folder, {}
+    layout = LAYOUTS[name]
+    folder, sums = root / layout.folder, {}
     folder.mkdir(parents=True)
-    for split, files in release.splits.items():
+    for split, files in layout.splits.items():
         images = pixels(f"{name} {split}", classes=classes).transpose(0, 3, 1, 2).reshape(COUNT, -1)
         labels = np.arange(COUNT) % classes
         for file, rows in zip(files, np.array_split(np.arange(COUNT), len(files)), strict=True):
-            held = {"data": images[rows], release.label_key: labels[rows].tolist()}
+            held = {"data": images[rows], "labels" if name == "cifar10" else "fine_labels": labels[rows].tolist()}
             sums[file] = _write(folder / file, pickle.dumps(held))
     names = [f"class {label}" for label in range(classes)]
-    return sums | {release.meta[0]: _write(folder / release.meta[0], pickle.dumps({release.names_key: names}))}
+    held = {getattr(datasets, name.upper()).meta["key"]: names}
+    return sums | {layout.meta: _write(folder / layout.meta, pickle.dumps(held))}
 
 
 def _write_svhn(root: Path, split: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ood_bench.errors import ArtifactError
 
-# What training scripts wrap networks in, and what this package's wrapper of timm adds.
+# What training scripts wrap networks in, and what this package's wrapper of other libraries' networks adds.
 _WRAPPERS = re.compile(r"^(module|net|model|network|backbone|encoder|underlying_model|_orig_mod)\.")
 _ADDED = ("", "net.")
 # Parts of names that mean the same thing, here and in published code.

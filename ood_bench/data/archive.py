@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from ood_bench.data.download import download, is_web_page
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.imageset import ImageSet
-from ood_bench.data.source import aside, md5_file, stamp
+from ood_bench.data.source import check_md5, not_keyed, stamp
 from ood_bench.errors import DataError
 from ood_bench.utils.progress import ticking
 
@@ -64,8 +64,8 @@ def _examine(archive: Path, md5: str | None) -> None:
     with archive.open("rb") as file:
         if is_web_page(file.read(1024)):
             raise DataError(f"{archive}: a web page was saved under this name; delete it and get the file again")
-    if md5 is not None and (found := md5_file(archive)) != md5:
-        raise DataError(f"{archive}: MD5 is {found}, not {md5}: incomplete or changed; delete it and get it again")
+    if md5 is not None:
+        check_md5(archive, md5)
 
 
 class _Guard:
@@ -150,9 +150,9 @@ class ArchiveSource(FolderSource):
 
     kind: ClassVar[str] = "archive"
     archive: str
-    mirrors: tuple[str, ...] = aside(())
-    md5: str | None = aside(None)
-    size_bytes: int | None = aside(None)
+    mirrors: tuple[str, ...] = not_keyed(())
+    md5: str | None = not_keyed(None)
+    size_bytes: int | None = not_keyed(None)
 
     @property
     def fetchable(self) -> bool:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
-from ood_bench.data.source import Source, aside
+from ood_bench.data.source import Source, not_keyed
 from ood_bench.errors import ConfigError, DataError
 
 Order = Literal["path", "natural", "filename"]
@@ -75,8 +75,8 @@ class FolderSource(Source):
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
     crop_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    count: int | None = aside(None)
-    by_hand: str = aside("see the config's comments")
+    count: int | None = not_keyed(None)
+    by_hand: str = not_keyed("see the config's comments")
 
     def __post_init__(self) -> None:
         if (self.size is None) != (self.resize == "none"):

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.data.download import is_web_page
-from ood_bench.data.imageset import ImageSet
-from ood_bench.data.source import Source, aside
+from ood_bench.data.imageset import ImageSet, Labels
+from ood_bench.data.source import Source, not_keyed
 from ood_bench.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -64,25 +64,6 @@ def parse_idx(content: bytes, dimensions: int, where: str) -> npt.NDArray[np.uin
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def pair_up(
-    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8] | None, offset: int, where: str
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
-    """Images as ``[N, 1, H, W]`` with labels counted from zero.
-
-    Raises:
-        DataError: if the counts differ, or a label is below ``offset``.
-    """
-    stacked = images[:, None]
-    if labels is None:
-        return stacked, None
-    if len(labels) != len(images):
-        raise DataError(f"{where}: {len(images)} images but {len(labels)} labels")
-    shifted = labels.astype(np.int64) - offset
-    if len(shifted) and shifted.min() < 0:
-        raise DataError(f"{where}: label {labels.min()} is below label_offset {offset}; set label_offset to 0")
-    return stacked, shifted
-
-
 def either_form(path: Path) -> Path | None:
     """``path`` plain or with ``.gz``, whichever exists."""
     bare = path.with_suffix("") if path.suffix == ".gz" else path
@@ -107,7 +88,7 @@ class Idx(Source):
     labels: str | None = None
     label_offset: int = 0
     transpose: bool = False
-    by_hand: str = aside("see the config's comments")
+    by_hand: str = not_keyed("see the config's comments")
 
     def missing(self, root: Path) -> str | None:
         """See :meth:`Source.missing`."""
@@ -129,11 +110,17 @@ class Idx(Source):
         self.identity(root)
         image_file, *label_files = self.inputs(root)
         pixels = parse_idx(plain_bytes(image_file), 3, str(image_file))
-        marks = parse_idx(plain_bytes(label_files[0]), 1, str(label_files[0])) if label_files else None
         if self.transpose:
             pixels = np.ascontiguousarray(pixels.transpose(0, 2, 1))
-        images, labels = pair_up(pixels, marks, self.label_offset, str(image_file))
-        return ImageSet.of(self.name, images, labels, variant=self.full_variant)
+        labels = self._labels(label_files[0]) if label_files else None
+        return ImageSet.of(self.name, pixels[:, None], labels, variant=self.full_variant)
+
+    def _labels(self, path: Path) -> Labels:
+        """int64 ``[N]``, counted from zero."""
+        labels = parse_idx(plain_bytes(path), 1, str(path)).astype(np.int64) - self.label_offset
+        if len(labels) and labels.min() < 0:
+            raise DataError(f"{path}: a label is below label_offset {self.label_offset}; set label_offset to 0")
+        return labels
 
     def _expected(self, root: Path) -> list[Path]:
         return [root / name for name in (self.images, self.labels) if name is not None]

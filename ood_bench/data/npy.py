@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.data.source import Source, aside
+from ood_bench.data.source import Source, not_keyed
 from ood_bench.errors import DataError
 
 
@@ -25,7 +25,7 @@ class NpySource(Source):
     kind: ClassVar[str] = "npy"
     path: str
     count: Annotated[int, Field(gt=0)] | None = None
-    by_hand: str = aside("see the config's comments")
+    by_hand: str = not_keyed("see the config's comments")
 
     def missing(self, root: Path) -> str | None:
         """See :meth:`Source.missing`."""

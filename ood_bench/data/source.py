@@ -12,9 +12,9 @@ from ood_bench.errors import DataError
 _CHUNK = 1 << 20
 
 
-def aside(default: Any) -> Any:
+def not_keyed(default: Any) -> Any:
     """A field that says where images come from but does not change them, so it stays out of the identity."""
-    return field(default=default, metadata={"aside": True})
+    return field(default=default, metadata={"keyed": False})
 
 
 def stamp(path: Path, root: Path) -> dict[str, Any]:
@@ -32,6 +32,24 @@ def md5_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_md5(path: Path, md5: str, hint: str = "", *, shown: Path | None = None) -> None:
+    """Compares a file with the sum that its publisher states.
+
+    Args:
+        path: the file.
+        md5: 32 hex digits.
+        hint: what else could be done about another file.
+        shown: what the message calls the file, if not ``path``.
+
+    Raises:
+        DataError: if the file has another MD5.
+    """
+    if (found := md5_file(path)) != md5:
+        more = f" ({hint})" if hint else ""
+        fault = f"{shown or path}: MD5 is {found}, not {md5}: incomplete or changed"
+        raise DataError(f"{fault}; delete it and get it again{more}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
     """One split of one image set, before it is read.
@@ -43,14 +61,14 @@ class Source(ABC):
         reader: number of the reading code; raised when the same files are to give other pixels.
     """
 
-    name: str = aside("")
-    variant: str = aside("")
+    name: str = not_keyed("")
+    variant: str = not_keyed("")
     kind: ClassVar[str]
     reader: ClassVar[int] = 1
 
     def parameters(self) -> dict[str, Any]:
         """The settings that change the content, by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("aside")}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("keyed", True)}
 
     def inputs(self, root: Path) -> list[Path]:
         """The files under ``root`` that the content is read from; none for what is made or bundled."""

@@ -10,7 +10,7 @@ import torch
 
 from ood_bench.results.schema import Environment
 
-_PACKAGES = ("ood-bench", "torch", "torchvision", "numpy", "scikit-learn", "hydra-core", "pillow")
+_PACKAGES = ("ood-bench", "torch", "torchvision", "timm", "numpy", "scikit-learn", "hydra-core", "pillow")
 
 
 @functools.cache

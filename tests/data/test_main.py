@@ -1,4 +1,8 @@
+import gzip
+from dataclasses import replace
+
 import pytest
+from torchvision import datasets
 
 from ood_bench.data import mnist
 from ood_bench.data.__main__ import main
@@ -53,11 +57,12 @@ def test_fetch_reports_each_set(tmp_path, capsys, mirror, monkeypatch):
     assert "id=digits train: present" in shown
     assert "intel-scenes is missing" in shown
     release = mnist.RELEASES["KMNIST"]
-    changed = mnist.Release(release.folders, (mirror.address,), (mirror.md5,) * 4, release.plain, release.classes)
-    monkeypatch.setitem(mnist.RELEASES, "KMNIST", changed)
+    monkeypatch.setitem(mnist.RELEASES, "KMNIST", replace(release, mirrors=(mirror.address,)))
+    mirror.content = gzip.compress(b"whole")
+    monkeypatch.setattr(datasets.KMNIST, "resources", [(name, mirror.md5) for name, _ in datasets.KMNIST.resources])
     assert main(["fetch", "kmnist", "--root", str(tmp_path)]) == 0
     assert "ood=kmnist: fetched" in capsys.readouterr().out
-    assert (tmp_path / "KMNIST/raw/t10k-labels-idx1-ubyte.gz").read_bytes() == mirror.content
+    assert (tmp_path / "KMNIST/raw/t10k-labels-idx1-ubyte").read_bytes() == b"whole"
 
 
 def test_unknown_names_and_commands(capsys):

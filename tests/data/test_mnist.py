@@ -4,10 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torchvision import datasets
 
 from ood_bench.data import mnist
 from ood_bench.data.mnist import TorchvisionMnist
 from ood_bench.errors import DataError
+
+TEST = TorchvisionMnist(name="kmnist", dataset="KMNIST", split="test")
+TRAIN = TorchvisionMnist(name="kmnist", dataset="KMNIST", split="train")
 
 
 def md5(content):
@@ -20,14 +25,11 @@ def tiny(monkeypatch, tmp_path, pixels, write_idx, mirror):
     images = write_idx(tmp_path / "made/images", pixels(6, 28, 28)).read_bytes()
     labels = write_idx(tmp_path / "made/labels", np.arange(6, dtype=np.uint8)).read_bytes()
     packed = [gzip.compress(content, mtime=0) for content in (images, labels)]
-    sums, plain = [md5(content) for content in packed], [md5(images), md5(labels)]
-    release = replace(
-        mnist.RELEASES["KMNIST"],
-        mirrors=("http://127.0.0.1:1/", mirror.address),
-        packed=(*sums, *sums),
-        plain=("", "", *plain),
-    )
-    monkeypatch.setitem(mnist.RELEASES, "KMNIST", release)
+    mirrors, plain = ("http://127.0.0.1:1/", mirror.address), ("", "", md5(images), md5(labels))
+    monkeypatch.setitem(mnist.RELEASES, "KMNIST", replace(mnist.RELEASES["KMNIST"], mirrors=mirrors, plain=plain))
+    names = (name for name, _ in datasets.KMNIST.resources)
+    sums = 2 * [md5(content) for content in packed]
+    monkeypatch.setattr(datasets.KMNIST, "resources", list(zip(names, sums, strict=True)))
     return mirror, packed
 
 
@@ -47,37 +49,50 @@ def test_real_files(real_data, archive, split, count, fingerprint):
     assert len(found.class_names) == 10
     assert set(found.labels.tolist()) == set(range(10))
     assert found.fingerprint == fingerprint
+    assert found.class_names[1] == {"MNIST": "1", "FashionMNIST": "Trouser"}[archive]
 
 
 def test_real_kmnist_lies_in_another_folder(real_data):
-    found = TorchvisionMnist(name="kmnist", dataset="KMNIST", split="test").read(real_data("idx"))
+    found = TEST.read(real_data("idx"))
     assert found.images.shape == (10_000, 1, 28, 28)
     assert found.fingerprint.startswith("deb03861598975b6")
 
 
-def test_a_fetched_set_is_read(tiny, tmp_path):
+def test_a_fetched_set_is_read_here_and_by_torchvision(tiny, tmp_path):
     mirror, packed = tiny
-    source = TorchvisionMnist(name="kmnist", dataset="KMNIST", split="test")
-    message = source.missing(tmp_path)
+    message = TEST.missing(tmp_path)
     assert message is not None
     assert "python -m ood_bench.data fetch kmnist" in message
     assert str(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte") in message
     mirror.content = packed[0]
     with pytest.raises(DataError, match=r"labels-idx1-ubyte\.gz could not be fetched"):
-        source.fetch(tmp_path)  # the labels' address serves images
+        TEST.fetch(tmp_path)  # the labels' address serves images
     mirror.content = packed[1]
-    source.fetch(tmp_path)
-    assert source.missing(tmp_path) is None
-    labels = source.read(tmp_path).labels
+    TEST.fetch(tmp_path)
+    assert TEST.missing(tmp_path) is None
+    labels = TEST.read(tmp_path).labels
     assert labels is not None
     assert labels.tolist() == list(range(6))
+    for name in mnist.FILES["train"]:
+        (tmp_path / "KMNIST/raw" / name).touch()
+    assert torch.equal(datasets.KMNIST(tmp_path, train=False).targets, torch.arange(6))
 
 
-def test_a_changed_file_is_refused(tiny, tmp_path, pixels, write_idx):
-    write_idx(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte", pixels(6, 28, 28, seed=1))
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_changed_file_is_refused(tiny, tmp_path, pixels, write_idx, ending):
+    write_idx(tmp_path / f"KMNIST/raw/t10k-images-idx3-ubyte{ending}", pixels(6, 28, 28, seed=1))
     write_idx(tmp_path / "KMNIST/raw/t10k-labels-idx1-ubyte", np.arange(6, dtype=np.uint8))
-    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte: MD5 is .* incomplete or changed"):
-        TorchvisionMnist(name="kmnist", dataset="KMNIST", split="test").read(tmp_path)
+    with pytest.raises(DataError, match=rf"KMNIST/raw/t10k-images-idx3-ubyte{ending}: MD5 is .* incomplete or changed"):
+        TEST.read(tmp_path)
+
+
+def test_what_old_torchvisions_left_behind_is_not_read(tiny, tmp_path, pixels, write_idx):
+    write_idx(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte", pixels(6, 28, 28))
+    write_idx(tmp_path / "KMNIST/raw/t10k-labels-idx1-ubyte", np.arange(6, dtype=np.uint8))
+    (tmp_path / "KMNIST/processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(1, 28, 28), torch.zeros(1)), tmp_path / "KMNIST/processed" / name)
+    assert len(TEST.read(tmp_path)) == 6
 
 
 def test_without_a_plain_sum_the_gzip_sum_counts(tiny, tmp_path):
@@ -85,8 +100,10 @@ def test_without_a_plain_sum_the_gzip_sum_counts(tiny, tmp_path):
     folder.mkdir(parents=True)
     for kind, content in zip(("images-idx3", "labels-idx1"), tiny[1], strict=True):
         (folder / f"train-{kind}-ubyte.gz").write_bytes(content)
-    assert len(TorchvisionMnist(name="kmnist", dataset="KMNIST", split="train").read(tmp_path)) == 6
+    folder.chmod(0o555)
+    assert len(TRAIN.read(tmp_path)) == 6
+    folder.chmod(0o755)
     other = gzip.compress(gzip.decompress(tiny[1][0]), compresslevel=1, mtime=0)
     (folder / "train-images-idx3-ubyte.gz").write_bytes(other)
     with pytest.raises(DataError, match="MD5"):
-        TorchvisionMnist(name="kmnist", dataset="KMNIST", split="train").read(tmp_path)
+        TRAIN.read(tmp_path)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.io import savemat
+from torchvision import datasets
 
 from ood_bench.data import svhn
 from ood_bench.data.source import md5_file
@@ -10,10 +11,10 @@ from ood_bench.errors import DataError
 
 @pytest.fixture
 def accept(monkeypatch):
-    """Makes a file the released one."""
+    """Makes a file of this MD5 the released one."""
 
-    def set_sum(path):
-        monkeypatch.setitem(svhn.SUMS, "test", md5_file(path))
+    def set_sum(md5):
+        monkeypatch.setitem(datasets.SVHN.split_list, "test", ["", "test_32x32.mat", md5])
 
     return set_sum
 
@@ -25,37 +26,33 @@ def test_matlabs_axes_and_labels(tmp_path, pixels, accept, place, compressed):
     path.parent.mkdir(exist_ok=True)
     marks = np.array([[10], [1], [9], [10], [5]], dtype=np.uint8)
     savemat(path, {"X": images.transpose(2, 3, 1, 0), "y": marks}, do_compression=compressed)
-    accept(path)
+    accept(md5_file(path))
     found = Svhn(name="svhn").read(tmp_path)
     np.testing.assert_array_equal(found.images, images)
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1, 9, 0, 5]
+    assert found.class_names == tuple("0123456789")
 
 
-def test_other_files_are_named(tmp_path, pixels, accept):
-    path = tmp_path / "test_32x32.mat"
-    savemat(path, {"X": pixels(32, 32, 3, 200), "y": np.ones((200, 1))}, do_compression=True)
-    with pytest.raises(DataError, match="MD5 is"):
-        Svhn(name="svhn").read(tmp_path)
-    path.write_bytes(path.read_bytes()[:9000])
-    accept(path)
-    with pytest.raises(DataError, match=r"test_32x32\.mat: (not a MATLAB|corrupt)"):
-        Svhn(name="svhn").read(tmp_path)
-    path.write_bytes(b"<html></html>" * 100)
-    accept(path)
-    with pytest.raises(DataError, match=r"test_32x32\.mat: (not a MATLAB|corrupt)"):
-        Svhn(name="svhn").read(tmp_path)
-    savemat(path, {"X": np.zeros((4, 4)), "y": np.ones((1, 1))})
-    accept(path)
-    with pytest.raises(DataError, match="X is float64"):
+def test_another_file_is_refused(tmp_path, pixels):
+    savemat(tmp_path / "test_32x32.mat", {"X": pixels(32, 32, 3, 2), "y": np.ones((2, 1))})
+    with pytest.raises(DataError, match=r"test_32x32\.mat: MD5 is .* get it again \(a \.mat file made by others"):
         Svhn(name="svhn").read(tmp_path)
 
 
-def test_missing_and_fetched(tmp_path, mirror, monkeypatch):
+def test_a_download_goes_where_torchvision_looks(tmp_path, mirror, monkeypatch, accept):
     monkeypatch.setattr(svhn, "MIRROR", mirror.address)
-    monkeypatch.setitem(svhn.SUMS, "test", mirror.md5)
+    accept(mirror.md5)
     message = Svhn(name="svhn").missing(tmp_path)
     assert message is not None
     assert "fetch svhn" in message
     Svhn(name="svhn").fetch(tmp_path)
     assert Svhn(name="svhn").missing(tmp_path) is None
+    assert (tmp_path / "test_32x32.mat").read_bytes() == mirror.content
+
+
+@pytest.mark.parametrize("split", ["train", "test", "extra"])
+def test_the_names_are_torchvisions(split, tmp_path):
+    source = Svhn(name="svhn", split=split)
+    address, name, _ = datasets.SVHN.split_list[split]
+    assert (source.origin(), str(tmp_path / name) in str(source.missing(tmp_path))) == (address, True)

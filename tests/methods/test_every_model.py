@@ -29,12 +29,12 @@ KEYS = {
     "resnet20_v2": "ce7f8fe98e94489c",
     "resnet34": "9d02e1284800bdd3",
     "timm": "e9f96f6c112b7d80",
+    "torchvision": "3aecd2ad0f39b51a",
     "vgg11": "ab8d9db9c421adcb",
     "wrn_28_10": "d017705227aa9863",
     "wrn_40_2": "dd6731c79c3d5c30",
 }
 MODELS = sorted(Path(path).stem for path in (conf_dir() / "model").glob("*.yaml"))
-INSTALLED = [name for name in MODELS if name != "timm"]  # timm's networks: tests/models/test_timm_model.py
 
 # As small as the classes allow; what is not named is small enough.
 SMALL = {
@@ -45,6 +45,7 @@ SMALL = {
     "resnet20": {"blocks": [1, 1], "widths": [4, 8]},
     "resnet20_v2": {"depth": 11},
     "resnet34": {"blocks": [1, 1], "widths": [4, 8]},
+    "timm": {"timm_name": "resnet10t"},
     "wrn_28_10": {"depth": 10, "widen": 1},
     "wrn_40_2": {"depth": 10, "widen": 1},
 }
@@ -91,7 +92,7 @@ def test_members_of_an_ensemble_differ_by_their_seed_only(name, toys):
     assert {spec.model["name"] for spec in specs} == {networks.base.model["name"]}
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", MODELS)
 def test_members_of_every_model_are_averaged(name, toys):
     members = []
     for seed in (0, 1):
@@ -109,15 +110,15 @@ def test_members_of_every_model_are_averaged(name, toys):
     assert not torch.allclose(both[0], both[1])
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_dropout_variant_is_accepted_with_an_own_name_and_key(name, toys):
     networks = networks_of(toys, name)
     (spec,) = toys.detector("mc_dropout").networks(networks)
-    assert spec.model["name"] == f"{name}_mc_dropout"
+    assert spec.model["name"] == f"{networks.base.model['name']}_mc_dropout"
     assert spec.key != networks.base.key
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", MODELS)
 def test_passes_of_the_variant_differ(name):
     network = sampling(built(model_of(name)["variants"]["mc_dropout"], name))
     x = torch.randn(2, 3, 32, 32)
@@ -125,7 +126,7 @@ def test_passes_of_the_variant_differ(name):
         assert not torch.equal(network(x), network(x))
 
 
-@pytest.mark.parametrize("name", [name for name in INSTALLED if name != "lenet"])  # whose variant lacks a ReLU
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "lenet"])  # whose variant lacks a ReLU
 def test_at_rate_0_the_variant_is_the_plain_network(name):
     variant = model_of(name)["variants"]["mc_dropout"]
     rates = {key: 0.0 for key in variant if key in RATES}
@@ -156,7 +157,7 @@ def test_a_variant_whose_dropout_does_nothing_is_refused_before_training(toys):
         toys.detector("mc_dropout").networks(replace(networks, variants=still))
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", MODELS)
 def test_shared_passes_of_every_variant_are_separate_passes(name, toys):
     given = toys.classifier_of(built(model_of(name)["variants"]["mc_dropout"], name))
     images = networks_of(toys, name).base.data

@@ -1,8 +1,6 @@
 """Heads of generalized ODIN against their formulas, and on every network that can take them."""
 
 import math
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +126,7 @@ def test_autocast_does_not_reach_the_head(network):
     torch.testing.assert_close(under, single.fc2(z.bfloat16().float()), rtol=0, atol=0)
 
 
-SHIPPED = [path.stem for path in sorted((CONF / "model").glob("*.yaml")) if path.stem != "timm"]
+SHIPPED = [path.stem for path in sorted((CONF / "model").glob("*.yaml"))]
 
 
 def content(name, **changes):
@@ -163,26 +161,6 @@ def test_small_networks_with_a_head_run_and_learn(name):
     assert logits.shape == (3, 10)
     nn.functional.cross_entropy(logits, torch.arange(3)).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
-
-
-class _Timms(nn.Module):
-    """What a network of the timm library looks like from outside."""
-
-    def __init__(self, name, pretrained, num_classes, in_chans):
-        super().__init__()
-        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1))
-        self.fc = nn.Linear(4 * in_chans, num_classes)
-
-    def forward(self, x):
-        return self.fc(self.global_pool(x))
-
-
-def test_a_timm_network_wears_a_head(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm", types.SimpleNamespace(create_model=_Timms))
-    model = content("timm", head="godin_inner", taps={"pooled": "global_pool"})
-    network = build_network(model, (3, 32, 32), 10)
-    assert Classifier(network, (0.0,), (1.0,)).taps["g"] == "net.fc.parts.g"
-    assert network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_the_linear_head_changes_nothing():

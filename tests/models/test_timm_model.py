@@ -1,8 +1,8 @@
-import functools
 import sys
 import types
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -12,50 +12,47 @@ from ood_bench.models.classifier import build_network
 from ood_bench.scoring.stochastic import dropout_modules
 
 
-def test_without_the_library_the_error_names_the_mend(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm", None)
-    model = {
-        "_target_": "ood_bench.models.timm_model.TimmModel",
-        "name": "timm_resnet18",
-        "timm_name": "resnet18",
-        "taps": {"pooled": "global_pool"},
-        "penultimate": "pooled",
-    }
-    with pytest.raises(ConfigError, match=r"pip install 'ood-bench\[timm\]'"):
-        build_network(model, (3, 32, 32), 10)
+def built(name, variant=None, **changes):
+    model = compose_settings(["model=timm", f"model.timm_name={name}"]).model
+    torch.manual_seed(0)
+    return build_network({**(model["variants"][variant] if variant else model), **changes}, (3, 32, 32), 10).eval()
 
 
-class Fake(nn.Module):
-    """A network as timm makes it: dropout is a layer, a function, or unknown to it."""
-
-    def __init__(self, _name, pretrained, num_classes, in_chans, drop_rate=0.0, kind="layer"):
-        super().__init__()
-        if kind == "unknown" and drop_rate:
-            raise TypeError("unexpected keyword argument 'drop_rate'")
-        self.drop_rate = drop_rate
-        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1))
-        self.drop = nn.Dropout(drop_rate) if kind == "layer" else nn.Identity()
-        self.head = nn.Linear(4 * in_chans, num_classes)
-        self.last = nn.ReLU() if kind == "open" else self.head
-
-    def forward(self, x):
-        x = self.drop(self.global_pool(x))
-        if self.drop_rate and isinstance(self.drop, nn.Identity):
-            x = nn.functional.dropout(x, self.drop_rate, self.training)
-        return self.head(x)
+def test_the_network_is_timms():
+    network = built("resnet10t")
+    torch.manual_seed(0)
+    theirs = timm.create_model("resnet10t", num_classes=10).eval()
+    assert list(network.state_dict()) == [f"net.{name}" for name in theirs.state_dict()]
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network(x), theirs(x))
+    assert dropout_modules(network) == []
 
 
-def timm_model(monkeypatch, kind, **changes):
-    made = types.SimpleNamespace(create_model=functools.partial(Fake, kind=kind))
-    monkeypatch.setitem(sys.modules, "timm", made)
-    model = {**compose_settings(["model=timm"]).model["variants"]["mc_dropout"], "taps": {"pooled": "global_pool"}}
-    return build_network({**model, **changes}, (3, 32, 32), 10).eval()
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"timm_name": "resnet18t"}, "cannot build .*TimmModel: .*resnet18t"),
+        ({"options": {"colour": 1}}, "cannot build .*TimmModel: .*colour"),
+        ({"dropout": 0.2, "options": {"colour": 1}}, "cannot build .*TimmModel: .*colour"),
+        ({"taps": {"pooled": "pool"}}, "has no module pool"),
+        ({"penultimate": "last"}, "model.penultimate is 'last'; model.taps names layer1"),
+    ],
+)
+def test_what_does_not_exist_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        built("resnet10t", **changes)
 
 
-@pytest.mark.parametrize("kind", ["layer", "function", "unknown"])
-def test_dropout_that_can_be_sampled_whatever_timm_makes_of_its_rate(kind, monkeypatch):
-    network = timm_model(monkeypatch, kind)
-    (module,) = dropout_modules(network)
+@pytest.mark.parametrize(
+    ("name", "taps"),
+    [
+        ("resnet10t", {"pooled": "global_pool"}),  # its drop_rate is a function
+        ("convnext_atto", {"pooled": "head.flatten"}),  # its drop_rate is a layer
+    ],
+)
+def test_dropout_can_be_sampled(name, taps):
+    network = built(name, "mc_dropout", taps=taps)
+    (module,) = (found for found in dropout_modules(network) if found.p > 0)
     assert module.p == 0.2
     x = torch.randn(4, 3, 32, 32)
     assert torch.equal(network(x), network(x))
@@ -63,15 +60,25 @@ def test_dropout_that_can_be_sampled_whatever_timm_makes_of_its_rate(kind, monke
     assert not torch.equal(network(x), network(x))
 
 
-def test_without_dropout_the_network_is_timms(monkeypatch):
-    assert not any(module.p for module in dropout_modules(timm_model(monkeypatch, "layer", dropout=0.0)))
-    assert dropout_modules(timm_model(monkeypatch, "function", dropout=0.0)) == []
+class Small(nn.Module):
+    """A network as timm might make it: it does not know dropout, and may end in another layer than a linear one."""
+
+    def __init__(self, name, *, pretrained, num_classes, in_chans):
+        super().__init__()
+        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1))
+        self.head = nn.Linear(4 * in_chans, num_classes)
+        self.last = self.head if name == "linear" else nn.ReLU()
+
+    def forward(self, x):
+        return self.head(self.global_pool(x))
 
 
-def test_a_network_without_a_place_for_dropout_is_refused(monkeypatch):
-    message = r"model\.dropout=0\.2: timm's resnet18 makes no dropout layers of drop_rate, and its last module 'last'"
-    with pytest.raises(ConfigError, match=message):
-        timm_model(monkeypatch, "open")
+def test_a_network_without_dropout_gets_some_if_there_is_a_place(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", types.SimpleNamespace(create_model=Small))
+    taps = {"pooled": "global_pool"}
+    assert [module.p for module in dropout_modules(built("linear", "mc_dropout", taps=taps))] == [0.2]
+    with pytest.raises(ConfigError, match=r"timm's open has no dropout layers, and .* 'last' is no"):
+        built("open", "mc_dropout", taps=taps)
 
 
 def test_the_variant_follows_the_models_own_settings():

@@ -1,0 +1,63 @@
+"""Any classification network of torchvision, with taps that the config names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from ood_bench.errors import ConfigError
+from ood_bench.models.wrapped import WrappedModel, add_dropout
+
+
+class TorchvisionModel(WrappedModel):
+    """A torchvision network with fresh weights.
+
+    A penultimate tap that is an average pooling returns its result flattened, ``[B, D]``, as the last linear layer
+    reads it.
+
+    Args:
+        shape: channels (3), height and width of the images.
+        classes: number of classes.
+        torchvision_name: torchvision's name of the architecture, such as ``resnet50``.
+        taps: see :class:`~ood_bench.models.wrapped.WrappedModel`.
+        penultimate: see there.
+        options: passed on to ``torchvision.models.get_model``, such as ``{aux_logits: false}`` for ``googlenet``.
+        dropout: rate of the network's dropout layers, or of one before the last linear layer if it has none; 0 leaves
+            the network as torchvision makes it. Our choice.
+
+    Raises:
+        ConfigError: as the base class, if the images are not RGB, or there is no place for dropout.
+        ValueError: if torchvision does not know the network.
+        TypeError: if the network does not know an option.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        torchvision_name: str,
+        taps: Mapping[str, str],
+        penultimate: str,
+        options: Mapping[str, Any] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        from torchvision.models import get_model  # noqa: PLC0415 - takes seconds to import, and few runs need it
+
+        if shape[0] != 3:
+            raise ConfigError(f"torchvision's networks take RGB, but the images have {shape[0]} channels: model=timm")
+        net = get_model(torchvision_name, weights=None, num_classes=classes, **dict(options or {}))
+        if dropout:
+            _set_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
+        super().__init__(net, taps, penultimate)
+        pooling = net.get_submodule(taps[penultimate])
+        if isinstance(pooling, nn.AdaptiveAvgPool2d):
+            net.set_submodule(taps[penultimate], nn.Sequential(pooling, nn.Flatten(1)))
+
+
+def _set_dropout(net: nn.Module, classes: int, rate: float, name: str) -> None:
+    layers = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    for layer in layers:
+        layer.p = rate
+    if not layers:
+        add_dropout(net, classes, rate, name)

@@ -1,0 +1,51 @@
+"""Networks of other libraries: a module ``net`` with taps that the config names."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ood_bench.errors import ConfigError
+
+
+class WrappedModel(nn.Module):
+    """A library's network under ``net``, so that its parameter names are the library's with the prefix ``net.``.
+
+    Args:
+        net: from normalised images ``[B, C, H, W]`` to logits ``[B, classes]``.
+        taps: tap names and module paths in ``net``, in forward order; each module must return one tensor.
+        penultimate: the tap that feeds the last linear layer.
+
+    Raises:
+        ConfigError: if a tap names no module, or ``penultimate`` no tap.
+    """
+
+    def __init__(self, net: nn.Module, taps: Mapping[str, str], penultimate: str) -> None:
+        super().__init__()
+        if penultimate not in taps:
+            raise ConfigError(f"model.penultimate is {penultimate!r}; model.taps names {', '.join(taps)}")
+        modules = dict(net.named_modules())
+        if unknown := sorted(path for path in taps.values() if path not in modules):
+            raise ConfigError(f"{type(net).__name__} has no module {', '.join(unknown)}; see its named_modules()")
+        self.net = net
+        self.taps = {name: f"net.{path}" for name, path in taps.items()}
+        self.penultimate = penultimate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
+        logits: Tensor = self.net(x)
+        return logits
+
+
+def add_dropout(net: nn.Module, classes: int, rate: float, name: str) -> None:
+    """Puts a dropout layer before the network's last linear layer.
+
+    Raises:
+        ConfigError: if the last module is no linear layer to the classes.
+    """
+    path, last = list(net.named_modules())[-1]
+    if not isinstance(last, nn.Linear) or last.out_features != classes:
+        raise ConfigError(
+            f"model.dropout={rate}: {name} has no dropout layers, and its last module {path!r} is no linear layer to "
+            "the classes, before which one could be put: choose another network"
+        )
+    net.set_submodule(path, nn.Sequential(nn.Dropout(rate), last))
