@@ -19,7 +19,7 @@ from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError, OodBenchError
-from ood_bench.runner.environment import device_named
+from ood_bench.utils.device import device_named
 
 Moments = Mapping[str, Sequence[float]]
 

@@ -19,7 +19,6 @@ from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.checks import check_protocol, check_taps, refuse_folders
-from ood_bench.runner.environment import device_named
 from ood_bench.runner.extras import Keeper
 from ood_bench.runner.failures import Failures
 from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets
@@ -29,6 +28,7 @@ from ood_bench.scoring.quantities import Quantity
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.device import device_named
 from ood_bench.utils.files import BusyError, clear_io_errors
 from ood_bench.utils.time_limit import OutOfTime
 
