@@ -16,9 +16,8 @@ from ood_bench.checkpoints.naming import fit
 from ood_bench.checkpoints.reader import read_state_dict
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import CARD, Classifier, build_network, freeze, save_classifier
+from ood_bench.models.classifier import CARD, Classifier, accuracy, build_network, freeze, save_classifier
 from ood_bench.models.heads import without_default_head
-from ood_bench.training.artifact import accuracy
 from ood_bench.utils.files import clear_io_errors, content_key, locked, sha256_file, staged_folder
 
 _log = logging.getLogger(__name__)

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.utils import get_class
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
+_BATCH = 256
 
 
 def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) -> nn.Module:
@@ -110,6 +113,19 @@ class Classifier:
     def channel_std(self) -> Tensor:
         """The normalisation's standard deviation as ``[1, C, 1, 1]``: a step of ``e / std`` is ``e`` in raw pixels."""
         return self._moments[1]
+
+
+def accuracy(classifier: Classifier, images: ImageSet) -> float:
+    """Share of correct predictions on labelled images, in percent."""
+    if images.labels is None:
+        raise ValueError(f"{images.name} has no labels")
+    correct = 0
+    with torch.inference_mode():
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
+            predicted = classifier.network(classifier.normalise(batch)).argmax(dim=1).cpu().numpy()
+            correct += int(np.count_nonzero(predicted == images.labels[start : start + _BATCH]))
+    return 100.0 * correct / len(images)
 
 
 def to_layout(network: nn.Module, layout: torch.memory_format) -> nn.Module:

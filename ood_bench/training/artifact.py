@@ -5,11 +5,10 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from ood_bench.data.imageset import ImageSet
-from ood_bench.models.classifier import Classifier, freeze, load_classifier, save_classifier
+from ood_bench.checkpoints.importer import import_checkpoint
+from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier
 from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
@@ -18,20 +17,6 @@ from ood_bench.training.trainer import Trainer
 from ood_bench.utils.files import locked, staged_folder
 
 _log = logging.getLogger(__name__)
-_BATCH = 256
-
-
-def accuracy(classifier: Classifier, images: ImageSet) -> float:
-    """Share of correct predictions on labelled images, in percent."""
-    if images.labels is None:
-        raise ValueError(f"{images.name} has no labels")
-    correct = 0
-    with torch.inference_mode():
-        for start in range(0, len(images), _BATCH):
-            batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
-            predicted = classifier.network(classifier.normalise(batch)).argmax(dim=1).cpu().numpy()
-            correct += int(np.count_nonzero(predicted == images.labels[start : start + _BATCH]))
-    return 100.0 * correct / len(images)
 
 
 class ClassifierStore:
@@ -78,8 +63,6 @@ class ClassifierStore:
 
     def _imported(self, spec: TrainingSpec, file: Path) -> Path:
         """Folder of the classifier that a published checkpoint becomes, measured on the run's ID test images."""
-        from ood_bench.checkpoints.importer import import_checkpoint  # noqa: PLC0415 - it needs this module's accuracy
-
         id_node = {
             "name": spec.data.name,
             "shape": spec.data.shape,

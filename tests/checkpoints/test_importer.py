@@ -10,8 +10,7 @@ from ood_bench.checkpoints import import_checkpoint
 from ood_bench.checkpoints.__main__ import NORMALISATIONS
 from ood_bench.checkpoints.importer import Claim
 from ood_bench.errors import ArtifactError, ConfigError
-from ood_bench.models.classifier import load_classifier
-from ood_bench.training.artifact import accuracy
+from ood_bench.models.classifier import accuracy, load_classifier
 from ood_bench.utils.files import sha256_file
 
 CPU = torch.device("cpu")

@@ -6,8 +6,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError
-from ood_bench.models.classifier import Classifier, build_network, freeze, load_classifier, save_classifier, to_layout
+from ood_bench.models.classifier import (
+    Classifier,
+    accuracy,
+    build_network,
+    freeze,
+    load_classifier,
+    save_classifier,
+    to_layout,
+)
 from ood_bench.utils.files import sha256_file
 
 SHAPE, CLASSES = (3, 8, 8), 4
@@ -114,6 +123,20 @@ def test_channel_std_turns_a_step_into_raw_pixels():
     images = torch.full((1, 3, 8, 8), 100, dtype=torch.uint8)
     brighter = torch.full((1, 3, 8, 8), 151, dtype=torch.uint8)  # by 0.2
     torch.testing.assert_close(one.normalise(images) + 0.2 / one.channel_std(), one.normalise(brighter))
+
+
+def test_accuracy_counts_every_image_once():
+    random = np.random.default_rng(3)
+    pixels = random.integers(0, 256, (600, *SHAPE), dtype=np.uint8)  # more than two batches
+    many = ImageSet.of("toy", pixels, random.integers(0, CLASSES, 600))
+    found = classifier()
+    with torch.no_grad():
+        predicted = found.network(found.normalise(torch.from_numpy(pixels))).argmax(dim=1).numpy()
+    right = int((predicted == many.labels).sum())
+    assert 0 < right < 600
+    assert accuracy(found, many) == pytest.approx(100 * right / 600)
+    with pytest.raises(ValueError, match="toy has no labels"):
+        accuracy(found, ImageSet.of("toy", pixels))
 
 
 def test_the_key_names_weights_and_normalisation():

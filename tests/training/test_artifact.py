@@ -9,11 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import CARD, WEIGHTS
 from ood_bench.training import artifact, losses, trainer
-from ood_bench.training.artifact import ClassifierStore, accuracy
+from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import BusyError, locked, sha256_file
 
 CPU = torch.device("cpu")
@@ -71,18 +70,6 @@ def test_the_card_says_what_it_is(make_spec, store, images):
     with torch.no_grad():
         predicted = found.network((torch.tensor(spec.test.images).float() / 255 - 0.3) / 0.25).argmax(dim=1)
     assert card["id_accuracy"] == pytest.approx(100 * np.mean(predicted.numpy() == spec.test.labels))
-
-
-def test_accuracy_counts_every_image_once(make_spec, store, images):
-    found = store.obtain(make_spec())
-    many = images(600, seed=3)  # more than two batches
-    with torch.no_grad():
-        predicted = found.network((torch.tensor(many.images).float() / 255 - 0.3) / 0.25).argmax(dim=1).numpy()
-    right = int((predicted == many.labels).sum())
-    assert 0 < right < 600
-    assert accuracy(found, many) == pytest.approx(100 * right / 600)
-    with pytest.raises(ValueError, match="toy has no labels"):
-        accuracy(found, ImageSet.of("toy", many.images))
 
 
 @pytest.mark.parametrize("what", ["train", "load"])

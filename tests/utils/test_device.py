@@ -1,0 +1,18 @@
+import pytest
+import torch
+
+from ood_bench.errors import ConfigError
+from ood_bench.utils.device import device_named
+
+
+def test_devices_by_name(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_named("cpu") == device_named("auto") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="torch finds 0 CUDA devices here"):
+        device_named("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_named("auto") == torch.device("cuda")
+    assert device_named("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match="device=cuda:2"):
+        device_named("cuda:2")
