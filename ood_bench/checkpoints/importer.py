@@ -18,7 +18,8 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import CARD, Classifier, accuracy, build_network, freeze, save_classifier
 from ood_bench.models.heads import without_default_head
-from ood_bench.utils.files import clear_io_errors, content_key, locked, sha256_file, staged_folder
+from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, staged_folder
+from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
 _TOLERANCE = 0.5

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ood_bench.errors import DataError
-from ood_bench.utils.files import locked
+from ood_bench.utils.locks import locked
 from ood_bench.utils.progress import ticking
 
 _log = logging.getLogger(__name__)
@@ -101,8 +101,6 @@ def download(
     try:
         with locked(destination):
             _obtain(mirrors, destination, expected)
-        # Whoever still waits for the removed lock finds the file in place, so nobody can fetch it twice.
-        destination.with_name(destination.name + ".lock").unlink(missing_ok=True)
     except OSError as error:
         mend = "free some space, or choose another data root (--root, or OOD_BENCH_DATA)"
         raise DataError(f"cannot write {destination}: {error.strerror or error}; {mend}") from error

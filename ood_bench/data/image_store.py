@@ -13,7 +13,8 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet, fingerprint
 from ood_bench.data.source import Source
 from ood_bench.errors import ArtifactError, DataError
-from ood_bench.utils.files import clear_io_errors, content_key, locked, staged_folder
+from ood_bench.utils.files import clear_io_errors, content_key, staged_folder
+from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
 _FORMAT = 1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ood_bench.errors import RecordError
 from ood_bench.results.record import Record
 from ood_bench.results.seal import sealed
-from ood_bench.utils.files import clear_io_errors, locked, staged_file
+from ood_bench.utils.files import clear_io_errors, staged_file
+from ood_bench.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from ood_bench.runner.cell import Cell
 from ood_bench.runner.failures import Failures
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.training.spec import TrainingSpec
-from ood_bench.utils.files import BusyError
+from ood_bench.utils.locks import BusyError
 
 _log = logging.getLogger(__name__)
 

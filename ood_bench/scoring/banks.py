@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ood_bench.data.views import Array, Rows32
 from ood_bench.scoring.partial import Parts
-from ood_bench.utils.files import content_key, locked, write_atomically
+from ood_bench.utils.files import content_key, write_atomically
+from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
 

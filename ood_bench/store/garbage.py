@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from ood_bench.errors import RecordError
 from ood_bench.results import Record, RecordStore
 from ood_bench.store.inventory import Entry, References, entries, referred
 from ood_bench.utils.files import clear_io_errors
+from ood_bench.utils.locks import is_locked
 
 ASKABLE = ("classifiers", "images", "banks", "derived", "scores")
 """Kinds of artifacts that go, on demand, although records refer to them; they can all be made again."""
@@ -85,18 +84,7 @@ def sort(store: Path, records: Iterable[Record], *, also: Collection[str] = (), 
 
 def _in_use(path: Path) -> bool:
     """Whether somebody holds the lock on an entry, or the lock that the entry is."""
-    lock = (
-        path if path.suffix == ".lock" else Path(f"{path.with_suffix('') if path.suffix == '.training' else path}.lock")
-    )
-    if not lock.exists():
-        return False
-    held = filelock.FileLock(str(lock))
-    try:
-        held.acquire(blocking=False)
-    except filelock.Timeout:
-        return True
-    held.release()
-    return False
+    return is_locked(path.with_suffix("") if path.suffix in (".training", ".lease") else path)
 
 
 def delete(goes: Sequence[Entry]) -> int:

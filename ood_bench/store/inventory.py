@@ -13,7 +13,7 @@ from ood_bench.utils.files import content_key
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
 """Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that
 broke off; locks, torn entries and half-written files; plans, heartbeats and SLURM's logs."""
-_MARKS = (".lock", ".lease", ".torn")
+_MARKS = (".lock", ".lease", ".torn")  # .lock: until version 0.1.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _kind(kind: str, path: Path) -> str:
-    if path.name.startswith(".") or path.suffix in _MARKS:
+    if path.name.startswith(".") or path.suffix in _MARKS or ".lease." in path.name:
         return "leftovers"
     return "unfinished" if path.suffix in (".training", ".part") else kind
 

@@ -14,7 +14,8 @@ from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
 from ood_bench.training.state import TrainingState
 from ood_bench.training.trainer import Trainer
-from ood_bench.utils.files import locked, staged_folder
+from ood_bench.utils.files import staged_folder
+from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class ClassifierStore:
         return load_classifier(self.path(spec), self._device)
 
     def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
-        """Trains the classifier if it does not exist; see :func:`~ood_bench.utils.files.locked` for ``wait``."""
+        """Trains the classifier if it does not exist; see :func:`~ood_bench.utils.locks.locked` for ``wait``."""
         final = self.path(spec)
         if spec.checkpoint is not None or final.exists():
             return

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, staged folders, and locks that outlive no owner."""
+"""Files and folders that are either whole or absent, and keys and checksums of content."""
 
 import contextlib
 import errno
@@ -11,13 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from ood_bench.errors import ArtifactError
-from ood_bench.utils.lease import Lease, Witness
 
 _CHUNK = 1 << 20
-_LOOK = 5.0
 
 
 def sha256_file(path: Path) -> str:
@@ -46,7 +42,7 @@ def content_key(value: Any) -> str:
 
 @contextlib.contextmanager
 def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
-    """Turns an operating-system error below into an :class:`ArtifactError` that names the mend.
+    """Turns an operating-system error below into an :class:`ArtifactError` that says what to do.
 
     Args:
         doing: what is being done, as in ``"write the checkpoint"``.
@@ -56,14 +52,23 @@ def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            mend = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
+            fix = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            mend = "no permission: set store.root (or results.root) to a folder that you may write to"
+            fix = f"no permission{_owner_of(path)}: set store.root (or results.root) to a folder that you may write to"
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            mend = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
+            fix = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
         else:
-            mend = error.strerror or str(error)
-        raise ArtifactError(f"cannot {doing} at {path}: {mend}") from error
+            fix = error.strerror or str(error)
+        raise ArtifactError(f"cannot {doing} at {path}: {fix}") from error
+
+
+def _owner_of(path: Path) -> str:
+    """Whose the nearest existing file or folder is, if it may not be written to."""
+    place = next((place for place in (path, *path.parents) if place.exists()), path)
+    with contextlib.suppress(OSError, KeyError):  # gone by now; an owner without a name
+        if not os.access(place, os.W_OK):
+            return f", {place} belongs to {place.owner()}"
+    return ""
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -125,56 +130,3 @@ def staged_folder(final: Path) -> Iterator[Path]:
                         raise
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-
-
-class BusyError(Exception):
-    """Another process holds a lock."""
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds an exclusive lock on ``path``, as ``.lock`` and ``.lease`` beside it; a dead owner's is taken over.
-
-    The system frees the lock when its owner dies. Where it does not reach other machines, or a file server keeps a dead
-    machine's, the lease's heartbeat tells who is alive; see :mod:`ood_bench.utils.lease`.
-
-    Raises:
-        BusyError: if another process holds it and ``wait`` is false.
-        ArtifactError: if the lock file cannot be made.
-    """
-    with clear_io_errors("lock", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock, lease = filelock.FileLock(f"{path}.lock"), Lease(Path(f"{path}.lease"))
-        if wait:
-            _acquire(lock, Witness(Path(f"{path}.lease")))
-        else:
-            _acquire_now(lock)
-        try:
-            lease.take()
-        except BaseException:
-            lock.release()
-            raise
-    try:
-        yield
-    finally:
-        lease.give_back()
-        lock.release()
-
-
-def _acquire_now(lock: filelock.BaseFileLock) -> None:
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise BusyError(lock.lock_file) from error
-
-
-def _acquire(lock: filelock.BaseFileLock, witness: Witness) -> None:
-    """Waits for the system's lock; leaves a lock file to a dead machine whose lock the file server keeps."""
-    while True:
-        try:
-            lock.acquire(timeout=_LOOK)
-        except filelock.Timeout:
-            if witness.abandoned():
-                Path(lock.lock_file).unlink(missing_ok=True)
-        else:
-            return

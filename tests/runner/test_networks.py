@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from ood_bench.errors import TrainingError
 from ood_bench.runner.failures import Failures
 from ood_bench.runner.networks import find_or_train
-from ood_bench.utils.files import BusyError
+from ood_bench.utils.locks import BusyError
 
 
 def cell(name, *networks):

@@ -22,7 +22,7 @@ STORE, RESULTS = Path("outputs/quickstart/store"), Path("outputs/quickstart/resu
 
 def files():
     """Every file below the working directory but locks."""
-    return sorted(path for path in Path().rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(path for path in Path().rglob("*") if path.is_file())
 
 
 def half_written():

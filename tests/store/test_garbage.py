@@ -1,9 +1,9 @@
-import filelock
 import pytest
 
 from ood_bench.errors import RecordError
 from ood_bench.store import garbage
 from ood_bench.store.garbage import ASKABLE
+from ood_bench.utils.locks import locked
 
 
 def sort(shelves, **options):
@@ -56,15 +56,15 @@ def test_what_is_young_stays(full):
 
 
 def test_what_is_in_use_stays(full):
-    with filelock.FileLock(f"{full.loose['classifier']}.lock"):
+    with locked(full.loose["classifier"]):
         held = sort(full, older=-1.0)
     assert full.loose["classifier"] in paths(held.young)
     assert full.loose["classifier"] in paths(sort(full, older=-1.0).goes)
 
 
 def test_a_training_that_goes_on_stays(full):
-    lock = full.loose["training"].with_suffix(".lock")
-    with filelock.FileLock(str(lock)):
+    lock = full.loose["training"].with_suffix(".lease")
+    with locked(lock.with_suffix("")):
         young = paths(sort(full, older=-1.0).young)
     assert {full.loose["training"], lock} <= young
 

@@ -4,12 +4,8 @@ import hashlib
 import math
 import os
 import resource
-import signal
 import stat
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +15,6 @@ from ood_bench.utils.files import (
     canonical_json,
     clear_io_errors,
     content_key,
-    locked,
     sha256_file,
     staged_folder,
     write_atomically,
@@ -180,73 +175,6 @@ def test_a_file_in_the_place_of_the_final_folder(tmp_path):
         stage(tmp_path / "final")
     assert (tmp_path / "final").read_text() == "a file"
     assert list(tmp_path.iterdir()) == [tmp_path / "final"]
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from ood_bench.utils.files import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
-    print(time.monotonic(), flush=True)
-"""
-
-
-@contextlib.contextmanager
-def holder(path, seconds):
-    """Another process that holds the lock on ``path``."""
-    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_a_lock_keeps_another_process_waiting(tmp_path):
-    with holder(tmp_path / "a" / "thing", 0.3) as process:
-        with locked(tmp_path / "a" / "thing"):
-            got = time.monotonic()
-        assert process.wait(30) == 0
-        assert got >= float(process.stdout.read())
-    assert [path.name for path in (tmp_path / "a").iterdir()] in ([], ["thing.lock"])
-
-
-def test_a_lock_on_something_else_is_free(tmp_path):
-    with holder(tmp_path / "one", 60) as process, locked(tmp_path / "other"):
-        assert process.poll() is None
-
-
-def test_a_lock_is_free_when_its_owner_was_killed(tmp_path):
-    with holder(tmp_path / "thing", 3600) as process:
-        process.kill()
-        assert process.wait(30) == -signal.SIGKILL
-        began = time.monotonic()
-        with locked(tmp_path / "thing"):
-            assert time.monotonic() - began < 30
-
-
-def test_a_lock_is_free_after_an_error(tmp_path):
-    with pytest.raises(ValueError, match="inside"), locked(tmp_path / "thing"):
-        raise ValueError("inside")
-    with locked(tmp_path / "thing"):
-        assert (tmp_path / "thing.lock").exists()
-
-
-def test_a_lock_that_cannot_be_made(tmp_path, monkeypatch):
-    (tmp_path / "store").write_text("a file")
-    with pytest.raises(ArtifactError, match=r"cannot lock at .*: a file lies where a folder is needed"):
-        locked(tmp_path / "store" / "thing").__enter__()
-    monkeypatch.setattr("filelock.FileLock.acquire", failing(DENIED))
-    with pytest.raises(ArtifactError, match=r"cannot lock at .*thing: no permission: set store\.root"):
-        locked(tmp_path / "thing").__enter__()
-
-
-def test_errors_of_the_guarded_block_pass_through(tmp_path):
-    """Only making the lock speaks of the lock."""
-    with pytest.raises(OSError, match="No space left") as caught, locked(tmp_path / "thing"):
-        raise FULL
-    assert caught.value is FULL
 
 
 def test_other_errors_are_not_the_systems():
