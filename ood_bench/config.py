@@ -1,5 +1,6 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
+import copy
 import math
 import os
 import re
@@ -9,15 +10,16 @@ from typing import Annotated, Any, Literal, Self
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ConfigError, faults
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
-_SHOWN = 60
+_ABSENT = object()
 
 
 def conf_dir() -> Path:
@@ -73,6 +75,15 @@ class Changes(_Part):
     method: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ood: dict[str, dict[str, Any]] = Field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def of_selected(self, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Dotted key and value of every change to what is selected."""
+        for group, nodes in (("method", self.method), ("ood", self.ood)):
+            for name, changed in nodes.items():
+                if isinstance(content[group].get(name), Mapping):
+                    yield from ((f"{group}.{name}.{key}", value) for key, value in changed.items())
+        changed = self.protocol.get(content["protocol"].get("name"), {})
+        yield from ((f"protocol.{key}", value) for key, value in changed.items())
 
 
 class RunSettings(_Part):
@@ -133,11 +144,11 @@ class RunSettings(_Part):
 
 
 def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSettings:
-    """Checks a composed config and lays the protocol's hyperparameters under the command line's.
+    """Checks a composed config, after the changes that its protocol, paper or experiment makes.
 
     Args:
         config: as Hydra composes it from ``conf/config.yaml``.
-        overrides: the command line's overrides; those of the form ``method.<name>.…`` beat the protocol.
+        overrides: the command line's overrides; the keys that they name keep their values whatever else changes.
 
     Raises:
         ConfigError: on an unresolved interpolation, an unknown key or a wrong type.
@@ -147,28 +158,12 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
         assert isinstance(plain, dict)  # noqa: S101 - the root of a Hydra config is a mapping
         content = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
         _refuse_gaps(content)
-        _lay_under(content, _changes("protocol.methods", {"method": content["protocol"].get("methods")}), overrides)
-        _lay_under(content, _changes("adapt", content.pop("adapt")), overrides)
-        return RunSettings.model_validate(content)
+        return RunSettings.model_validate(OmegaConf.to_container(_adapted(OmegaConf.create(content), overrides)))
     except OmegaConfBaseException as error:
         where = f" (key: {error.full_key})" if error.full_key else ""
         raise ConfigError(f"configuration: {str(error).splitlines()[0]}{where}") from error
     except ValidationError as error:
         raise ConfigError(f"configuration: {faults(error)}") from error
-
-
-def faults(error: ValidationError) -> str:
-    """All that pydantic found, in one line: ``key: what is wrong, is value``."""
-    return "; ".join(_fault(one) for one in error.errors(include_url=False))
-
-
-def _fault(one: Any) -> str:
-    place, message = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
-    text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
-    if one["type"] in ("missing", "value_error"):
-        return text
-    value = repr(one["input"])
-    return f"{text}, is {value if len(value) <= _SHOWN else value[: _SHOWN - 3] + '...'}"
 
 
 def _refuse_gaps(content: Mapping[str, Any]) -> None:
@@ -184,13 +179,13 @@ def _refuse_gaps(content: Mapping[str, Any]) -> None:
             raise ConfigError(f"configuration: {place} is {value}: it must be a finite number")
 
 
-def _leaves(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every value in nested mappings and lists, with its dotted place."""
-    if not isinstance(node, dict | list):
+def _leaves(node: Any, place: str, nested: Any = (dict, list)) -> Iterator[tuple[str, Any]]:
+    """Every value in nested containers of some kinds, with its dotted place."""
+    if not isinstance(node, nested):
         yield place, node
         return
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        yield from _leaves(value, f"{place}.{key}" if place else str(key))
+        yield from _leaves(value, f"{place}.{key}" if place else str(key), nested)
 
 
 def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
@@ -200,34 +195,39 @@ def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
         raise ConfigError(f"configuration: {place}: {faults(error)}") from error
 
 
-def _lay_under(content: dict[str, Any], changes: Changes, overrides: Sequence[str]) -> None:
-    """Replaces keys of what is selected, except those set on the command line."""
-    said = [item.lstrip("+").split("=", 1)[0] for item in overrides]
-    said = [key for key in said if "." in key]  # method=odin selects, method.odin.magnitudes=… sets
-    places = [(f"method.{name}", content["method"].get(name), fixed) for name, fixed in changes.method.items()]
-    places += [(f"ood.{name}", content["ood"].get(name), fixed) for name, fixed in changes.ood.items()]
-    protocol = content["protocol"]
-    places += [
-        ("protocol", protocol, fixed) for name, fixed in changes.protocol.items() if protocol.get("name") == name
-    ]
-    for place, selected, fixed in places:
-        if not isinstance(selected, dict):
-            continue
-        for key, value in fixed.items():
-            if not any(_covers(word, f"{place}.{key}") for word in said):
-                _set(selected, key, value)
+def _adapted(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The composed content with what protocol, paper and experiment change, then the command line's keys over it."""
+    adapted = copy.deepcopy(composed)
+    methods = _changes("protocol.methods", {"method": composed.protocol.get("methods")})
+    for changes in (methods, _changes("adapt", adapted.pop("adapt"))):
+        for key, value in changes.of_selected(composed):
+            OmegaConf.update(adapted, key, value, merge=False, force_add=True)
+    for key in _named(overrides):
+        if key.startswith(("method.", "ood.", "protocol.")):
+            _copy(key, composed, adapted)
+    return adapted
 
 
-def _set(node: dict[str, Any], key: str, value: Any) -> None:
-    """Sets the value at a dotted key."""
-    *parents, last = key.split(".")
-    for parent in parents:
-        node = node.setdefault(parent, {})
-    node[last] = value
+def _named(overrides: Sequence[str]) -> Iterator[str]:
+    """The dotted keys that overrides set.
+
+    ``method=odin`` only selects. ``method.odin={temperatures: [2]}`` names ``method.odin.temperatures``, because Hydra
+    merges mappings. ``ood@method.eloc.validation=isun`` names all of ``method.eloc.validation``.
+    """
+    for one in OverridesParser.create().parse_overrides(list(overrides)):
+        key = one.package or one.key_or_group
+        if "." in key:
+            yield from (place for place, _ in _leaves(one.value(), key, dict))
 
 
-def _covers(said: str, key: str) -> bool:
-    return key == said or key.startswith(f"{said}.") or said.startswith(f"{key}.")
+def _copy(key: str, source: DictConfig, target: DictConfig) -> None:
+    """Sets a dotted key of ``target`` to its value in ``source``, or removes it if ``source`` has none."""
+    value = OmegaConf.select(source, key, default=_ABSENT)
+    if value is not _ABSENT:
+        OmegaConf.update(target, key, value, merge=False, force_add=True)
+        return
+    parent, _, last = key.rpartition(".")
+    OmegaConf.select(target, parent).pop(last, None)
 
 
 def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -> RunSettings:

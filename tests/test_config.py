@@ -12,11 +12,10 @@ from ood_bench.config import (
     compose_settings,
     conf_dir,
     default_data_root,
-    faults,
     public,
     settings_of,
 )
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ConfigError, faults
 
 SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
 
@@ -92,30 +91,44 @@ def test_the_command_line_beats_protocol_paper_and_experiment(base, selection):
     assert magnitudes("++method.odin.magnitudes=[0.5]", selection, base) == [0.5]
 
 
-def test_a_key_that_is_said_keeps_only_itself():
-    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", "method.odin.temperatures=[7]"])
-    assert settings.method["odin"]["temperatures"] == [7]
-    assert settings.method["odin"]["magnitudes"] == FSSD
+def odin(*overrides):
+    node = compose_settings([*SMALL, "method=odin", "protocol=fssd", *overrides]).method["odin"]
+    return node["magnitudes"], node.get("temperatures")
 
 
-def test_a_whole_node_that_is_said_is_kept():
-    node = "{magnitudes:[0.3],temperatures:[2]}"
-    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", f"method.odin={node}"])
-    assert (settings.method["odin"]["magnitudes"], settings.method["odin"]["temperatures"]) == ([0.3], [2])
-
-
-def test_a_name_that_begins_alike_is_another():
-    """``method.odin.magnitude…`` as a mere prefix of a key must not count as said."""
-    settings = compose_settings([*SMALL, "method=odin", "protocol=fssd", "+method.odin.magnitudes_old=1"])
-    assert settings.method["odin"]["magnitudes"] == FSSD
+def test_a_key_of_the_command_line_keeps_only_itself():
+    temperatures = odin()[1]
+    assert odin("method.odin.temperatures=[7]") == (FSSD, [7])
+    assert odin("method.odin={temperatures: [7]}") == (FSSD, [7])
+    assert odin("~method.odin.temperatures") == (FSSD, None)
+    assert odin("method.odin.magnitudes.0=9") == ([9, *FSSD[1:]], temperatures)
+    assert odin("+method.odin.magnitudes_old=1") == (FSSD, temperatures)
 
 
 def test_a_node_whose_name_begins_alike_is_another():
-    """Saying all of cifar10 says nothing of cifar100."""
     changes = ["+adapt.ood.cifar10.variant=changed", "+adapt.ood.cifar100.variant=changed"]
     settings = compose_settings(["ood=[cifar10,cifar100]", *changes, "ood.cifar10={variant:mine}"])
     assert settings.ood["cifar10"]["variant"] == "mine"
     assert settings.ood["cifar100"]["variant"] == "changed"
+
+
+def test_a_key_below_a_mapping_that_a_paper_changes_leaves_the_rest_of_it():
+    paper = "paper=odin_densenet_cifar10"
+    epsilons = compose_settings([paper]).protocol["epsilons"]
+    assert len(epsilons) == 7
+    found = compose_settings([paper, "+protocol.epsilons.lsun_crop=0.001"]).protocol["epsilons"]
+    assert found == {**epsilons, "lsun_crop": 0.001}
+
+
+def outliers(*overrides):
+    return compose_settings(["experiment=quickstart", *overrides]).method["outlier_exposure"]["outliers"]
+
+
+def test_outliers_that_an_experiment_changes_are_changed_further_or_replaced():
+    assert outliers("method.outlier_exposure.outliers.variant=mine") == {**outliers(), "variant": "mine"}
+    noise = compose_settings(["experiment=quickstart", "ood=uniform"]).ood["uniform"]
+    found = outliers("ood@method.outlier_exposure.outliers=uniform")
+    assert found == {**noise, "source": {**noise["source"], "count": 10_000}}
 
 
 def test_the_protocols_own_values_can_be_changed():

@@ -1,5 +1,6 @@
 """Every shipped config composes; every experiment and every paper runs, with tiny data on a processor."""
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -7,17 +8,19 @@ import importlib
 import json
 import struct
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 from torch import nn
 
 from ood_bench import papers
-from ood_bench.config import compose_settings, conf_dir
+from ood_bench.config import compose_settings, conf_dir, settings_of
 from ood_bench.data import mnist
 from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
@@ -107,14 +110,44 @@ def test_tune(name):
     assert build_protocol(settings.protocol, name).tune == name
 
 
+CHANGED = ("method", "ood", "protocol")
 PAPERS = shipped("paper")
 WHOLE_RUNS = [f"{group}={name}" for group in ("experiment", "paper") for name in shipped(group)]
 
 
 @functools.cache
+def composed(run):
+    """A shipped run as Hydra composes it, which takes its time."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", overrides=[run])
+
+
+@functools.cache
 def whole_of(run):
-    """A shipped run as it is; composing takes its time."""
-    return compose_settings([run])
+    """A shipped run as it is."""
+    return settings_of(composed(run), [run])
+
+
+def values(node, place=""):
+    """Every value of nested mappings, by dotted key; a list is one value."""
+    if not isinstance(node, Mapping):
+        return {place: node}
+    return {
+        key: value for name, one in node.items() for key, value in values(one, f"{place}.{name}".lstrip(".")).items()
+    }
+
+
+@pytest.mark.parametrize("run", WHOLE_RUNS)
+def test_overriding_a_value_that_the_run_changes_leaves_all_others(run):
+    before = values(whole_of(run).model_dump())
+    untouched = values(OmegaConf.to_container(composed(run), resolve=True))
+    changed = [key for key, value in before.items() if untouched.get(key) != value and key.split(".")[0] in CHANGED]
+    for key in changed[:: 1 + len(changed) // 6]:
+        config = copy.deepcopy(composed(run))
+        OmegaConf.update(config, key, "mine", force_add=True)
+        after = values(settings_of(config, [run, f"++{key}=mine"]).model_dump())
+        assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == {key}
+        assert after[key] == "mine"
 
 
 @pytest.mark.parametrize("run", WHOLE_RUNS)

@@ -10,12 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from ood_bench.config import RunSettings, faults
+from ood_bench.config import RunSettings
 from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
-from ood_bench.errors import ConfigError, DataError
+from ood_bench.errors import ConfigError, DataError, faults
 from ood_bench.models.classifier import build_network, freeze
 
 _log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ import pydantic
 from hydra.utils import get_class
 from torch import Tensor
 
-from ood_bench.config import faults
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ConfigError, faults
 from ood_bench.training import losses
 
 Forward = Callable[[Tensor], Tensor]

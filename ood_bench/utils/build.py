@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from hydra.utils import get_class
 from pydantic import TypeAdapter, ValidationError
 
-from ood_bench.config import faults
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ConfigError, faults
 
 Built = TypeVar("Built")
 
