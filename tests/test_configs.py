@@ -512,7 +512,7 @@ def forbid_work(patch, *, passes=True):
     patch.setattr(artifact, "Trainer", refuse("something was trained"))
     if passes:
         patch.setattr("ood_bench.scoring.engine.run_pass", refuse("there was a pass"))
-        patch.setattr("ood_bench.methods.godin_port_baseline.input_gradients", refuse("there was a gradient pass"))
+        patch.setattr("ood_bench.methods.godin_port.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.tuning.adversarial.input_gradients", refuse("there was a gradient pass"))
         patch.setattr("ood_bench.methods.mc_dropout.sample_passes", refuse("there was a stochastic pass"))
 

@@ -17,7 +17,18 @@ from ood_bench.scoring.quantities import Quantity
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.build import build
 
-__all__ = ["Array", "Detector", "Networks", "Quantity", "Scorer", "Setting", "Steps", "View", "build_detector"]
+__all__ = [
+    "Array",
+    "Detector",
+    "Networks",
+    "Quantity",
+    "Scorer",
+    "Setting",
+    "Steps",
+    "View",
+    "at_every",
+    "build_detector",
+]
 
 Setting = Mapping[str, float]
 
@@ -65,6 +76,10 @@ class Scorer:
         whole = self.engine.collect(self.classifiers[network], view.images, quantities)
         return {quantity: view.of(rows) for quantity, rows in whole.items()}
 
+    def rows(self, view: View, quantity: Quantity, network: int = 0) -> Array:
+        """Rows ``[n, D]`` of one quantity for the view, float64."""
+        return self.bank(view, (quantity,), network)[quantity].astype(np.float64)
+
     def stepped(self, view: View, steps: Sequence[Steps], network: int = 0) -> list[Array]:
         """Scores ``[losses, magnitudes, n]`` after each of ``steps``, which share one clean forward pass."""
         return self.engine.stepped(self.classifiers[network], view, steps)
@@ -73,8 +88,17 @@ class Scorer:
 class Detector(ABC):
     """Scores images; **higher means more in-distribution**.
 
-    A subclass is a dataclass whose fields are its hyperparameters, named and typed as in ``conf/method``. State that
-    :meth:`fit` learns is kept in attributes that are not fields.
+    A method is a dataclass; its fields are its hyperparameters, named and typed as in ``conf/method``. What to write:
+
+    - A score of the logits or of the pooled features: one method, ``score``; see :mod:`ood_bench.methods.posthoc`.
+    - A score of other taps: :meth:`quantities` names what the pass leaves behind, :meth:`raw_scores` scores it.
+    - Something is learned from ID training images: :meth:`fit`, and :meth:`fit_quantities` for what it reads. It keeps
+      what it learns in attributes that are not fields.
+    - A choice of settings: :meth:`grid`, whose settings :meth:`raw_scores` gets.
+    - Steps on the input: :meth:`steps`, whose scores :meth:`Scorer.stepped` gives.
+    - Several raw scores for an image, such as one for each tap: :meth:`final_scores`, and :meth:`calibrate` if ID
+      images say how to combine them.
+    - Networks of its own: :meth:`networks`.
     """
 
     __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
@@ -87,7 +111,7 @@ class Detector(ABC):
 
     @property
     def variant(self) -> str:
-        """Words that tell this flavour of the method from its plain one in tables; empty for the plain one."""
+        """What the method's name in tables is followed by; empty for the plain method."""
         return ""
 
     @property
@@ -184,6 +208,11 @@ class Detector(ABC):
     def hyperparameters(self) -> dict[str, Any]:
         """All hyperparameters by name, JSON-able."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.init}  # type: ignore[arg-type]
+
+
+def at_every(settings: Sequence[Setting], scores: Array) -> Array:
+    """Raw scores ``[len(settings), n, K]`` that are the same at every setting, from ``[n]`` or ``[n, K]``."""
+    return np.stack([scores if scores.ndim == 2 else scores[:, None]] * len(settings))
 
 
 def build_detector(name: str, config: Mapping[str, Any]) -> Detector:

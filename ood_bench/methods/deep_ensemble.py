@@ -5,19 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.msp import log_max_softmax
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.spec import TrainingSpec
-
-
-def softmax(logits: Array) -> Array:
-    """Softmax over the last axis, float64."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 @dataclass
@@ -65,12 +60,9 @@ class DeepEnsemble(Detector):
 
         Members go one by one: on a CPU, stacked weights under ``torch.func.vmap`` take longer (docs/speed.md).
         """
-        members = [
-            scorer.bank(view, (LOGITS,), network)[LOGITS].astype(np.float64)
-            for network in range(len(scorer.classifiers))
-        ]
+        members = [scorer.rows(view, LOGITS, network) for network in range(len(scorer.classifiers))]
         if self.combine == "mean_of_max":
             rows = np.mean([np.exp(log_max_softmax(logits)) for logits in members], axis=0)
         else:
-            rows = np.mean([softmax(logits) for logits in members], axis=0).max(axis=1)
-        return np.stack([rows[:, None]] * len(settings))
+            rows = np.mean([softmax(logits, axis=1) for logits in members], axis=0).max(axis=1)
+        return at_every(settings, rows)

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch.nn.functional as F
+from scipy.special import softmax
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, Steps, View
-from ood_bench.methods.deep_ensemble import softmax
 from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
@@ -105,7 +105,7 @@ class Eloc(Detector):
         """
         whole = np.zeros((len(view), 0))
         for number in range(len(scorer.classifiers)):
-            member = softmax(scorer.bank(view, (LOGITS,), number)[LOGITS].astype(np.float64))
+            member = softmax(scorer.rows(view, LOGITS, number), axis=1)
             classes = round(member.shape[1] * self.folds / (self.folds - 1))
             whole = whole if number else np.zeros((len(view), classes))
             whole[:, known_classes(classes, self.folds, self.split_seed)[number]] += member / self.folds

@@ -10,7 +10,7 @@ from torch import nn
 
 from ood_bench.data.jigsaw import jigsaw
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View, at_every
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import RectifiedNorm
 
@@ -76,7 +76,7 @@ class FeatureNorm(Detector):
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The norm, ``[len(settings), n, 1]``."""
         (quantity,) = self.quantities(scorer.classifier)
-        return np.stack([scorer.bank(view, (quantity,))[quantity].astype(np.float64)] * len(settings))
+        return at_every(settings, scorer.rows(view, quantity))
 
 
 def _norms(classifier: Classifier) -> list[Quantity]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
+from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View, at_every
 from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, standardised
@@ -92,7 +92,7 @@ class Fssd(Detector):
             return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
         bank = scorer.bank(view, self._distances(scorer.classifier))
         rows = np.concatenate(list(bank.values()), axis=1).astype(np.float64)
-        return np.stack([rows] * len(settings))
+        return at_every(settings, rows)
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """Each tap's own steps; none if every magnitude is 0."""

@@ -1,9 +1,23 @@
-"""Generalized ODIN as its TensorFlow port scores it."""
+"""Generalized ODIN as its TensorFlow port scores it, and the baseline row of the port's table."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from ood_bench.methods.godin import Godin
+import numpy as np
+import torch
+
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.godin import Godin, max_h
+from ood_bench.methods.msp import log_max_softmax
+from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import LINEAR, PARTS
+from ood_bench.scoring.perturb import input_gradients, sign
+from ood_bench.scoring.taps import full_precision
+from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.progress import ticking
+
+_BYTE = 255.0
 
 
 @dataclass
@@ -28,3 +42,82 @@ class GodinPort(Godin):
     clip: bool = True
 
     plain: ClassVar[str] = "max_f"
+
+
+@dataclass
+class GodinPortBaseline(Detector):
+    """Maximum softmax probability of a plain network, on images that a network with h and g has perturbed.
+
+    The step is that of :class:`GodinPort`, and so is the choice of its length.
+
+    Source: sayakpaul/Generalized-ODIN-TF, notebook for evaluation, which gives both models the same perturbed images.
+
+    Attributes:
+        head: head of the network that perturbs.
+        magnitudes: candidates for epsilon, in 0 to 255 pixels.
+    """
+
+    head: str = "godin_inner"
+    magnitudes: list[float] = field(default_factory=lambda: [0.04])
+
+    tunes_by_id = True
+
+    def __post_init__(self) -> None:
+        self._source = GodinPort(head=self.head, magnitudes=self.magnitudes)
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The plain network that scores, then the one that perturbs."""
+        base = networks.base
+        model = {key: value for key, value in base.model.items() if key != "head"}
+        plain = base if base.model.get("head", LINEAR) == LINEAR else replace(base, model=model, checkpoint=None)
+        return [plain, *self._source.networks(networks)]
+
+    def grid(self) -> list[dict[str, float]]:
+        """The magnitudes, in the order given."""
+        return self._source.grid()
+
+    def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The largest similarity that the other network sees after its step."""
+        other = Scorer(scorer.engine, scorer.classifiers[1:], scorer.train)
+        return self._source.id_scores(other, view, settings)
+
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """Log of the maximum softmax probability after the step, ``[len(settings), n, 1]``."""
+        magnitudes = [setting["epsilon"] for setting in settings]
+        identity = {
+            "method": f"godin_port_baseline-{self.revision}",
+            "networks": [classifier.key for classifier in scorer.classifiers],
+            "view": view.fingerprint,
+            "magnitudes": magnitudes,
+            "device": scorer.classifier.device.type,
+        }
+        rows = scorer.engine.cached(
+            "godin_port_baseline", identity, lambda: self._transferred(scorer, view, magnitudes)
+        )
+        return rows[:, :, None]
+
+    def _transferred(self, scorer: Scorer, view: View, magnitudes: Sequence[float]) -> Array:
+        plain, source = scorer.classifiers
+        scores = np.empty((len(magnitudes), len(view)))
+        done = 0
+        what = f"godin_port_baseline on {view.images.title}"
+        with ticking(what, len(view), "images") as ticker, full_precision(), torch.no_grad():
+            for batch in view.batches(scorer.engine.batch_size(source)):
+                rows = slice(done, done + len(batch))
+                scores[:, rows] = _batch_scores(plain, source, batch, magnitudes)
+                done += len(batch)
+                ticker.advance(len(batch))
+        return scores
+
+    def regression_features(self, raw_scores: Array) -> Array:
+        """The probability itself."""
+        return np.exp(raw_scores)
+
+
+def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:
+    """Log of the maximum softmax probability ``[magnitudes, B]`` of uint8 images ``[B, C, H, W]``."""
+    x = source.normalise(batch)
+    _, gradients = input_gradients(source, x, {PARTS: [lambda parts: -max_h(parts)]})
+    direction = -sign(gradients[PARTS][0]) / source.channel_std() / _BYTE
+    stepped = [source.clipped(x + magnitude * direction) if magnitude else x for magnitude in magnitudes]
+    return np.stack([log_max_softmax(plain.scoring_network(images).double().cpu().numpy()) for images in stepped])

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View, at_every
 from ood_bench.models.classifier import build_network
 from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
 from ood_bench.training.spec import TrainingSpec
@@ -77,7 +76,7 @@ class McDropout(Detector):
         }
         summary = scorer.engine.cached("mc_dropout", identity, lambda: self._sample(scorer, view))
         rows = summary[:, :-1].max(axis=1) if self.statistic == "mean_softmax" else -summary[:, -1]
-        return np.stack([rows[:, None]] * len(settings))
+        return at_every(settings, rows)
 
     def _sample(self, scorer: Scorer, view: View) -> Array:
         train_mode = self.mode == "train_mode"

@@ -1,13 +1,11 @@
 """Maximum softmax probability."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View
-from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.quantities import LOGITS
+from ood_bench.methods.base import Array
+from ood_bench.methods.posthoc import LogitsDetector
 
 
 def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
@@ -24,21 +22,16 @@ def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
 
 
 @dataclass
-class Msp(Detector):
+class Msp(LogitsDetector):
     """Maximum softmax probability at T = 1, on clean images.
 
     Source: Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-    Networks", arXiv 1610.02136. Its raw score is the logarithm, which ranks alike and does not saturate.
+    Networks", arXiv 1610.02136. The score is the logarithm, which ranks alike and does not saturate.
     """
 
-    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
-        """The logits."""
-        return (LOGITS,)
-
-    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """Log of the maximum softmax probability, ``[len(settings), n, 1]``."""
-        rows = log_max_softmax(scorer.bank(view, (LOGITS,))[LOGITS].astype(np.float64))[:, None]
-        return np.stack([rows] * len(settings))
+    def score(self, logits: Array) -> Array:
+        """Log of the maximum softmax probability."""
+        return log_max_softmax(logits)
 
     def regression_features(self, raw_scores: Array) -> Array:
         """The probability itself."""

@@ -9,12 +9,12 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
-from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, View
+from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.feature_norm import FeatureNorm
 from ood_bench.methods.msp import log_max_softmax
+from ood_bench.methods.posthoc import linear_headed
 from ood_bench.models.classifier import Classifier
-from ood_bench.models.heads import LINEAR
+from ood_bench.models.heads import last_linear
 from ood_bench.scoring.quantities import Mean
 from ood_bench.scoring.taps import full_precision
 from ood_bench.training.spec import TrainingSpec
@@ -40,10 +40,7 @@ class SelectedNorm(FeatureNorm):
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The run's own network, whose head must be linear."""
-        head = networks.base.model.get("head", LINEAR)
-        if head != LINEAR:
-            raise ConfigError(f"method selected_norm_{self.statistic} needs model.head={LINEAR}, not {head}")
-        return super().networks(networks)
+        return [linear_headed(networks.base, f"selected_norm_{self.statistic}")]
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The norm of the block, and the pooled features."""
@@ -54,8 +51,8 @@ class SelectedNorm(FeatureNorm):
         norm, features = self.quantities(scorer.classifier)
         bank = scorer.bank(view, (norm, features))
         logits = _rescaled_logits(scorer.classifier, bank[features], bank[norm])
-        found = log_max_softmax(logits) if self.statistic == "msp" else np.asarray(logsumexp(logits, axis=1))
-        return np.stack([found[:, None]] * len(settings))
+        score = log_max_softmax(logits) if self.statistic == "msp" else np.asarray(logsumexp(logits, axis=1))
+        return at_every(settings, score)
 
 
 def _last_features(classifier: Classifier) -> tuple[str, nn.Module]:
@@ -63,7 +60,7 @@ def _last_features(classifier: Classifier) -> tuple[str, nn.Module]:
     network = classifier.network
     if (path := getattr(network, "pooled_head", None)) is not None:
         return "pooled", network.get_submodule(str(path))
-    return classifier.penultimate, [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    return classifier.penultimate, last_linear(network)[1]
 
 
 def _rescaled_logits(classifier: Classifier, features: np.ndarray, norms: np.ndarray) -> Array:

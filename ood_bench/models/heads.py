@@ -167,7 +167,7 @@ def without_default_head(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def attach_head(network: nn.Module, head: str, classes: int) -> None:
-    """Puts a head in place of the network's last linear layer, which the penultimate tap feeds.
+    """Puts a head in place of the network's last linear layer.
 
     A network class may name options of its heads in ``head_options``: ``truncated``, and ``eps`` and ``momentum`` of
     g's batch norm.
@@ -179,14 +179,25 @@ def attach_head(network: nn.Module, head: str, classes: int) -> None:
         return
     if head not in _SIMILARITIES:
         raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED))}")
-    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
-    path, last = layers[-1] if layers else ("", None)
-    if last is None or last.out_features != classes:
+    path, last = last_linear(network)
+    if last.out_features != classes:
         raise ConfigError(f"model.head={head}: {type(network).__name__} does not end in a linear layer to {classes}")
     options = getattr(network, "head_options", {})
     parent, _, name = path.rpartition(".")
     decomposed = DecomposedConfidence(_SIMILARITIES[head], last.in_features, classes, **options)
     setattr(network.get_submodule(parent), name, decomposed)
+
+
+def last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    """Path and module of the network's last linear layer, which the penultimate tap feeds.
+
+    Raises:
+        ConfigError: if it has no linear layer.
+    """
+    layers = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ConfigError(f"{type(network).__name__} does not end in a linear layer")
+    return layers[-1]
 
 
 def head_taps(network: nn.Module) -> dict[str, str]:

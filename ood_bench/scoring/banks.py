@@ -1,9 +1,11 @@
-"""Where rows and arrays that took a pass are kept: in memory, and as ``.npy`` files below one folder."""
+"""Where the results of passes are kept: in memory, and as files below one folder."""
 
 import contextlib
 import io
 import logging
-from collections.abc import Iterable
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.data.views import Array, Rows32
-from ood_bench.scoring.partial import Parts
 from ood_bench.utils.files import content_key, write_atomically
 from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
+_EVERY = 60.0
 
 
 class Banks:
@@ -29,10 +31,10 @@ class Banks:
         self._root = root
         self._rows: dict[tuple[str, str], Rows32] = {}
         self._derived: dict[str, Array] = {}
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def rows(self, place: str, name: str, count: int) -> Rows32 | None:
-        """Float32 ``[count, D]`` as they were kept, or none if they are not there or their file is damaged."""
+        """Float32 ``[count, D]`` as they were kept, or none if there are none or their file is damaged."""
         if (kept := self._rows.get((place, name))) is not None:
             return kept
         if self._root is None or not (path := self._root / place / f"{name}.npy").exists():
@@ -81,21 +83,76 @@ class Banks:
         if self._root is not None:
             write_atomically(self._root / "derived" / f"{name}.npy", _npy(array), durable=False)
 
-    def parts(self, names: Iterable[str]) -> Parts | None:
-        """Where a pass that makes these derived arrays saves what it has done; nowhere if all is in memory only."""
+    def partial(self, names: Iterable[str]) -> "PartialScores | None":
+        """Where a pass saves what it has done of these derived arrays; none if everything is in memory only."""
         if self._root is None:
             return None
-        return Parts(self._root / "derived" / f"{content_key(list(names))}.part")
+        return PartialScores(self._root / "derived" / f"{content_key(list(names))}.part")
 
-    def alone(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """The lock on something below the folder; nothing to lock where everything is in memory only."""
+    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """The lock on something below the folder; it locks nothing if everything is in memory only."""
         return contextlib.nullcontext() if self._root is None else locked(self._root / name)
 
     def _warn_once(self, message: str, *parts: object) -> None:
-        """A damaged file is met twice: before and after waiting for the lock on it."""
-        if (said := message % parts) not in self._said:
-            self._said.add(said)
-            _log.warning(said)
+        """Warns of a damaged file once, though it is read twice: before and after waiting for its lock."""
+        if (text := message % parts) not in self._warned:
+            self._warned.add(text)
+            _log.warning(text)
+
+
+class PartialScores:
+    """Scores of the first images of a long pass, saved every minute so that the pass can go on if it is stopped.
+
+    Args:
+        path: their only file; it is removed when the pass is done.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._saved = path, time.monotonic()
+
+    def load(self, scores: Sequence[Array]) -> int:
+        """Fills arrays ``[..., n]`` with what an earlier pass saved.
+
+        Args:
+            scores: the arrays, in the order in which they were saved.
+
+        Returns:
+            The number of images that are done.
+        """
+        if not self._path.exists():
+            return 0
+        try:
+            with np.load(self._path) as file:
+                found = [file[f"arr_{number}"] for number in range(len(scores))]
+            for array, first in zip(scores, found, strict=True):
+                array[..., : first.shape[-1]] = first
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            _log.warning("%s is damaged (%s): the pass starts again", self._path, error)
+            return 0
+        done = int(found[0].shape[-1])
+        _log.info("going on after %d images: %s", done, self._path.name)
+        return done
+
+    def save(self, scores: Sequence[Array], done: int, *, now: bool = False) -> None:
+        """Saves the scores of the images that are done, once a minute.
+
+        Args:
+            scores: the arrays ``[..., n]``.
+            done: number of images that are done.
+            now: whether to save at once.
+
+        Raises:
+            ArtifactError: if the file cannot be written.
+        """
+        if done and (now or time.monotonic() - self._saved > _EVERY):
+            buffer = io.BytesIO()
+            np.savez(buffer, *(array[..., :done] for array in scores))
+            write_atomically(self._path, buffer.getvalue(), durable=False)
+            self._saved = time.monotonic()
+
+    def drop(self) -> None:
+        """Removes the file; for when the scores are kept elsewhere."""
+        self._path.unlink(missing_ok=True)
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The one-pass engine: whatever any method asks for, from a single pass, kept in banks on disk."""
+"""The one-pass engine: what all methods ask for, from a single pass, kept in banks on disk."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,9 +50,8 @@ class Engine:
             ArtifactError: if a bank cannot be written.
         """
         wanted = list(dict.fromkeys(quantities))
-        self._complete(classifier, View(images), wanted, list(steps))
-        found = {quantity: self._rows(classifier, images, quantity) for quantity in wanted}
-        return {quantity: rows for quantity, rows in found.items() if rows is not None}
+        rows, _ = self._complete(classifier, View(images), wanted, _named(classifier, View(images), steps))
+        return {quantity: rows[quantity] for quantity in wanted}
 
     def stepped(self, classifier: Classifier, view: View, steps: Sequence[Steps]) -> list[Array]:
         """Scores ``[losses, magnitudes, n]`` of each of ``steps``; what no bank holds shares its clean forward pass.
@@ -65,9 +64,9 @@ class Engine:
         Raises:
             ArtifactError: if the scores cannot be kept.
         """
-        self._complete(classifier, view, [], steps)
-        found = [self._banks.derived(_derived_name(classifier, view, one)) for one in steps]
-        return [array for array in found if array is not None]
+        named = _named(classifier, view, steps)
+        _, scores = self._complete(classifier, view, [], named)
+        return [scores[name] for name in named]
 
     def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
         """An array that is computed once: from memory or disk if an equal ``identity`` was computed before.
@@ -83,7 +82,7 @@ class Engine:
         name = f"{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
         found = self._banks.derived(name)
         if found is None:
-            with self._banks.alone(f"derived/{name}"):
+            with self._banks.lock(f"derived/{name}"):
                 found = self._banks.derived(name)
                 if found is None:
                     found = compute()
@@ -91,22 +90,39 @@ class Engine:
         return found
 
     def _complete(
-        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]
-    ) -> None:
-        """Computes and keeps what no bank holds; ``quantities`` only of a view of a whole set."""
-        rows, scores = self._missing(classifier, view, quantities, steps)
-        if not rows and not scores:
-            return
-        with contextlib.ExitStack() as stack:  # whoever waited may find that somebody else has made them
-            if rows:
-                stack.enter_context(self._banks.alone(_place(classifier, view.images)))
-            for name in sorted(scores):
-                stack.enter_context(self._banks.alone(f"derived/{name}"))
-            rows, scores = self._missing(classifier, view, rows, list(scores.values()))
+        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Mapping[str, Steps]
+    ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
+        """Rows of ``quantities`` (of a whole set only), and scores of ``steps`` by file name; kept, or computed now."""
+        rows, scores = self._kept(classifier, view, quantities, steps)
+        if len(rows) == len(quantities) and len(scores) == len(steps):
+            return rows, scores
+        with contextlib.ExitStack() as stack:
+            if len(rows) < len(quantities):
+                stack.enter_context(self._banks.lock(_place(classifier, view.images)))
+            for name in sorted(steps.keys() - scores.keys()):
+                stack.enter_context(self._banks.lock(f"derived/{name}"))
+            # Another process may have computed some of them while this one waited for the locks.
+            rows, scores = self._kept(classifier, view, quantities, steps)
+            missing = [quantity for quantity in quantities if quantity not in rows]
+            unscored = {name: one for name, one in sorted(steps.items()) if name not in scores}
             own = self.batch_size(classifier)
-            for size in sorted({own, *(one.perturbation.batch_size for one in scores.values())}):
-                mine = {name: one for name, one in sorted(scores.items()) if one.perturbation.batch_size == size}
-                self._run(classifier, view, size, rows if size == own else [], mine)
+            for size in sorted({own, *(one.perturbation.batch_size for one in unscored.values())}):
+                mine = {name: one for name, one in unscored.items() if one.perturbation.batch_size == size}
+                new_rows, new_scores = self._run(classifier, view, size, missing if size == own else [], mine)
+                rows, scores = rows | new_rows, scores | new_scores
+        return rows, scores
+
+    def _kept(
+        self, classifier: Classifier, view: View, quantities: Iterable[Quantity], names: Iterable[str]
+    ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
+        """What the banks hold of the rows and scores that are wanted."""
+        place = _place(classifier, view.images)
+        rows = {quantity: self._banks.rows(place, quantity.key, len(view)) for quantity in quantities}
+        scores = {name: self._banks.derived(name) for name in names}
+        return (
+            {quantity: kept for quantity, kept in rows.items() if kept is not None},
+            {name: kept for name, kept in scores.items() if kept is not None},
+        )
 
     def _run(
         self,
@@ -115,31 +131,22 @@ class Engine:
         batch_size: int,
         quantities: Sequence[Quantity],
         steps: Mapping[str, Steps],
-    ) -> None:
-        """One pass over the view, if it has anything to do."""
+    ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
+        """One pass over the view, if it has anything to do; what it computes is kept."""
         if not quantities and not steps:
-            return
-        parts = None if quantities else self._banks.parts(steps)
+            return {}, {}
+        partial = None if quantities else self._banks.partial(steps)
         rows, scores = run_pass(
-            classifier, view, batch_size, quantities=quantities, steps=list(steps.values()), parts=parts
+            classifier, view, batch_size, quantities=quantities, steps=list(steps.values()), partial=partial
         )
         for quantity, values in rows.items():
             self._banks.keep_rows(_place(classifier, view.images), quantity.key, values)
-        for name, array in zip(steps, scores, strict=True):
+        named = dict(zip(steps, scores, strict=True))
+        for name, array in named.items():
             self._banks.keep_derived(name, array)
-        if parts is not None:
-            parts.drop()
-
-    def _missing(
-        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]
-    ) -> tuple[list[Quantity], dict[str, Steps]]:
-        """The quantities, and the steps by file name, that no bank holds."""
-        rows = [quantity for quantity in quantities if self._rows(classifier, view.images, quantity) is None]
-        named = {_derived_name(classifier, view, one): one for one in steps}
-        return rows, {name: one for name, one in named.items() if self._banks.derived(name) is None}
-
-    def _rows(self, classifier: Classifier, images: ImageSet, quantity: Quantity) -> Rows32 | None:
-        return self._banks.rows(_place(classifier, images), quantity.key, len(images))
+        if partial is not None:
+            partial.drop()
+        return rows, named
 
 
 def _place(classifier: Classifier, images: ImageSet) -> str:
@@ -147,13 +154,16 @@ def _place(classifier: Classifier, images: ImageSet) -> str:
     return f"{classifier.key}-{images.fingerprint[:16]}-{classifier.device.type}-{_NUMERICS}"
 
 
-def _derived_name(classifier: Classifier, view: View, steps: Steps) -> str:
-    identity = {
-        **steps.identity,
+def _named(classifier: Classifier, view: View, steps: Iterable[Steps]) -> dict[str, Steps]:
+    """Steps by the name of their scores' file, which holds everything that determines the scores."""
+    where = {
         "network": classifier.key,
         "view": view.fingerprint,
-        "magnitudes": list(steps.magnitudes),
         "device": classifier.device.type,
         "numerics": _NUMERICS,
     }
-    return f"{steps.name.replace(' ', '-')}-{content_key(identity)}"
+    named = {}
+    for one in steps:
+        key = content_key({**one.identity, **where, "magnitudes": list(one.magnitudes)})
+        named[f"{one.name.replace(' ', '-')}-{key}"] = one
+    return named

@@ -1,4 +1,4 @@
-"""One pass over some images that serves everybody: reduced taps, and scores after steps on the input."""
+"""One pass over some images for all methods: reduced taps, and scores after steps on the input."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from torch import Tensor
 from ood_bench.data.views import Array, Rows32, View
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.partial import Parts
+from ood_bench.scoring.banks import PartialScores
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import full_precision, reading
@@ -26,7 +26,7 @@ def run_pass(
     *,
     quantities: Sequence[Quantity],
     steps: Sequence[Steps],
-    parts: Parts | None = None,
+    partial: PartialScores | None = None,
 ) -> tuple[dict[Quantity, Rows32], list[Array]]:
     """Runs the network over a view once for all of ``quantities`` and for the clean images of all of ``steps``.
 
@@ -39,16 +39,16 @@ def run_pass(
         batch_size: images that go through together.
         quantities: what the clean pass leaves behind.
         steps: perturbations with this batch size.
-        parts: where a pass without quantities saves what it has done, and finds what an earlier one had.
+        partial: where a pass without quantities saves what it has done, and finds what an earlier one had done.
 
     Returns:
         Rows ``[n, D]`` of each quantity, and scores ``[losses, magnitudes, n]`` of each of ``steps``.
     """
     rows = _Rows(quantities, len(view))
     scores = [np.empty((*one.shape, len(view))) for one in steps]
-    done = parts.load(scores) if parts else 0
+    done = partial.load(scores) if partial else 0
     with (
-        _saving(parts, scores) as save,
+        _saving(partial, scores) as save,
         ticking(_title(view, quantities, steps), len(view) - done, "images") as ticker,
         full_precision(),
         torch.no_grad() if steps else torch.inference_mode(),
@@ -68,22 +68,22 @@ def run_pass(
 
 
 @contextlib.contextmanager
-def _saving(parts: Parts | None, scores: Sequence[Array]) -> Iterator[Callable[[int], None]]:
-    """What is to be told how many images are done; they are saved now and then, and when the block ends by an error."""
+def _saving(partial: PartialScores | None, scores: Sequence[Array]) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of images done: it saves their scores now and then, as does an error."""
     last = 0
 
     def save(done: int) -> None:
         nonlocal last
         last = done
-        if parts is not None:
-            parts.save(scores, done)
+        if partial is not None:
+            partial.save(scores, done)
 
     try:
         yield save
     except BaseException:
-        if parts is not None:
-            with contextlib.suppress(ArtifactError):  # the reason why the pass ends is what has to be told
-                parts.save(scores, last, now=True)
+        if partial is not None:
+            with contextlib.suppress(ArtifactError):  # the error that ended the pass is the one to report
+                partial.save(scores, last, now=True)
         raise
 
 

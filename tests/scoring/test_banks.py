@@ -5,8 +5,8 @@ import pytest
 
 from ood_bench.data.views import View
 from ood_bench.errors import ArtifactError
-from ood_bench.scoring import partial as parts
-from ood_bench.scoring.partial import Parts
+from ood_bench.scoring import banks
+from ood_bench.scoring.banks import PartialScores
 from ood_bench.scoring.quantities import LOGITS
 
 GRID = {"magnitudes": [0.1, 0.2], "temperatures": [1.0, 10.0]}
@@ -103,13 +103,13 @@ def test_ctrl_c_on_a_full_disk_is_still_ctrl_c(images, toys, tmp_path, monkeypat
     def full(*_args, **_options):
         raise ArtifactError("the disk is full")
 
-    monkeypatch.setattr(parts, "write_atomically", full)
+    monkeypatch.setattr(banks, "write_atomically", full)
     with pytest.raises(Stopped):
         found.raw_scores(using, View(images), found.grid())
     handle.remove()
 
 
-def test_a_pass_that_keeps_quantities_is_not_saved_in_parts(images, toys, tmp_path):
+def test_a_pass_that_keeps_quantities_is_not_saved_before_its_end(images, toys, tmp_path):
     using, found = scorer(toys, tmp_path), toys.detector("odin", **GRID)
     handle = stop_after(using.classifier, 2)
     with pytest.raises(Stopped):
@@ -121,32 +121,32 @@ def test_a_pass_that_keeps_quantities_is_not_saved_in_parts(images, toys, tmp_pa
 @pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:-30], lambda whole: b"<html>" * 50])
 def test_a_damaged_file_is_no_obstacle(damage, tmp_path, caplog):
     path = tmp_path / "x.part"
-    Parts(path).save([np.arange(10.0)], 4, now=True)
+    PartialScores(path).save([np.arange(10.0)], 4, now=True)
     path.write_bytes(damage(path.read_bytes()))
-    assert Parts(path).load([np.zeros(10)]) == 0
-    assert "the pass starts anew" in caplog.text
+    assert PartialScores(path).load([np.zeros(10)]) == 0
+    assert "the pass starts again" in caplog.text
 
 
 def test_a_file_of_fewer_arrays_is_no_obstacle(tmp_path):
-    Parts(tmp_path / "x.part").save([np.arange(10.0)], 4, now=True)
-    assert Parts(tmp_path / "x.part").load([np.zeros(10), np.zeros(10)]) == 0
+    PartialScores(tmp_path / "x.part").save([np.arange(10.0)], 4, now=True)
+    assert PartialScores(tmp_path / "x.part").load([np.zeros(10), np.zeros(10)]) == 0
 
 
 def test_what_is_done_is_saved_once_a_minute(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(parts.time, "monotonic", lambda: clock[0])
-    one, scores = Parts(tmp_path / "x.part"), [np.arange(12.0).reshape(1, 2, 6)]
+    monkeypatch.setattr(banks.time, "monotonic", lambda: clock[0])
+    one, scores = PartialScores(tmp_path / "x.part"), [np.arange(12.0).reshape(1, 2, 6)]
     for now, done, expected in ((10, 1, 0), (61, 2, 2), (70, 3, 2), (122, 4, 4)):
         clock[0] = now
         one.save(scores, done)
         again = np.zeros((1, 2, 6))
-        assert Parts(tmp_path / "x.part").load([again]) == expected
+        assert PartialScores(tmp_path / "x.part").load([again]) == expected
         np.testing.assert_array_equal(again[..., :expected], scores[0][..., :expected])
     one.drop()
-    assert Parts(tmp_path / "x.part").load([again]) == 0
+    assert PartialScores(tmp_path / "x.part").load([again]) == 0
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_with_a_mend(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_why(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArtifactError, match="a file lies where a folder is needed"):
-        Parts(tmp_path / "file" / "x.part").save([np.zeros(3)], 1, now=True)
+        PartialScores(tmp_path / "file" / "x.part").save([np.zeros(3)], 1, now=True)

@@ -1,0 +1,121 @@
+"""Bases of detectors that need one clean pass through one network: a method writes ``score`` and is done."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
+from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import LINEAR, head_of, last_linear
+from ood_bench.scoring.quantities import LOGITS, Mean
+from ood_bench.training.spec import TrainingSpec
+
+
+class LogitsDetector(Detector):
+    """A score of the logits. To write: :meth:`score`."""
+
+    @abstractmethod
+    def score(self, logits: Array) -> Array:
+        """Scores ``[n]``, higher for ID, of logits ``[n, K]``, float64."""
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """The logits."""
+        return (LOGITS,)
+
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """:meth:`score` of the view's logits, ``[len(settings), n, 1]``."""
+        return at_every(settings, self.score(scorer.rows(view, LOGITS)))
+
+
+class FeaturesDetector(Detector):
+    """A score of the pooled features, those that feed the last linear layer. To write: :meth:`learn`, :meth:`score`."""
+
+    _learned_from = ""
+
+    @abstractmethod
+    def score(self, features: Array) -> Array:
+        """Scores ``[n]``, higher for ID, of features ``[n, D]``, float64."""
+
+    def learn(self, features: Array, labels: npt.NDArray[np.int64]) -> None:
+        """Learns from features ``[N, D]``, float64, and labels ``[N]`` of the ID training images; by default nothing.
+
+        What it learns is kept in attributes that are not fields.
+        """
+
+    def features(self, classifier: Classifier) -> Quantity:
+        """The penultimate tap, averaged over its positions."""
+        return Quantity(classifier.penultimate, Mean())
+
+    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """The features."""
+        return (self.features(classifier),)
+
+    def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
+        """The features, if the method learns from them."""
+        return () if type(self).learn is FeaturesDetector.learn else self.quantities(classifier)
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Calls :meth:`learn`, once for each classifier and its training images.
+
+        Raises:
+            ConfigError: if the training images have no labels.
+        """
+        train, learned_from = scorer.train, f"{scorer.classifier.key}-{scorer.train.fingerprint}"
+        if learned_from == self._learned_from or not self.fit_quantities(scorer.classifier):
+            return
+        if train.labels is None:
+            raise ConfigError(f"{type(self).__name__} learns from labels, and {train.name} has none")
+        self.learn(scorer.rows(View(train), self.features(scorer.classifier)), train.labels)
+        self._learned_from = learned_from
+
+    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """:meth:`score` of the view's features, ``[len(settings), n, 1]``."""
+        return at_every(settings, self.score(scorer.rows(view, self.features(scorer.classifier))))
+
+
+class HeadDetector(FeaturesDetector):
+    """A score of the pooled features and of the last layer ``W f + b``. To write: as for :class:`FeaturesDetector`.
+
+    Both methods may use :attr:`weight`, :attr:`bias` and :meth:`logits`, so that a method which changes the features or
+    the layer puts the score of any :class:`LogitsDetector` on top.
+
+    Attributes:
+        weight: W, float64 ``[K, D]``.
+        bias: b, float64 ``[K]``.
+    """
+
+    weight: Array
+    bias: Array
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The run's own network, whose head must be linear."""
+        return [linear_headed(networks.base, type(self).__name__)]
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """Reads the last layer, then as :class:`FeaturesDetector`.
+
+        Raises:
+            ConfigError: if the network has no linear layer, or the training images have no labels.
+        """
+        _, layer = last_linear(scorer.classifier.network)
+        self.weight = layer.weight.detach().double().cpu().numpy()
+        self.bias = np.zeros(len(self.weight)) if layer.bias is None else layer.bias.detach().double().cpu().numpy()
+        super().fit(scorer, random)
+
+    def logits(self, features: Array) -> Array:
+        """What the last layer makes of features ``[n, D]``: logits ``[n, K]``, float64."""
+        return np.asarray(features @ self.weight.T + self.bias)
+
+
+def linear_headed(spec: TrainingSpec, method: str) -> TrainingSpec:
+    """The network's specification, if it has the plain linear head.
+
+    Raises:
+        ConfigError: if it has another one.
+    """
+    if (head := head_of(spec.model)) != LINEAR:
+        raise ConfigError(f"method {method} needs model.head={LINEAR}, not {head}")
+    return spec
