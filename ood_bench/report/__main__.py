@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.errors import OodBenchError
-from ood_bench.report import site, tables
+from ood_bench.report import tables
 from ood_bench.results import RecordStore
 
 _log = logging.getLogger("ood_bench.report")
@@ -49,19 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(chosen.results, chosen.readme)
         if chosen.set_aside is not None:
             _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-        changed = [*tables.write(chosen.results, chosen.readme), *site.write(chosen.results)]
+        changed = tables.write(chosen.results, chosen.readme)
     except OodBenchError as error:
         _log.error("error: %s", error)
         return 1
     for path in changed:
         _log.info("wrote %s" if path.exists() else "removed %s", path)
     if not changed:
-        _log.info("every table in %s, page and plots are up to date", tables.folder(chosen.results))
+        _log.info("tables, page and plots in %s are up to date", chosen.results)
     return 0
 
 
 def _check(results: Path, readme: Path | None) -> int:
-    differences = [*tables.check(results, readme), *site.check(results)]
+    differences = tables.check(results, readme)
     for line in differences:
         _log.error("%s", line)
     if differences:

@@ -1,20 +1,18 @@
-"""The CSV file of a page: one row a number, for whoever wants to compute with it."""
+"""The CSV file of a table: one row a number."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from ood_bench.papers.block import Block
 from ood_bench.report.format import metric_order
 from ood_bench.report.rows import Row
+from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import far
 
 COLUMNS = (
     "section", "kind", "method", "variant", "model", "id", "id_images", "ood", "ood_images", "protocol", "metric",
     "convention", "positive", "paper", "ours", "std", "n", "difference", "far", "low", "high",
 )  # fmt: skip
-PAPER = "paper"
-"""The section of a block's own cells; only they have published values."""
 _PLACES = 4
 
 
@@ -39,37 +37,34 @@ def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[st
     }
 
 
-def _lines(row: Row, section: str, block: Block | None) -> list[dict[str, str]]:
-    first = row.records[0] if row.records else None
-    subject = first or block
-    if subject is None:
-        return []
+def _lines(row: Row, section: Section) -> list[dict[str, str]]:
     names = {
-        "section": section, "method": row.method, "variant": row.variant, "model": subject.model, "id": subject.id,
-        "id_images": row.id_title, "ood": row.ood, "ood_images": row.ood_title, "protocol": subject.protocol,
+        "section": section.kind, "method": row.method, "variant": row.variant, "model": section.model,
+        "id": section.id, "id_images": row.id_title, "ood": row.ood, "ood_images": row.ood_title,
+        "protocol": section.protocol,
     }  # fmt: skip
-    how = {"convention": first.evaluation.convention, "positive": first.evaluation.positive} if first else {}
-    metrics = metric_order(metric for record in row.records for metric in record.metrics)
+    how = row.records[0].evaluation if row.records else None
+    own = {"kind": "convention"} | ({"convention": how.convention, "positive": how.positive} if how else {})
+    measured = metric_order(metric for record in row.records for metric in record.metrics)
     exact = metric_order(metric for record in row.records for metric in record.exact)
-    lines = []
-    for metric in block.metrics if block and section == PAPER else metrics:
-        printed = block.printed(row.method, row.ood, metric) if block and section == PAPER else None
-        lines.append({"kind": "convention", "metric": metric} | how | _numbers(row, metric, False, printed))
+    lines = [
+        own | {"metric": metric} | _numbers(row, metric, False, section.printed(row, metric))
+        for metric in (section.metrics if section.kind == "paper" else measured)
+    ]
     lines += [{"kind": "exact", "metric": metric} | _numbers(row, metric, True, None) for metric in exact]
     return [names | line for line in lines]
 
 
-def sheet(sections: Sequence[tuple[str, Sequence[Row]]], block: Block | None) -> str:
+def csv_text(sections: Iterable[Section]) -> str:
     """The rows of a page as CSV text, four decimals, percent.
 
     Args:
-        sections: ``("paper", rows)``, ``("beyond", rows)`` or ``("other", rows)``.
-        block: the paper's block, none for rows that belong to none.
+        sections: a paper's block with what goes beyond it, or results of no paper.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for section, rows in sections:
-        for row in rows:
-            writer.writerows(_lines(row, section, block))
+    for section in sections:
+        for row in section.rows:
+            writer.writerows(_lines(row, section))
     return text.getvalue()

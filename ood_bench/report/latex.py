@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ood_bench.report.format import decimals, metric_title, number
-from ood_bench.report.page.sections import Section
 from ood_bench.report.rows import Row
+from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import far
 
 _SPECIAL = {

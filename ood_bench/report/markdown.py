@@ -1,7 +1,6 @@
 """Pages of results: a paper's block beside ours, what goes beyond it, and records that belong to no block."""
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from ood_bench.papers.block import Block
 from ood_bench.report.footnotes import Footnotes, classifiers, made, settings
@@ -18,9 +17,9 @@ from ood_bench.report.format import (
     paragraph,
     spread,
 )
-from ood_bench.report.rows import Row, gather
+from ood_bench.report.rows import Row
+from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import far
-from ood_bench.results import Record
 
 _METRICS_A_TABLE = 3
 _MARK = " †"
@@ -184,6 +183,13 @@ def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = No
     ]
 
 
+def insert(block: Block, rows: Sequence[Row]) -> str:
+    """A block's table for a readme, with what it is about; a line that says so where no cell was run."""
+    if not any(row.records for row in rows):
+        return f"No results yet: run `python -m ood_bench paper={block.name}`."
+    return "\n\n".join([heading(block, rows), compared(rows, block), LEGEND])
+
+
 def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
     """The page of one block.
 
@@ -206,19 +212,15 @@ def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
     return _joined([*parts, *_details(every, footnotes, block)])
 
 
-def other_page(records: Iterable[Record]) -> str:
-    """One page for the records that belong to no block, a section for each model, ID set and protocol."""
-
-    def key(record: Record) -> tuple[str, str, str]:
-        return record.id, record.model, record.protocol
-
+def other_page(others: Iterable[Section]) -> str:
+    """One page for the rows that belong to no block."""
     parts = ["# Results outside the papers' tables", _OURS, _EXACT]
-    for (name, model, protocol), group in groupby(sorted(records, key=key), key=key):
-        rows = gather(group)
-        footnotes = Footnotes.of(rows)
-        section = [f"# {name}, {model}, protocol {protocol}", *_warning(rows)]
-        section += [measured(rows, footnotes, exact=False), "## Exact metrics", measured(rows, None, exact=True)]
-        parts.append(_lowered([*section, *_details(rows, footnotes)]))
+    for one in others:
+        footnotes = Footnotes.of(one.rows)
+        section = [f"# {one.id}, {one.model}, protocol {one.protocol}", *_warning(one.rows)]
+        section += [measured(one.rows, footnotes, exact=False)]
+        section += ["## Exact metrics", measured(one.rows, None, exact=True)]
+        parts.append(_lowered([*section, *_details(one.rows, footnotes)]))
     return _joined(parts)
 
 

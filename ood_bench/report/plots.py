@@ -1,7 +1,11 @@
 """Plots of a paper's block as SVG and PNG files, equal bytes for equal records (and equal matplotlib)."""
 
+import contextlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -9,12 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ood_bench.report.format import metric_title
-from ood_bench.report.page.sections import Section
-from ood_bench.report.rows import Row
+from ood_bench.report.rows import Row, gather
+from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Verdict, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
 
+METHOD = "feature_norm_blocks"
+KINDS = ("comparison.", "roc-", "epsilon-")
+"""How the names of a block's plots go on behind the block's own."""
+PER_BLOCK = ("-blocks.svg", "-blocks.png")
+"""How the names of bar charts over a network's blocks end."""
 COLOURS = {
     Verdict.WITHIN: "#12805c",
     Verdict.BETTER: "#2563c9",
@@ -36,7 +45,15 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.frameon": False,
     "path.simplify": False,
 }
+_BLOCKS_STYLE: Final[dict[Any, Any]] = {
+    key: _STYLE[key] for key in ("svg.hashsalt", "font.size", "axes.spines.top", "axes.spines.right")
+}
+_BAR, _CHOSEN = "#9db4d8", "#1f4e9c"
 _DPI = 160
+_METADATA: Final[dict[str, dict[str, str | None]]] = {
+    "svg": {"Date": None, "Creator": "ood-bench"},
+    "png": {"Software": None},
+}
 _STEP = "epsilon"
 
 
@@ -47,24 +64,33 @@ def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
         section: a paper's block of which at least one row was run.
         details: by cell key, for the cells that have some.
     """
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a user's own matplotlibrc must not change the files
-        mpl.rcParams.update(_STYLE)
+    with _style(_STYLE):
         figures = {"comparison": comparison(section)}
-        ran = [row for row in section.rows if row.records]
-        for ood in dict.fromkeys(row.ood for row in ran):
-            mine = [row for row in ran if row.ood == ood]
+        for ood in dict.fromkeys(row.ood for row in section.ran):
+            mine = [row for row in section.ran if row.ood == ood]
             figures |= {f"roc-{ood}": made} if (made := curves(mine, details)) else {}
             figures |= {f"epsilon-{ood}": made} if (made := search(mine)) else {}
-        return {f"{name}.{kind}": _saved(figure, kind) for name, figure in figures.items() for kind in ("svg", "png")}
+        return _files(figures)
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
-    """The figure's file without date and version, which would differ from day to day."""
-    buffer = io.BytesIO()
-    metadata = {"Date": None, "Creator": "ood-bench"} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-    return buffer.getvalue()
+@contextlib.contextmanager
+def _style(parameters: Mapping[Any, Any]) -> Iterator[None]:
+    """Draws in this style, whatever a user's own matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(parameters)
+        yield
+
+
+def _files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Figures as SVG and PNG without date and version, which would differ from day to day."""
+    files = {}
+    for name, figure in figures.items():
+        for kind, metadata in _METADATA.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+            files[f"{name}.{kind}"] = buffer.getvalue()
+    return files
 
 
 def comparison(section: Section) -> Figure:
@@ -156,3 +182,94 @@ def _best(record: Record) -> dict[float, float]:
     least = min((min(one) for one in values.values()), default=None)
     pick = min if chosen is not None and chosen == least else max
     return {step: pick(found) for step, found in values.items()} if len(values) > 1 else {}
+
+
+def per_block(records: Iterable[Record]) -> dict[str, bytes]:
+    """Bar charts of FeatureNorm over the blocks of a network, by file name: detection above, NormRatio below.
+
+    Args:
+        records: any records; those of :data:`METHOD` count.
+    """
+    rows = gather(record for record in records if record.method == METHOD and record.variant)
+    made: dict[str, bytes] = {}
+    for _, group in groupby(sorted(rows, key=_images), key=_images):
+        alike = list(group)
+        one = alike[0].records[0]
+        images = re.sub(r"[^a-z0-9]+", "-", alike[0].id_title.lower()).strip("-")
+        stem = f"{one.protocol}-{one.model}-{images}-blocks"
+        with _style(_BLOCKS_STYLE):
+            made |= _files({stem: _blocks(alike)})
+    return made
+
+
+def _images(row: Row) -> tuple[str, str, str]:
+    return row.records[0].protocol, row.records[0].model, row.id_title
+
+
+def ratio(rows: Iterable[Row]) -> float:
+    """NormRatio of the block of these rows, mean over seeds; each seed has one, whatever the OOD set."""
+    found: dict[int, Any] = {}
+    for row in rows:
+        for record in row.records:
+            found[record.seed] = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
+    return statistics.fmean(float(value) for value in found.values())
+
+
+def by_block(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of every block, in the order in which the network computes them."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: _order(row.variant)):
+        found.setdefault(row.variant, []).append(row)
+    return found
+
+
+def _order(tap: str) -> tuple[Any, ...]:
+    """Names such as ``block2.10`` by their numbers; VGG's ``pool4`` stands where ``conv4`` would."""
+    numbers = "".join(letter if letter.isdigit() else " " for letter in tap).split()
+    return (*map(int, numbers), tap)
+
+
+def _blocks(rows: Sequence[Row]) -> Figure:
+    """The chart of one network on one ID set."""
+    blocks, one = by_block(rows), rows[0].records[0]
+    figure = Figure(figsize=(max(6.5, 0.55 * len(blocks) + 2.5), 5.5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    ratios = [ratio(mine) for mine in blocks.values()]
+    colours = [_CHOSEN if value == max(ratios) else _BAR for value in ratios]
+    _detection(upper, blocks, colours)
+    lower.bar(range(len(blocks)), ratios, color=colours)
+    lower.axhline(1.0, color="#777777", linewidth=0.8)
+    lower.set_ylabel("NormRatio")
+    lower.set_xticks(range(len(blocks)), list(blocks), rotation=45, ha="right")
+    figure.legend(fontsize=7, loc="outside lower center", ncols=4, frameon=False)
+    seeds = len({record.seed for row in rows for record in row.records})
+    figure.suptitle(
+        f"FeatureNorm of each block: {one.model}, {rows[0].id_title}, {seeds} seed{'s' * (seeds > 1)}\n"
+        "bars: mean over OOD sets; dark: the block that NormRatio chooses",
+        fontsize=8,
+    )
+    return figure
+
+
+def _detection(panel: Axes, blocks: dict[str, list[Row]], colours: Sequence[str]) -> None:
+    """Bars of the mean over OOD sets, and a mark for each set."""
+    values = {name: {row.ood_title: _value(row) for row in mine} for name, mine in blocks.items()}
+    names = {row.ood_title: row.records[0].ood for mine in blocks.values() for row in mine}  # tables say the variants
+    panel.bar(range(len(blocks)), [statistics.fmean(sets.values()) for sets in values.values()], color=list(colours))
+    titles = sorted({title for sets in values.values() for title in sets})
+    for marker, title in zip("osD^v<>PX*hd" * len(titles), titles, strict=False):
+        places = [place for place, sets in enumerate(values.values()) if title in sets]
+        heights = [sets[title] for sets in values.values() if title in sets]
+        panel.plot(
+            places, heights, marker, markersize=4, label=names[title], markeredgecolor="white", markeredgewidth=0.4
+        )
+    panel.axhline(50.0, color="#777777", linewidth=0.8)
+    panel.set_ylim(-3, 103)
+    panel.set_ylabel("AUROC, percent")
+
+
+def _value(row: Row) -> float:
+    stat = row.stat("auroc", exact=True)
+    if stat is None:
+        raise ValueError(f"{row.label} on {row.ood_title} has no AUROC")
+    return stat.mean

@@ -1,20 +1,25 @@
-"""The table files of a results folder: made from the records, written, or compared with what lies there."""
+"""All that the records of a results folder give (tables, page, plots, LaTeX): made, written, or compared."""
 
-import logging
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_bench.papers.block import Block, block_of, load_blocks
-from ood_bench.report.csv_files import PAPER, sheet
-from ood_bench.report.markdown import LEGEND, block_page, compared, heading, other_page
+from ood_bench.papers.block import Block, load_blocks
+from ood_bench.report import latex, plots
+from ood_bench.report.csv_files import csv_text
+from ood_bench.report.markdown import block_page, insert, other_page
+from ood_bench.report.page.build import PAIRED, page, paired_tests
 from ood_bench.report.readme import refreshed
-from ood_bench.report.rows import Row, arrange, gather
-from ood_bench.results import Record, RecordStore
+from ood_bench.report.sections import Section, sections
+from ood_bench.results import RecordStore
+from ood_bench.results.details import DetailStore
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
-_log = logging.getLogger(__name__)
+PAGE = "index.html"
+FOLDER = "tables"
 _OTHER = "other"
+_KINDS = {FOLDER: (".md", ".csv"), "plots": (".svg", ".png"), "latex": (".tex",)}
 
 
 @dataclass(frozen=True)
@@ -22,23 +27,40 @@ class Rendered:
     """What the records of a folder give.
 
     Attributes:
-        files: content of every table file, by name.
+        files: content of every file, by path below the results folder.
         inserts: text for a readme, by name of the block; a block without records has one that says so.
-        problems: what is wrong with files among the records, a line each.
+        problems: what is wrong with files among the records and details, a line each.
     """
 
-    files: dict[str, str]
+    files: dict[str, bytes]
     inserts: dict[str, str]
     problems: list[str]
 
 
-def folder(results: Path) -> Path:
-    """Where the tables of a results folder lie."""
-    return Path(results) / "tables"
+def table_files(every: Sequence[Section]) -> dict[str, str]:
+    """The Markdown and CSV files, by name.
+
+    Args:
+        every: all sections, as :func:`~ood_bench.report.sections.sections` gives them.
+    """
+    files: dict[str, str] = {}
+    others = [section for section in every if section.kind != "paper"]
+    for block, section in _papers(every):
+        if section.ran:
+            beyond = [one for one in others if one.block is block]
+            others = [one for one in others if one.block is not block]
+            files[f"{block.name}.md"] = block_page(block, section.rows, [row for one in beyond for row in one.rows])
+            files[f"{block.name}.csv"] = csv_text([section, *beyond])
+    others.sort(key=lambda section: (section.id, section.model, section.protocol))
+    return files | ({f"{_OTHER}.md": other_page(others), f"{_OTHER}.csv": csv_text(others)} if others else {})
+
+
+def _papers(every: Sequence[Section]) -> list[tuple[Block, Section]]:
+    return [(section.block, section) for section in every if section.kind == "paper" and section.block]
 
 
 def render(results: Path, conf: Path | None = None) -> Rendered:
-    """Makes every table file from the records, without writing any; equal records give equal bytes.
+    """Makes every file from the records, without writing any; equal records give equal bytes.
 
     Args:
         results: the results folder.
@@ -47,59 +69,25 @@ def render(results: Path, conf: Path | None = None) -> Rendered:
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
         RecordError: if records contradict each other.
+        ArtifactError: if a file of paired tests is not usable.
     """
-    store = RecordStore(Path(results))
+    store = RecordStore(results)
     records = store.load()
-    blocks = load_blocks(conf)
-    files: dict[str, str] = {}
-    inserts = {block.name: f"No results yet: run `python -m ood_bench paper={block.name}`." for block in blocks}
-    other = [record for record in records if block_of(record, blocks) is None]
-    left = other
-    for block in blocks:
-        mine = [record for record in records if block.holds(record)]
-        if mine:
-            rows = arrange(gather(mine), block)
-            alone = [record for record in mine if record.ood not in block.ood]
-            beyond = gather([*alone, *(record for record in other if block.concerns(record))])
-            left = [record for record in left if not block.concerns(record)]
-            files[f"{block.name}.md"] = block_page(block, rows, beyond)
-            files[f"{block.name}.csv"] = sheet([(PAPER, rows), ("beyond", beyond)], block)
-            inserts[block.name] = _insert(block, rows)
-    files |= _others(left)
-    return Rendered(files, inserts, [problem.reason for problem in store.problems])
-
-
-def _others(records: list[Record]) -> dict[str, str]:
-    if not records:
-        return {}
-    return {f"{_OTHER}.md": other_page(records), f"{_OTHER}.csv": sheet([("other", gather(records))], None)}
-
-
-def _insert(block: Block, rows: list[Row]) -> str:
-    return "\n\n".join([heading(block, rows), compared(rows, block), LEGEND])
-
-
-def _readme_text(results: Path, readme: Path, rendered: Rendered) -> tuple[str, str]:
-    """A readme's present text and the one that it should have."""
-    with clear_io_errors("read", readme):
-        present = readme.read_text(encoding="utf-8")
-    inserts = dict(rendered.inserts)
-    for name in inserts:
-        if f"{name}.md" in rendered.files:
-            link = Path(os.path.relpath(folder(results) / f"{name}.md", readme.parent)).as_posix()
-            inserts[name] += f" [How the numbers were made, exact metrics and known differences]({link})."
-    return present, refreshed(present, inserts, readme)
-
-
-def _present(results: Path) -> dict[str, str]:
-    """The table files that lie in the folder now."""
-    there = sorted(path for path in folder(results).glob("*") if path.suffix in {".md", ".csv"})
-    with clear_io_errors("read the tables", folder(results)):
-        return {path.name: path.read_text(encoding="utf-8") for path in there}
+    details, damaged = DetailStore(results).load(record.cell_key for record in records)
+    every = sections(records, load_blocks(conf))
+    files = {f"{FOLDER}/{name}": text.encode() for name, text in table_files(every).items()}
+    files[PAGE] = page(every, details, paired_tests(results / PAIRED)).encode()
+    for block, section in _papers(every):
+        if section.ran:
+            files[f"latex/{block.name}.tex"] = latex.table(section).encode()
+            files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
+    files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
+    inserts = {block.name: insert(block, section.rows) for block, section in _papers(every)}
+    return Rendered(files, inserts, [*(problem.reason for problem in store.problems), *damaged])
 
 
 def write(results: Path, readme: Path | None = None, conf: Path | None = None) -> list[Path]:
-    """Writes the tables, and takes away those of blocks that have no records any more.
+    """Writes what changed, and removes files of blocks that have no records any more.
 
     Args:
         results: the results folder.
@@ -112,51 +100,74 @@ def write(results: Path, readme: Path | None = None, conf: Path | None = None) -
     Raises:
         ConfigError: if a block's config, its published numbers or the readme's markers are not usable.
         RecordError: if records contradict each other.
-        ArtifactError: if a file cannot be written.
+        ArtifactError: if a file cannot be read or written.
     """
     rendered = render(results, conf)
-    present = _present(results)
-    changed = []
-    for name, content in rendered.files.items():
-        if present.get(name) != content:
-            write_atomically(folder(results) / name, content.encode())
-            changed.append(folder(results) / name)
-    made_here = {f"{stem}{suffix}" for stem in (*rendered.inserts, _OTHER) for suffix in (".md", ".csv")}
-    for name in sorted(made_here & present.keys() - rendered.files.keys()):
-        (folder(results) / name).unlink(missing_ok=True)
-        changed.append(folder(results) / name)
-    if readme is not None:
-        before, after = _readme_text(results, readme, rendered)
-        if before != after:
-            write_atomically(readme, after.encode())
-            changed.append(readme)
-    return sorted(changed)
+    wanted, present = _wanted(rendered, results, readme), _present(results, readme)
+    changed = [path for path, content in wanted.items() if present.get(path) != content]
+    for path in changed:
+        write_atomically(path, wanted[path])
+    stale = [results / name for name in _stale(rendered, results, present)]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return sorted([*changed, *stale])
 
 
-def check(results_dir: Path, readme: Path | None = None, conf: Path | None = None) -> list[str]:
-    """Says where the table files differ from what the records give; a line each, nothing for no difference.
+def check(results: Path, readme: Path | None = None, conf: Path | None = None) -> list[str]:
+    """Says where the files differ from what the records give; a line each, nothing for no difference.
+
+    A file that nothing here would make counts among the tables only; in the other folders it is left alone.
 
     Args:
-        results_dir: the results folder.
+        results: the results folder.
         readme: a Markdown file whose marked parts to compare as well.
         conf: another folder of configs than the shipped one.
 
     Raises:
         ConfigError: as :func:`write`.
         RecordError: as :func:`write`.
+        ArtifactError: if a file cannot be read.
     """
-    rendered = render(results_dir, conf)
-    present = _present(results_dir)
-    lines = list(rendered.problems)
-    for name in sorted(rendered.files.keys() | present.keys()):
-        place = folder(results_dir) / name
-        if name not in present:
-            lines.append(f"{place}: is missing, though there are records for it")
-        elif name not in rendered.files:
-            lines.append(f"{place}: there are no records for it")
-        elif rendered.files[name] != present[name]:
-            lines.append(f"{place}: differs from what the records give")
+    rendered = render(results, conf)
+    wanted, present = _wanted(rendered, results, readme), _present(results, readme)
+    lines = {path: "differs from what the records give" for path in wanted if present.get(path) != wanted[path]}
+    lines |= dict.fromkeys(wanted.keys() - present.keys(), "is missing, though there are records for it")
+    unknown = {path for path in present.keys() - wanted.keys() if path.parent == results / FOLDER}
+    gone = unknown | {results / name for name in _stale(rendered, results, present)}
+    lines |= dict.fromkeys(gone, "there are no records for it")
+    return [*rendered.problems, *(f"{path}: {lines[path]}" for path in sorted(lines))]
+
+
+def _wanted(rendered: Rendered, results: Path, readme: Path | None) -> dict[Path, bytes]:
+    """What should stand in every file."""
+    wanted = {results / name: content for name, content in rendered.files.items()}
     if readme is not None:
-        before, after = _readme_text(results_dir, readme, rendered)
-        lines += [f"{readme}: differs from what the records give"] if before != after else []
-    return lines
+        inserts = dict(rendered.inserts)
+        for name in inserts:
+            if (table := f"{FOLDER}/{name}.md") in rendered.files:
+                link = Path(os.path.relpath(results / table, readme.parent)).as_posix()
+                inserts[name] += f" [How the numbers were made, exact metrics and known differences]({link})."
+        with clear_io_errors("read", readme):
+            wanted[readme] = refreshed(readme.read_text(encoding="utf-8"), inserts, readme).encode()
+    return wanted
+
+
+def _present(results: Path, readme: Path | None) -> dict[Path, bytes]:
+    """The files of these kinds that are there now."""
+    places = [results / PAGE, *([readme] if readme else [])]
+    for folder, suffixes in _KINDS.items():
+        places += [path for path in (results / folder).glob("*") if path.suffix in suffixes]
+    with clear_io_errors("read tables, page and plots", results):
+        return {path: path.read_bytes() for path in places if path.is_file()}
+
+
+def _stale(rendered: Rendered, results: Path, present: Iterable[Path]) -> list[str]:
+    """Files of ours that the records give no more; files that others put there stay."""
+    names = (*rendered.inserts, _OTHER)
+    ours = (
+        *(f"{folder}/{name}." for folder in (FOLDER, "latex") for name in names),
+        *(f"plots/{name}-{kind}" for name in names for kind in plots.KINDS),
+    )
+    there = {path.relative_to(results).as_posix() for path in present if path.is_relative_to(results)}
+    gone = there - rendered.files.keys()
+    return [name for name in gone if name.startswith(ours) or name.endswith(plots.PER_BLOCK)]

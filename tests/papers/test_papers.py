@@ -24,7 +24,7 @@ def subset(toy_root, toys_on_disk, tmp_path_factory):
         ]
     )
     records = {(record.method, record.ood): record for record in execute(settings).records}
-    return records, tables.render(folder / "results").files["odin_densenet_cifar10.md"]
+    return records, tables.render(folder / "results").files["tables/odin_densenet_cifar10.md"].decode()
 
 
 def test_records_name_part_rows_and_whose_magnitude_it_is(subset):

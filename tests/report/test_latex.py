@@ -4,7 +4,7 @@ import pytest
 
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.latex import escaped, table
-from ood_bench.report.page.sections import sections
+from ood_bench.report.sections import sections
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import io
+import shutil
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -6,8 +7,9 @@ import pytest
 from PIL import Image
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report import plots
-from ood_bench.report.page.sections import sections
+from ood_bench.report import plots, tables
+from ood_bench.report.rows import gather
+from ood_bench.report.sections import sections
 from ood_bench.results.details import Details, Histogram, Line
 
 
@@ -85,3 +87,63 @@ def test_the_search_shows_the_best_of_the_other_settings(section, chosen, expect
     one = section(tuning=tuning([1, 2, 3, 4, 5, 6]), hyperparameters=chosen)
     (line,) = plots.search(row for row in one.rows if row.records and row.method == "odin").axes[0].lines
     assert line.get_ydata().tolist() == expected
+
+
+BLOCKS = {"block1.1": 1.2, "block2.10": 0.9, "block2.2": 1.7}
+
+
+@pytest.fixture
+def swept(make):
+    """Two OOD sets and two seeds of three blocks, and one record of another method."""
+    records = [
+        make(
+            "feature_norm_blocks",
+            seed,
+            auroc=50.0 + 10 * place + seed,
+            ood=ood,
+            variant=block,
+            hyperparameters={"tap": block, "norm_ratio": {block: ratio + seed / 10}},
+        )
+        for seed in (0, 1)
+        for ood in ("mnist", "kmnist")
+        for place, (block, ratio) in enumerate(BLOCKS.items())
+    ]
+    return [*records, make("msp")]
+
+
+def test_blocks_come_in_the_networks_order_with_the_mean_of_their_ratios(swept):
+    rows = gather(record for record in swept if record.variant)
+    blocks = plots.by_block(rows)
+    assert list(blocks) == ["block1.1", "block2.2", "block2.10"]
+    assert [len(mine) for mine in blocks.values()] == [2, 2, 2]
+    means = {name: ratio + 0.05 for name, ratio in BLOCKS.items()}
+    assert {name: plots.ratio(mine) for name, mine in blocks.items()} == pytest.approx(means)
+
+
+def test_a_chart_for_each_network_and_id_set_the_same_each_time(swept, make):
+    jpeg = make(
+        "feature_norm_blocks",
+        variant="block1.1",
+        id_variant="JPEG copy",
+        hyperparameters={"tap": "block1.1", "norm_ratio": {"block1.1": 1.0}},
+    )
+    made = plots.per_block([*swept, jpeg])
+    one = swept[0]
+    stems = [f"{one.protocol}-{one.model}-{one.id}{images}-blocks" for images in ("", "-jpeg-copy")]
+    assert sorted(made) == sorted(f"{stem}.{kind}" for stem in stems for kind in ("png", "svg"))
+    assert made == plots.per_block([jpeg, *reversed(swept)])
+    assert all(made[name].startswith(b"\x89PNG") for name in made if name.endswith("png"))
+    bars = [ET.fromstring(made[name]).findall(".//*[@id]") for name in (f"{stem}.svg" for stem in stems)]  # noqa: S314
+    assert len(bars[0]) > len(bars[1])
+
+
+def test_the_report_writes_them_and_removes_them(swept, fill, results, conf):
+    fill(*swept)
+    charts = [path for path in tables.write(results, None, conf) if "-blocks" in path.name]
+    assert {path.suffix for path in charts} == {".svg", ".png"}
+    shutil.rmtree(results / "records")
+    assert set(charts) < set(tables.write(results, None, conf))
+
+
+def test_without_such_records_there_is_no_chart(make):
+    assert plots.per_block([make("msp"), make("feature_norm")]) == {}

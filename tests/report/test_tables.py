@@ -1,11 +1,15 @@
 import csv
 import io
+import shutil
 
 import pytest
 
 from ood_bench.errors import ConfigError
+from ood_bench.papers.block import load_blocks
 from ood_bench.report import tables
+from ood_bench.report.sections import sections
 from ood_bench.results import RecordStore
+from ood_bench.results.details import Details, DetailStore, Histogram, Line
 
 MAIN_TABLE = """\
 | Method                  | AUROC paper |             ours |   diff. | FPR80 paper |             ours | diff. |
@@ -16,6 +20,10 @@ MAIN_TABLE = """\
 | mc_dropout (train mode) |        76.5 |        76.50 (1) |  0.00   |        42.3 |        42.00 (1) | -0.30 |
 | fssd                    |        99.6 |          not run |     –   |         0.0 |          not run |     – |"""
 PAGE, SHEET = "fssd_fashionmnist.md", "fssd_fashionmnist.csv"
+
+
+def table_files(results, conf):
+    return tables.table_files(sections(RecordStore(results).load(), load_blocks(conf)))
 
 
 def seeds(make, method, aurocs, fprs, **changes):
@@ -35,13 +43,24 @@ def filled(make, fill, results):
     return results
 
 
+@pytest.fixture
+def one_cell(make, fill, results):
+    """One record with details."""
+    record = make()
+    fill(record)
+    line = Line(x=[0.0, 1.0], y=[0.0, 1.0])
+    bins = Histogram(low=0.0, high=1.0, id=[1], ood=[1])
+    DetailStore(results).write(Details(cell_key=record.cell_key, histogram=bins, roc=line, pr_in=line, pr_out=line))
+    return results
+
+
 def test_the_main_table_by_hand(filled, conf):
-    page = tables.render(filled, conf).files[PAGE]
+    page = table_files(filled, conf)[PAGE]
     assert page.split("\n\n")[2] == MAIN_TABLE
 
 
 def test_what_stands_under_the_table(filled, conf):
-    page = tables.render(filled, conf).files[PAGE]
+    page = table_files(filled, conf)[PAGE]
     for line in (
         "# FSSD, LeNet on FashionMNIST",
         "Published: arXiv 2011.14654. Numbers from `readme_results` in `ood_bench/papers/fssd.csv` (source: README).",
@@ -63,7 +82,7 @@ def test_what_stands_under_the_table(filled, conf):
 
 
 def test_the_sheet_holds_the_same_numbers(filled, conf):
-    rows = list(csv.DictReader(io.StringIO(tables.render(filled, conf).files[SHEET])))
+    rows = list(csv.DictReader(io.StringIO(table_files(filled, conf)[SHEET])))
     by_cell = {(row["kind"], row["method"], row["variant"], row["metric"]): row for row in rows}
     msp = by_cell["convention", "msp", "", "auroc"]
     assert (msp["paper"], msp["ours"], msp["std"], msp["n"], msp["difference"], msp["far"]) == (
@@ -76,31 +95,31 @@ def test_the_sheet_holds_the_same_numbers(filled, conf):
     assert by_cell["exact", "odin", "", "auroc"]["low"] == "88.0000"
 
 
-def test_equal_records_give_equal_bytes(filled, conf, make, tmp_path):
-    first = tables.render(filled, conf)
+def test_tables_do_not_depend_on_the_order_and_circumstances_of_records(filled, conf, tmp_path):
+    first = table_files(filled, conf)
     elsewhere = RecordStore(tmp_path / "elsewhere")
     for record in reversed(RecordStore(filled).load()):
         elsewhere.write(record.model_copy(update={"created": "2031-01-01T00:00:00+00:00", "seconds": 1.0}))
-    assert tables.render(elsewhere.root, conf) == first
+    assert table_files(elsewhere.root, conf) == first
 
 
 def test_cells_that_the_paper_lacks_come_below(filled, conf, make, fill):
     fill(make("msp", ood="kmnist", auroc=60.0, deviations=["Another set."]), make("energy", auroc=70.0))
-    rendered = tables.render(filled, conf)
-    page = rendered.files[PAGE]
+    files = table_files(filled, conf)
+    page = files[PAGE]
     main, beyond = page.split("## Beyond the paper")
     assert "kmnist" not in main
     assert "| msp [3]" in beyond
     assert "| energy" in beyond
     assert "60.00 (1)" in beyond
     assert "Another set. *(msp on kmnist)*" in beyond.replace("\n   ", " ")
-    assert "other.md" not in rendered.files
-    assert "beyond,convention,msp,,lenet,fashionmnist,fashionmnist,kmnist" in rendered.files[SHEET]
+    assert "other.md" not in files
+    assert "beyond,convention,msp,,lenet,fashionmnist,fashionmnist,kmnist" in files[SHEET]
 
 
 def test_records_of_no_block_have_a_page_of_their_own(filled, conf, make, fill):
     fill(make("msp", model="vgg", auroc=61.0), make("msp", protocol="plain", auroc=62.0))
-    files = tables.render(filled, conf).files
+    files = table_files(filled, conf)
     assert "61.00" not in files[PAGE]
     other = files["other.md"]
     assert other.index("## fashionmnist, lenet, protocol plain") < other.index("## fashionmnist, vgg, protocol fssd")
@@ -109,13 +128,13 @@ def test_records_of_no_block_have_a_page_of_their_own(filled, conf, make, fill):
 
 
 def test_without_paper_configs_everything_is_other(filled, tmp_path):
-    assert sorted(tables.render(filled, tmp_path / "none").files) == ["other.csv", "other.md"]
+    assert sorted(table_files(filled, tmp_path / "none")) == ["other.csv", "other.md"]
 
 
 def test_images_that_are_not_official_are_named_in_heading_and_row(conf, make, fill, results):
     fill(make("msp", ood_variant="JPEG copy"), make("odin", id_variant="JPEG copy"))
     rendered = tables.render(results, conf)
-    for text in (rendered.files[PAGE], rendered.inserts["fssd_fashionmnist"]):
+    for text in (rendered.files[f"tables/{PAGE}"].decode(), rendered.inserts["fssd_fashionmnist"]):
         assert "**Not the official images: fashionmnist (JPEG copy), mnist (JPEG copy).**" in text
         assert "ID set fashionmnist, fashionmnist (JPEG copy), OOD set mnist (JPEG copy), mnist," in text
         lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.split("\n")]
@@ -127,7 +146,7 @@ def test_seeds_on_other_images_of_the_same_name_are_told_apart(conf, make, fill,
     data = make().model_dump()["data"]
     data["ood"]["fingerprint"] = "f" * 64
     fill(make("msp"), make("odin", data=data))
-    page = tables.render(results, conf).files[PAGE]
+    page = table_files(results, conf)[PAGE]
     assert "fingerprint `6d6e69737400` *(msp)*" in page
     assert "fingerprint `ffffffffffff` *(odin)*" in page
 
@@ -136,56 +155,70 @@ def test_many_metrics_are_spread_over_several_tables(conf, make, fill, results):
     path = conf / "paper" / "fssd_fashionmnist.yaml"
     path.write_text(path.read_text().replace("[auroc, fpr80]", "[auroc, auprc, fpr80, tnr95]"))
     fill(make())
-    page = tables.render(results, conf).files[PAGE]
+    page = table_files(results, conf)[PAGE]
     assert "| TNR95 paper |         ours | diff. |" in page
     assert "| not measured |     – |" in page
 
 
 def test_hyperparameters_that_differ_between_seeds_are_listed_by_seed(conf, make, fill, results):
     fill(*(make(seed=seed, hyperparameters={"T": 10**seed, "taps": ["a"]}) for seed in range(2)))
-    assert "- all methods: T = 1 (seed 0); T = 10 (seed 1)." in tables.render(results, conf).files[PAGE]
+    assert "- all methods: T = 1 (seed 0); T = 10 (seed 1)." in table_files(results, conf)[PAGE]
     fill(make("odin", hyperparameters={}))
-    assert "- msp: T = 1 (seed 0); T = 10 (seed 1)." in tables.render(results, conf).files[PAGE]
+    assert "- msp: T = 1 (seed 0); T = 10 (seed 1)." in table_files(results, conf)[PAGE]
 
 
 def test_write_then_check_then_change(filled, conf, make, fill, tmp_path):
+    page, sheet = filled / "tables" / PAGE, filled / "tables" / SHEET
     readme = tmp_path / "README.md"
     readme.write_text("# Hi\n\n<!-- table:fssd_fashionmnist -->\n<!-- /table -->\n")
-    assert len(tables.check(filled, readme, conf)) == 3
-    assert tables.write(filled, readme, conf) == [readme, filled / "tables" / SHEET, filled / "tables" / PAGE]
+    missing = tables.check(filled, readme, conf)
+    assert f"{filled / 'index.html'}: is missing, though there are records for it" in missing
+    written = tables.write(filled, readme, conf)
+    assert {readme, page, sheet, filled / "index.html", filled / "latex" / "fssd_fashionmnist.tex"} < set(written)
+    assert len(missing) == len(written)
     assert tables.check(filled, readme, conf) == []
     assert tables.write(filled, readme, conf) == []
     assert "(results/tables/fssd_fashionmnist.md)" in readme.read_text()
 
     fill(make("fssd"))
-    assert tables.check(filled, readme, conf) == [
-        f"{filled / 'tables' / SHEET}: differs from what the records give",
-        f"{filled / 'tables' / PAGE}: differs from what the records give",
-        f"{readme}: differs from what the records give",
-    ]
-    (filled / "tables" / PAGE).unlink()
-    assert f"{filled / 'tables' / PAGE}: is missing, though there are records for it" in tables.check(
-        filled, None, conf
-    )
+    changed = tables.check(filled, readme, conf)
+    for path in (readme, page, sheet, filled / "index.html"):
+        assert f"{path}: differs from what the records give" in changed
+    page.unlink()
+    assert f"{page}: is missing, though there are records for it" in tables.check(filled, None, conf)
 
 
-def test_tables_without_records_go_away(filled, conf):
-    (filled / "tables").mkdir()
-    for name in ("other.md", "mine.md"):
-        (filled / "tables" / name).write_text("old")
-    assert f"{filled / 'tables' / 'other.md'}: there are no records for it" in tables.check(filled, None, conf)
-    tables.write(filled, None, conf)
-    assert not (filled / "tables" / "other.md").exists()
-    assert tables.check(filled, None, conf) == [f"{filled / 'tables' / 'mine.md'}: there are no records for it"]
+def test_equal_records_and_details_in_another_folder_give_equal_bytes(one_cell, conf, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    for folder in ("records", "details"):
+        shutil.copytree(one_cell / folder, elsewhere / folder)
+    assert tables.render(elsewhere, conf) == tables.render(one_cell, conf)
 
 
-def test_a_torn_record_is_a_difference(filled, conf, make):
-    tables.write(filled, None, conf)
-    path = RecordStore(filled).path(make("fssd"))
-    path.parent.mkdir(parents=True)
-    path.write_text("{")
-    (line,) = tables.check(filled, None, conf)
-    assert line.startswith(f"{path}: not a valid record")
+def test_files_without_records_go_away_and_those_of_others_stay(one_cell, conf):
+    written = tables.write(one_cell, None, conf)
+    theirs = [one_cell / "plots" / "fssd_fashionmnist-norm_ratio.png", one_cell / "tables" / "mine.md"]
+    for path in (*theirs, one_cell / "tables" / "other.md"):
+        path.write_bytes(b"another program's")
+    shutil.rmtree(one_cell / "records")
+    gone = {*written, one_cell / "tables" / "other.md"} - {one_cell / "index.html"}
+    assert {f"{path}: there are no records for it" for path in gone} < set(tables.check(one_cell, None, conf))
+    assert set(tables.write(one_cell, None, conf)) == {*gone, one_cell / "index.html"}
+    assert [path.exists() for path in (*theirs, *gone)] == [True] * 2 + [False] * len(gone)
+    assert tables.check(one_cell, None, conf) == [f"{theirs[1]}: there are no records for it"]
+
+
+def test_torn_records_and_damaged_details_are_differences_and_not_fatal(one_cell, conf, make):
+    tables.write(one_cell, None, conf)
+    record = RecordStore(one_cell).path(make("fssd"))
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    (details,) = (one_cell / "details").iterdir()
+    details.write_text("{")
+    lines = tables.check(one_cell, None, conf)
+    assert lines[0].startswith(f"{record}: not a valid record")
+    assert lines[1].startswith(f"{details}: not valid details")
+    assert any("index.html: differs" in line for line in lines)
 
 
 def test_a_readme_block_without_records_says_so(results, conf, tmp_path):
@@ -202,7 +235,7 @@ def test_an_average_is_shown_with_the_sets_that_it_is_taken_over(make, fill, con
     path = conf / "paper" / "fssd_fashionmnist.yaml"
     path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
     fill(make("msp", auroc=70.0, ood="mnist"), make("msp", auroc=80.0, ood="kmnist", cell_key="a" * 16))
-    page = tables.render(results, conf).files[PAGE]
+    page = table_files(results, conf)[PAGE]
     table, _, beyond = page.partition("## Beyond the paper")
     assert "75.00 (1)" in table
     assert "70.00 (1)" in beyond

@@ -11,7 +11,7 @@ import jinja2
 
 from ood_bench.errors import ArtifactError
 from ood_bench.report.page.content import Json, Texts, detail, overview
-from ood_bench.report.page.sections import Section
+from ood_bench.report.sections import Section
 from ood_bench.results.details import Details
 from ood_bench.utils.files import clear_io_errors
 

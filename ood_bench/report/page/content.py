@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ood_bench.report.format import metric_title
-from ood_bench.report.page.sections import Section
 from ood_bench.report.rows import Row
+from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Judgement, Verdict
 from ood_bench.results import Record
 from ood_bench.results.details import Details

@@ -8,7 +8,7 @@ import pytest
 from ood_bench.data.imageset import ImageSet
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.build import page
-from ood_bench.report.page.sections import sections
+from ood_bench.report.sections import sections
 from ood_bench.results.thumbnails import details_of
 
 pytestmark = pytest.mark.browser

@@ -6,7 +6,7 @@ import pytest
 from ood_bench.errors import ArtifactError
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page import build
-from ood_bench.report.page.sections import sections
+from ood_bench.report.sections import sections
 from ood_bench.results.details import Details, Extreme, Histogram, Line, Sheet
 
 PAIRS = (

@@ -2,8 +2,8 @@ import json
 
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.content import Texts, detail, overview, rounded
-from ood_bench.report.page.sections import sections
 from ood_bench.report.rows import gather
+from ood_bench.report.sections import sections
 
 
 def test_a_cell_by_hand(make, conf):

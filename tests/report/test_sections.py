@@ -1,5 +1,5 @@
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.page.sections import sections
+from ood_bench.report.sections import sections
 from ood_bench.report.verdicts import Verdict
 
 

@@ -1,4 +1,4 @@
-"""Which rows stand together on the page: a paper's block, what goes beyond it, and results of no paper."""
+"""Which rows stand together in tables and on the page: a paper's block, what goes beyond it, results of no paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +39,11 @@ class Section:
     rows: tuple[Row, ...]
     block: Block | None = None
 
+    @property
+    def ran(self) -> tuple[Row, ...]:
+        """The rows with records."""
+        return tuple(row for row in self.rows if row.records)
+
     def printed(self, row: Row, metric: str) -> str | None:
         """The published value of a cell, or none."""
         return self.block.printed(row.method, row.ood, metric) if self.block and self.kind == "paper" else None
@@ -63,7 +68,7 @@ def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section
         rows = arrange(gather(record for record in records if block.holds(record)), block)
         place = block.model, block.id, block.protocol
         section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block)
-        (found if any(row.records for row in rows) else idle).append(section)
+        (found if section.ran else idle).append(section)
         alone = [record for record in records if block.holds(record) and record.ood not in block.ood]
         if beyond := [*alone, *(record for record in left if block.concerns(record))]:
             found.append(_measured("beyond", f"Beyond the paper: {block.title}", beyond, block))
