@@ -103,8 +103,8 @@ class Replay:
 
     The first pass over a batch keeps what every module gave that was finished before the first random layer began; the
     others take those tensors instead of calling the modules. What a network computes outside of modules, such as the
-    sum with a shortcut, is computed again, so that branches around a random layer need no care. Random numbers are drawn
-    in the order of separate passes, and the results are theirs to the bit.
+    sum with a shortcut, is computed again, so that branches around a random layer need no care. Random numbers are
+    drawn in the order of separate passes, and the results are theirs to the bit.
 
     Nothing is shared where that would be wrong: if something else draws random numbers before the first random layer,
     or if a kept tensor is changed in place outside of modules.
