@@ -126,7 +126,7 @@ def test_pytorch_ood_agrees_up_to_the_number_of_rows(toys):
     np.testing.assert_allclose(ours, -400 * theirs.numpy(), rtol=1e-3)
 
 
-def test_statistics_come_from_the_training_images_and_their_labels(toys):
+def test_means_and_covariance_come_from_the_training_images_and_their_labels(toys):
     view, labels = View(toys.image_set("near", 10)), toys.TRAIN.labels
     expected = toys.raw_scores("mahalanobis", view)
     for train in (
@@ -137,7 +137,7 @@ def test_statistics_come_from_the_training_images_and_their_labels(toys):
         assert not np.allclose(toys.raw_scores("mahalanobis", view, using=using), expected, rtol=1e-3)
 
 
-def test_a_detector_that_is_fitted_anew_forgets_the_old_network(toys):
+def test_a_detector_that_is_fitted_again_forgets_the_old_network(toys):
     view = View(toys.image_set("near", 10))
     found, _ = toys.fitted("mahalanobis")
     other = toys.scorer_with(toys.classifier(seed=1))
