@@ -252,6 +252,8 @@ def test_ill_typed_values_are_refused(method, key, toys):
         ("eloc", {"magnitudes": [-0.1]}),
         ("eloc", {"temperatures": [0]}),
         ("eloc", {"perturb_loss": "max"}),
+        ("energy", {"temperature": 0.0}),
+        ("energy", {"temperature": -1.0}),
         ("fssd", {"magnitudes": []}),
         ("fssd", {"magnitudes": [-0.1]}),
         ("fssd", {"taps": []}),
