@@ -67,7 +67,6 @@ class Digits(Source):
 
     def read(self, root: Path) -> ImageSet:
         """See :meth:`Source.read`; ``root`` is not used."""
-        del root
         from sklearn.datasets import load_digits  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
         bundle = load_digits()
@@ -132,7 +131,6 @@ class PhotoPatches(Source):
 
     def read(self, root: Path) -> ImageSet:
         """See :meth:`Source.read`; ``root`` is not used."""
-        del root
         files = _PHOTOS[self.image]
         shares = [len(range(turn, self.count, len(files))) for turn in range(len(files))]
         images: Images = np.empty((self.count, *self.shape), dtype=np.uint8)

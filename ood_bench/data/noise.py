@@ -57,7 +57,6 @@ class Noise(Source):
 
     def read(self, root: Path) -> ImageSet:
         """See :meth:`Source.read`; ``root`` is not used."""
-        del root
         images: Images = np.empty((self.count, *self.shape), dtype=np.uint8)
         with ticking(f"drawing {self.name}", self.count, "images") as ticker:
             for index in range(self.count):

@@ -72,7 +72,6 @@ class Source(ABC):
 
     def inputs(self, root: Path) -> list[Path]:
         """The files under ``root`` that the content is read from; none for what is made or bundled."""
-        del root
         return []
 
     def stamps(self, root: Path) -> Any:
@@ -101,7 +100,6 @@ class Source(ABC):
 
     def missing(self, root: Path) -> str | None:
         """None if the images can be read; otherwise which file is expected where, and how to get it."""
-        del root
         return None
 
     def origin(self) -> str:

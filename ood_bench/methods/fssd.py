@@ -121,7 +121,7 @@ class Fssd(Detector):
     def final_scores(self, raw_scores: Array) -> Array:
         """Mean over taps of the distances in units of their ID deviation."""
         if self._scales is None:
-            raise ValueError("fssd: calibrate() comes before score()")
+            raise ValueError("fssd: calibrate() comes before final_scores()")
         mean, deviation = self._scales
         usable = deviation > 0
         return np.asarray(((raw_scores - mean)[:, usable] / deviation[usable]).mean(axis=1))

@@ -10,6 +10,7 @@ import pydantic
 
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.methods.base import Array, Detector, Scorer, View
+from ood_bench.tuning.search import Choice
 from ood_bench.utils.build import build
 
 
@@ -112,6 +113,30 @@ class Protocol(ABC):
     @abstractmethod
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Tunes and scores one fitted detector on one pair of sets."""
+
+
+def outcome_of(detector: Detector, scorer: Scorer, choice: Choice, views: tuple[View, View], rows: str) -> Outcome:
+    """Scores rows of the ID test set and of the OOD set with a chosen setting.
+
+    Args:
+        detector: the fitted detector.
+        scorer: classifiers and engine.
+        choice: the setting, and what it was chosen on.
+        views: the rows.
+        rows: the same in words.
+    """
+    detector.calibrate(scorer, choice.setting)
+    id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
+    return Outcome(
+        id_scores,
+        ood_scores,
+        choice.setting,
+        rows,
+        choice.tuned_on,
+        tuning=choice.record,
+        id_rows=views[0].rows,
+        ood_rows=views[1].rows,
+    )
 
 
 def build_protocol(config: Mapping[str, Any], tune: str) -> Protocol:

@@ -8,7 +8,7 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Outcome
+from ood_bench.protocols.base import Outcome, outcome_of
 from ood_bench.protocols.validation import ValidatedProtocol
 from ood_bench.tuning.splits import legacy_permutation
 
@@ -80,20 +80,9 @@ class ElocProtocol(ValidatedProtocol):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that are not left out."""
         choice = self.choose(method, detector, scorer, id_test, ood)
-        detector.calibrate(scorer, choice.setting)
-        views = self.scored(method, detector, id_test, ood)
-        id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
         rows = (
             f"the rows of both sets, of the OOD set at most as many as the ID test set has, without the numbers that "
             f"come first in a legacy permutation of seed {self.split_seed}, {self.validation_rows} in all"
         )
-        return Outcome(
-            id_scores,
-            ood_scores,
-            choice.setting,
-            rows,
-            choice.tuned_on,
-            tuning=choice.record,
-            id_rows=views[0].rows,
-            ood_rows=views[1].rows,
-        )
+        views = self.scored(method, detector, id_test, ood)
+        return outcome_of(detector, scorer, choice, views, rows)

@@ -9,7 +9,7 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.protocols.base import Outcome, Protocol, outcome_of
 from ood_bench.tuning.id_only import IdOnly
 from ood_bench.tuning.search import refuse_id_only
 
@@ -66,4 +66,6 @@ class GodinPaperProtocol(Protocol):
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that it was not chosen on."""
-        return self.rule.run(detector, scorer, id_test, ood)
+        choice = self.rule.choose(detector, scorer, id_test)
+        views = self.scored(method, detector, id_test, ood)
+        return outcome_of(detector, scorer, choice, views, self.rule.scored_in_words)

@@ -9,9 +9,9 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.protocols.base import Outcome, Protocol, outcome_of
 from ood_bench.tuning.id_only import IdOnly
-from ood_bench.tuning.search import refuse_id_only
+from ood_bench.tuning.search import Choice, refuse_id_only
 
 
 @dataclass
@@ -68,8 +68,10 @@ class Plain(Protocol):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Scores all rows that are not held out, with the detector's only setting or the one chosen."""
         if self.tune == "id_only":
-            return IdOnly(self.id_rows).run(detector, scorer, id_test, ood)
-        (setting,) = detector.grid()
-        detector.calibrate(scorer, setting)
-        id_scores, ood_scores = (detector.scores(scorer, View(images), setting) for images in (id_test, ood))
-        return Outcome(id_scores, ood_scores, setting, rows="all test rows of both sets")
+            rule = IdOnly(self.id_rows)
+            choice, rows = rule.choose(detector, scorer, id_test), rule.scored_in_words
+        else:
+            (setting,) = detector.grid()
+            choice, rows = Choice(setting), "all test rows of both sets"
+        views = self.scored(method, detector, id_test, ood)
+        return outcome_of(detector, scorer, choice, views, rows)

@@ -1,4 +1,4 @@
-"""Choice of a setting on in-distribution validation rows alone, and scores of the rows that are left."""
+"""Choice of a setting on in-distribution validation rows alone."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,6 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Outcome
 from ood_bench.tuning.search import ID_MEAN, Choice, id_mean_curve
 
 
@@ -24,6 +23,11 @@ class IdOnly:
     rows: int = 1000
     halve: bool = False
     batch: int = 0
+
+    @property
+    def scored_in_words(self) -> str:
+        """Which rows :meth:`scored` leaves, in words."""
+        return f"ID test rows from {self.rows} on, in file order, and all rows of the OOD set"
 
     def scored(self, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The other ID rows, and all OOD rows."""
@@ -43,31 +47,12 @@ class IdOnly:
         (view,) = self.seen(detector, id_test)
         curve = id_mean_curve(detector, scorer, view, settings, self.batch)
         words = f"the first {self.rows} rows of the ID test set; no OOD image"
-        rule = replace(ID_MEAN, objective=ID_MEAN.objective + self._afterwards)
-        choice = rule.choose(settings, curve, {id_test.name: self.rows}, words)
+        counts = {id_test.name: self.rows}
         if not self.halve:
-            return choice
+            return ID_MEAN.choose(settings, curve, counts, words)
+        rule = replace(ID_MEAN, objective=f"{ID_MEAN.objective}; half of the chosen magnitude is used")
+        choice = rule.choose(settings, curve, counts, words)
         return replace(choice, setting={**choice.setting, "epsilon": choice.setting["epsilon"] / 2})
-
-    @property
-    def _afterwards(self) -> str:
-        return "; half of the chosen magnitude is used" if self.halve else ""
-
-    def run(self, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
-        """Chooses a setting and scores the other ID test rows and all OOD rows with it."""
-        choice = self.choose(detector, scorer, id_test)
-        detector.calibrate(scorer, choice.setting)
-        views = self.scored(id_test, ood)
-        id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
-        return Outcome(
-            id_scores,
-            ood_scores,
-            choice.setting,
-            rows=f"ID test rows from {self.rows} on, in file order, and all rows of the OOD set",
-            tuned_on=choice.tuned_on,
-            tuning=choice.record,
-            id_rows=views[0].rows,
-        )
 
     def check_sets(self, protocol: str, id_test: ImageSet) -> None:
         """Refuses an ID test set of which nothing would be left to score, or no rows to choose on.

@@ -46,26 +46,6 @@ def test_the_whole_grid_against_the_slow_score(toys, expected):
     np.testing.assert_allclose(found.regression_features(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_settings_in_one_call_are_those_of_single_calls(magnitude, temperature, toys):
-    view, setting = View(toys.image_set("near", 12)), {"epsilon": magnitude, "temperature": temperature}
-    found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
-    together = found.raw_scores(using, view, found.grid())[found.grid().index(setting)]
-    found, using = toys.fitted("odin", magnitudes=[magnitude], temperatures=[temperature])
-    (alone,) = found.raw_scores(using, view, [setting])
-    np.testing.assert_allclose(together, alone, rtol=1e-12)
-
-
-def test_settings_come_back_in_the_order_asked_for(toys):
-    view = View(toys.image_set("near", 12))
-    found, using = toys.fitted("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
-    grid = found.grid()
-    whole = found.raw_scores(using, view, grid)
-    picked = [7, 2, 5, 2]
-    np.testing.assert_array_equal(found.raw_scores(using, view, [grid[number] for number in picked]), whole[picked])
-
-
 def test_the_gradient_is_that_of_the_tempered_loss(toys, expected):
     """At T = 1000 the tempered and the plain gradient disagree in sign at some pixels, and it shows."""
     network, x = toys.double(toys.classifier()), toys.inputs(toys.image_set("near", 12))

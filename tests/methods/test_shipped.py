@@ -114,7 +114,7 @@ def test_every_shipped_method_is_in_these_tests():
     assert {method for method, _ in FLAVOURS.values()} <= set(SHIPPED)
 
 
-def test_statistics_are_finite_float64_rows(case, toys):
+def test_raw_scores_are_finite_float64_rows(case, toys):
     name, raw_scores = case
     method, changes = CASES[name]
     found = toys.detector(method, **changes)
@@ -133,7 +133,7 @@ def test_scores_are_higher_for_in_distribution_images(method, kind, toys):
 
 
 @pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name not in RANDOM | NOT_ON_TOYS])
-def test_every_statistic_is_higher_for_in_distribution_images(flavour, toys):
+def test_every_raw_score_is_higher_for_in_distribution_images(flavour, toys):
     method, changes = FLAVOURS[flavour]
     inside, outside = (toys.raw_scores(method, View(toys.image_set(name, 40)), **changes) for name in ("id", "blend"))
     share = (inside[:, :, None] > outside[:, None]).mean(axis=(1, 2))
@@ -175,16 +175,28 @@ def test_scoring_twice_gives_the_same(case, toys):
     np.testing.assert_array_equal(raw_scores(view), raw_scores(view))
 
 
-def test_features_rank_like_statistics(case, toys):
+@pytest.mark.parametrize("flavour", ["odin-grid", "mahalanobis-steps", "fssd-steps", "godin_inner-steps", "eloc-grid"])
+def test_settings_come_in_the_order_asked_for_and_do_not_depend_on_each_other(flavour, toys):
+    method, changes = FLAVOURS[flavour]
+    found, using = toys.fitted(method, **changes)
+    view, grid = View(toys.image_set("near", 12)), found.grid()
+    whole = found.raw_scores(using, view, grid)
+    picked = [len(grid) - 1, 0, len(grid) - 1]
+    np.testing.assert_array_equal(found.raw_scores(using, view, [grid[number] for number in picked]), whole[picked])
+    for number, setting in enumerate(grid):
+        np.testing.assert_allclose(found.raw_scores(using, view, [setting])[0], whole[number], rtol=1e-6)
+
+
+def test_regression_features_rank_like_raw_scores(case, toys):
     name, raw_scores = case
     method, changes = CASES[name]
     found = toys.detector(method, **changes)
     for values in raw_scores(View(toys.image_set("near", 40))):
         features = found.regression_features(values)
         assert features.shape == values.shape
-        for feature, statistic in zip(features.T, values.T, strict=True):
-            assert len(np.unique(statistic)) == len(np.unique(feature)) == 40
-            np.testing.assert_array_equal(np.argsort(feature), np.argsort(statistic))
+        for feature, raw_score in zip(features.T, values.T, strict=True):
+            assert len(np.unique(raw_score)) == len(np.unique(feature)) == 40
+            np.testing.assert_array_equal(np.argsort(feature), np.argsort(raw_score))
 
 
 @pytest.mark.parametrize(("method", "key"), [(method, key) for method, keys in CHANGES.items() for key in keys])
@@ -240,6 +252,8 @@ def test_ill_typed_values_are_refused(method, key, toys):
         ("eloc", {"magnitudes": [-0.1]}),
         ("eloc", {"temperatures": [0]}),
         ("eloc", {"perturb_loss": "max"}),
+        ("energy", {"temperature": 0.0}),
+        ("energy", {"temperature": -1.0}),
         ("fssd", {"magnitudes": []}),
         ("fssd", {"magnitudes": [-0.1]}),
         ("fssd", {"taps": []}),

@@ -24,43 +24,38 @@ class Given(Detector):
         return np.array([[[one["epsilon"] * row + self.extra * (row == 4)] for row in rows] for one in settings])
 
 
-def test_the_highest_mean_wins_and_its_rows_are_not_scored(toys):
-    inside, outside = toys.image_set("id", 12), toys.image_set("blend", 7)
-    outcome = IdOnly(5).run(Given([0.5, 2.0, 1.0]), None, inside, outside)
-    assert outcome.setting == {"epsilon": 2.0}
-    np.testing.assert_array_equal(outcome.id_scores, 2.0 * np.arange(5, 12))
-    np.testing.assert_array_equal(outcome.ood_scores, 2.0 * np.arange(7))
-    assert outcome.id_rows.tolist() == list(range(5, 12))
-    assert outcome.tuning["curve"] == [[1.0], [4.0], [2.0]]
-    assert outcome.tuning["seen"] == {inside.name: 5}
-    assert outcome.tuned_on == "the first 5 rows of the ID test set; no OOD image"
+def chosen(rule, given, toys):
+    return rule.choose(given, None, toys.image_set("id", 12))
+
+
+def test_the_highest_mean_wins(toys):
+    choice = chosen(IdOnly(5), Given([0.5, 2.0, 1.0]), toys)
+    assert choice.setting == {"epsilon": 2.0}
+    assert choice.record["curve"] == [[1.0], [4.0], [2.0]]
+    assert choice.record["seen"] == {"toy_id": 5}
+    assert choice.tuned_on == "the first 5 rows of the ID test set; no OOD image"
 
 
 def test_the_first_of_equals_wins(toys):
-    outcome = IdOnly(1).run(Given([3.0, 4.0]), None, toys.image_set("id", 12), toys.image_set("blend", 7))
-    assert outcome.setting == {"epsilon": 3.0}  # the only row that is seen scores 0
+    assert chosen(IdOnly(1), Given([3.0, 4.0]), toys).setting == {"epsilon": 3.0}  # the only row seen scores 0
 
 
 def test_half_of_the_chosen_step_is_used_if_wanted(toys):
-    inside, outside = toys.image_set("id", 12), toys.image_set("blend", 7)
-    outcome = IdOnly(5, halve=True).run(Given([0.5, 2.0]), None, inside, outside)
-    assert outcome.setting == {"epsilon": 1.0}
-    np.testing.assert_array_equal(outcome.id_scores, np.arange(5, 12))
-    assert outcome.tuning["objective"].endswith("half of the chosen magnitude is used")
+    choice = chosen(IdOnly(5, halve=True), Given([0.5, 2.0]), toys)
+    assert choice.setting == {"epsilon": 1.0}
+    assert choice.record["objective"].endswith("half of the chosen magnitude is used")
 
 
 def test_means_of_batch_means_weigh_a_smaller_last_batch_more(toys):
-    inside, outside = toys.image_set("id", 12), toys.image_set("blend", 7)
     given = Given([1.0, 0.0], extra=10.0)
-    plain, batches = (IdOnly(5, batch=batch).run(given, None, inside, outside).tuning["curve"] for batch in (0, 3))
+    plain, batches = (chosen(IdOnly(5, batch=batch), given, toys).record["curve"] for batch in (0, 3))
     assert plain == [[(0 + 1 + 2 + 3 + 14) / 5], [10 / 5]]
     assert batches == [[((0 + 1 + 2) / 3 + (3 + 14) / 2) / 2], [(0 + 10 / 2) / 2]]
 
 
-def test_without_a_choice_nothing_is_seen_but_the_rows_stay_out(toys):
-    outcome = IdOnly(5, halve=True).run(Given([3.0]), None, toys.image_set("id", 12), toys.image_set("blend", 7))
-    assert (outcome.setting, outcome.tuned_on, outcome.tuning) == ({"epsilon": 3.0}, "nothing", None)
-    assert len(outcome.id_scores) == 7
+def test_without_a_choice_nothing_is_seen_and_nothing_is_halved(toys):
+    choice = chosen(IdOnly(5, halve=True), Given([3.0]), toys)
+    assert (choice.setting, choice.tuned_on, choice.record) == ({"epsilon": 3.0}, "nothing", None)
 
 
 def test_rows_that_are_seen_are_not_scored(toys):
