@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ood_bench.errors import ConfigError, faults
+from ood_bench.errors import ConfigError
+from ood_bench.utils.faults import faults
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
 _ABSENT = object()

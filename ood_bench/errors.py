@@ -1,12 +1,5 @@
 """Errors that a user can fix: each says what is wrong, where, and what to do about it."""
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-_LONGEST = 60
-
 
 class OodBenchError(Exception):
     """Base of every error that the command line reports as one message without a traceback.
@@ -50,24 +43,3 @@ def reason(error: BaseException) -> str:
     """An error in one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if isinstance(error, OodBenchError) else f"{type(error).__name__}: {text}"
-
-
-def faults(error: "ValidationError", most: int = 8) -> str:
-    """What pydantic found, in one line: ``key: what is wrong, is value; …``.
-
-    Args:
-        error: what it raised.
-        most: how many faults are named.
-    """
-    found = error.errors(include_url=False, include_context=False)
-    texts = [_fault(one) for one in found[:most]]
-    return "; ".join([*texts, f"and {len(found) - most} more"] if len(found) > most else texts)
-
-
-def _fault(one: Any) -> str:
-    place, message = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
-    text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
-    if one["type"] in ("missing", "value_error", "json_invalid"):
-        return text
-    value = repr(one["input"])
-    return f"{text}, is {value if len(value) <= _LONGEST else value[: _LONGEST - 3] + '...'}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ood_bench.config import (
     RunSettings,
@@ -15,7 +15,7 @@ from ood_bench.config import (
     public,
     settings_of,
 )
-from ood_bench.errors import ConfigError, faults
+from ood_bench.errors import ConfigError
 
 SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
 
@@ -165,7 +165,7 @@ def test_a_papers_changes_reach_the_protocol_of_that_name_only():
 
 REFUSED_OVERRIDES = [
     ("foo=1", r"Could not override 'foo'"),
-    ("+foo=1", r"foo: extra inputs are not permitted"),
+    ("+foo=1", r"foo: unknown key"),
     ("method=nope", r"Could not find 'method/nope'[\s\S]*msp"),
     ("experiment=nope", r"Could not find 'experiment/nope'[\s\S]*quickstart"),
     ("ood=[uniform,nope]", r"Could not load 'ood/nope'"),
@@ -206,8 +206,8 @@ def test_the_unchanged_config_is_fine(composed):
 
 
 REFUSED = [
-    ("data.foo", 1, r"data\.foo: extra inputs are not permitted, is 1"),
-    ("scoring.foo", 1, r"scoring\.foo: extra inputs"),
+    ("data.foo", 1, r"data\.foo: unknown key"),
+    ("scoring.foo", 1, r"scoring\.foo: unknown key"),
     ("seed", -1, r"seed\.0: .*greater than or equal to 0, is -1"),
     ("seed", [0, -7], r"seed\.1: .*is -7"),
     ("seed", 10**20, r"seed\.0: .*less than 4294967296"),
@@ -236,7 +236,7 @@ REFUSED = [
     ("adapt", None, r"adapt is None"),
     ("adapt.ood", 3, r"adapt: ood: .*is 3"),
     ("adapt.ood.uniform", 3, r"adapt: ood\.uniform: .*is 3"),
-    ("adapt.model.name", "x", r"adapt: model: extra inputs"),
+    ("adapt.model.name", "x", r"adapt: model: unknown key"),
     ("protocol.methods", 3, r"protocol\.methods: method: .*is 3"),
     ("protocol.methods.msp", 3, r"protocol\.methods: method\.msp: .*is 3"),
     ("id.normalisation.std", [math.inf], r"id\.normalisation\.std\.0 is inf: it must be a finite number"),
@@ -267,19 +267,6 @@ def test_several_faults_are_said_at_once():
         compose_settings([*SMALL, "device=gpu", "scoring.resamples=-1", "seed=-1"])
     for place in ("device:", "scoring.resamples:", "seed.0:"):
         assert place in str(caught.value)
-
-
-def test_long_values_are_cut():
-    class Short(BaseModel):
-        a: int
-        b: int
-
-    with pytest.raises(ValidationError) as caught:
-        Short.model_validate({"a": "x" * 500})
-    message = faults(caught.value)
-    assert message.startswith("a: input should be a valid integer")
-    assert message.endswith("xx...; b: field required")
-    assert len(message) < 200
 
 
 def test_settings_do_not_change():

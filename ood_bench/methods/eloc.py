@@ -16,7 +16,7 @@ from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
-from ood_bench.training.recipe import Selection, changed
+from ood_bench.training.recipe import changed
 from ood_bench.training.spec import TrainingSpec
 
 _CHECKPOINT = "*_fold_{}_*_checkpoint/model_best.pth.tar"
@@ -68,14 +68,14 @@ class Eloc(Detector):
         """One classifier for each group that is left out."""
         base = networks.base
         recipe = changed(base.recipe, self.train)
-        selects = recipe.selection is Selection.msp_auroc
+        selects = recipe.selection == "msp_auroc"
         if selects and networks.validation is None and base.checkpoint is None:
             raise ConfigError(
                 "method eloc: its recipe chooses the epoch on validation images: name some, as in "
                 "ood@method.eloc.validation=isun, or keep the last epoch by method.eloc.train.selection=last"
             )
         if base.checkpoint is not None:
-            recipe, selects = replace(recipe, selection=Selection.last), False
+            recipe, selects = replace(recipe, selection="last"), False
         return [
             replace(
                 base,

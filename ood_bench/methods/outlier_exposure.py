@@ -6,7 +6,7 @@ from typing import Any
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Networks
 from ood_bench.methods.msp import Msp
-from ood_bench.training.recipe import Start, changed
+from ood_bench.training.recipe import changed
 from ood_bench.training.spec import TrainingSpec
 
 
@@ -31,5 +31,5 @@ class OutlierExposure(Msp):
                 "method outlier_exposure: name the outliers, as in ood@method.outlier_exposure.outliers=…"
             )
         recipe = changed(networks.base.recipe, self.train)
-        initial = networks.base if recipe.start is Start.classifier else None
+        initial = networks.base if recipe.start == "classifier" else None
         return [replace(networks.base, recipe=recipe, outliers=networks.outliers, initial=initial, checkpoint=None)]

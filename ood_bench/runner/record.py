@@ -12,7 +12,6 @@ from ood_bench.protocols.base import Outcome
 from ood_bench.results import Record, utc_now
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.environment import environment
-from ood_bench.training.recipe import Autocast
 from ood_bench.utils.files import content_key
 
 
@@ -99,8 +98,8 @@ def _deviations(cell: Cell, classifiers: Sequence[Classifier]) -> list[str]:
             sentences += classifier.card["deviations"]
             continue
         sentences += spec.recipe.deviations
-        if spec.recipe.autocast is not Autocast.none:
-            kind = spec.recipe.autocast.value
+        if spec.recipe.autocast != "none":
+            kind = spec.recipe.autocast
             sentences.append(f"Trained under {kind} autocast with float32 weights; scored in float32.")
     return list(dict.fromkeys(sentences))
 

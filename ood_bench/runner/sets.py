@@ -15,8 +15,9 @@ from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
-from ood_bench.errors import ConfigError, DataError, faults
+from ood_bench.errors import ConfigError, DataError
 from ood_bench.models.classifier import build_network, freeze
+from ood_bench.utils.faults import faults
 
 _log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compile",
         default="none",
-        choices=("none", *(mode.name for mode in CompileMode)),
+        choices=("none", *get_args(CompileMode)),
         help="mode of torch.compile; reduce_overhead replays CUDA graphs (default none)",
     )
     parser.add_argument("--data", type=Path, default=Path(default_data_root()), help="data root")

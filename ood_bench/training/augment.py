@@ -2,14 +2,13 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
-
-from ood_bench.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -97,22 +96,11 @@ def _zoom(images: Tensor, factors: Tensor) -> Tensor:
 rotate7 = Augmentation(_draw_angles, _rotate)
 zoom20 = Augmentation(_draw_zooms, _zoom)
 
-AUGMENTATIONS: dict[str, Augmentation] = {
+AugmentationName = Literal["flip", "crop4", "reflect_crop4", "rotate7", "zoom20"]
+AUGMENTATIONS: dict[AugmentationName, Augmentation] = {
     "flip": flip,
     "crop4": crop4,
     "reflect_crop4": reflect_crop4,
     "rotate7": rotate7,
     "zoom20": zoom20,
 }
-
-
-def augmentations(names: Sequence[str]) -> list[Augmentation]:
-    """Looks augmentations up by name.
-
-    Raises:
-        ConfigError: on an unknown name.
-    """
-    unknown = [name for name in names if name not in AUGMENTATIONS]
-    if unknown:
-        raise ConfigError(f"train.augment: unknown {', '.join(unknown)}; known are {', '.join(AUGMENTATIONS)}")
-    return [AUGMENTATIONS[name] for name in names]

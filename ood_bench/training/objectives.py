@@ -4,17 +4,19 @@ An objective of one's own is a dataclass derived from :class:`Objective`, named 
 ``train.loss.name``; its fields are the keys of ``train.loss.options``.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import pydantic
-from hydra.utils import get_class
+import torch.nn.functional as F
+from pydantic import ConfigDict
 from torch import Tensor
 
-from ood_bench.errors import ConfigError, faults
-from ood_bench.training import losses
+from ood_bench.errors import ConfigError
+from ood_bench.utils.build import STRICT, build
+from ood_bench.utils.suggest import did_you_mean
 
 Forward = Callable[[Tensor], Tensor]
 """Float32 logits ``[B, K]`` of normalised images ``[B, C, H, W]``, in the recipe's precision and memory format."""
@@ -43,10 +45,52 @@ class Batch:
         return self.images[len(self.labels) :]
 
 
+def outlier_exposure(logits: Tensor, labels: Tensor, outlier_logits: Tensor, weight: float) -> Tensor:
+    """Cross entropy on ID images plus ``weight`` times the outliers' cross entropy to the uniform distribution.
+
+    The outlier term is ``logsumexp(z) - mean_k z_k``, averaged over the outliers.
+
+    Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019; weight 0.5.
+
+    Args:
+        logits: ID logits ``[B, K]``.
+        labels: ID labels ``[B]``.
+        outlier_logits: logits ``[M, K]`` of the outliers.
+        weight: weight of the outlier term.
+    """
+    uniform = (outlier_logits.logsumexp(dim=1) - outlier_logits.mean(dim=1)).mean()
+    return F.cross_entropy(logits, labels) + weight * uniform
+
+
+def mean_entropy(logits: Tensor) -> Tensor:
+    """Mean over the batch of the softmax's entropy, in nats, of logits ``[B, K]``."""
+    log_probabilities = logits.log_softmax(dim=1)
+    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
+
+
+def margin_entropy(logits: Tensor, labels: Tensor, outlier_logits: Tensor, margin: float, beta: float) -> Tensor:
+    """Cross entropy on ID images plus ``beta * max(0, margin + H(ID) - H(OOD))`` of the batches' mean entropies H.
+
+    The hinge acts on means over the batch, not image by image: once the margin is met its gradient is 0.
+
+    Source: Vyas et al., "Out-of-Distribution Detection Using an Ensemble of Self Supervised Leave-out Classifiers",
+    arXiv 1809.03576; margin 0.4. The paper does not state beta; an unofficial implementation takes 0.2.
+
+    Args:
+        logits: ID logits ``[B, K]``.
+        labels: ID labels ``[B]``.
+        outlier_logits: logits ``[M, K]`` of the images that should have a high entropy.
+        margin: nats by which the outliers' entropy should be higher.
+        beta: weight of the hinge.
+    """
+    hinge = F.relu(margin + mean_entropy(logits) - mean_entropy(outlier_logits))
+    return F.cross_entropy(logits, labels) + beta * hinge
+
+
 class Objective(ABC):
     """Base of all objectives; a subclass is a dataclass whose fields are its options."""
 
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     streams: ClassVar[int] = 1
     """1 for ID images only; 2 with images that the classifier should be unsure of."""
@@ -63,7 +107,7 @@ class CrossEntropy(Objective):
     def __call__(self, forward: Forward, batch: Batch) -> tuple[Tensor, Tensor]:
         """See the base class."""
         logits = forward(batch.images)
-        return losses.cross_entropy(logits, batch.labels), logits
+        return F.cross_entropy(logits, batch.labels), logits
 
 
 @dataclass
@@ -81,12 +125,12 @@ class OutlierExposure(Objective):
         """See the base class."""
         logits = forward(batch.images)
         inside, outside = logits[: len(batch.labels)], logits[len(batch.labels) :]
-        return losses.outlier_exposure(inside, batch.labels, outside, self.weight), inside
+        return outlier_exposure(inside, batch.labels, outside, self.weight), inside
 
 
 @dataclass
 class MarginEntropy(Objective):
-    """The leave-out ensemble's loss; see :func:`ood_bench.training.losses.margin_entropy`.
+    """The leave-out ensemble's loss; see :func:`margin_entropy`.
 
     Attributes:
         margin: nats by which the second stream's entropy should be higher.
@@ -107,7 +151,7 @@ class MarginEntropy(Objective):
         else:
             logits = forward(batch.images)
             inside, outside = logits[: len(batch.labels)], logits[len(batch.labels) :]
-        return losses.margin_entropy(inside, batch.labels, outside, self.margin, self.beta), inside
+        return margin_entropy(inside, batch.labels, outside, self.margin, self.beta), inside
 
 
 SHIPPED: Mapping[str, type[Objective]] = {
@@ -117,31 +161,36 @@ SHIPPED: Mapping[str, type[Objective]] = {
 }
 
 
-def build_objective(name: str, options: Mapping[str, Any]) -> Objective:
-    """Makes the objective that ``train.loss`` describes.
+@dataclass(frozen=True)
+class LossConfig:
+    """What a recipe says of its objective.
 
-    Args:
+    Attributes:
         name: one of :data:`SHIPPED`, or the import path of a class.
-        options: its fields.
-
-    Raises:
-        ConfigError: if the class is unknown or no objective, an option is unknown, or a value has the wrong type.
+        outlier_weight: weight of the outlier term of outlier exposure.
+        options: fields of the objective.
     """
-    target = SHIPPED.get(name) or _imported(name)
-    try:
-        return pydantic.TypeAdapter(target).validate_python(dict(options))
-    except pydantic.ValidationError as error:
-        raise ConfigError(f"train.loss.options of {name}: {faults(error)}") from error
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-def _imported(name: str) -> type[Objective]:
-    known = f"known are {', '.join(SHIPPED)}, and import paths of classes, as in my_package.MyLoss"
-    if "." not in name:
-        raise ConfigError(f"train.loss.name: unknown {name}; {known}")
-    try:
-        target = get_class(name)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"train.loss.name: cannot find the class {name}: {error}; {known}") from error
-    if not issubclass(target, Objective):
-        raise ConfigError(f"train.loss.name: {name} is not a subclass of {Objective.__module__}.Objective")
-    return target
+    name: str = "cross_entropy"
+    outlier_weight: float = 0.5
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def objective(self) -> Objective:
+        """The objective itself.
+
+        Raises:
+            ConfigError: if the class is unknown or no objective, an option is unknown, or a value has the wrong type.
+        """
+        options = {"weight": self.outlier_weight} if self.name == "outlier_exposure" else {}
+        options |= self.options
+        if self.name in SHIPPED:
+            return build(f"train.loss.options of {self.name}", SHIPPED[self.name], options)
+        if "." not in self.name:
+            raise ConfigError(
+                f"train.loss.name: unknown {self.name}{did_you_mean(self.name, SHIPPED)}",
+                hint=f"known are {', '.join(SHIPPED)}, and import paths of classes, as in my_package.MyLoss",
+            )
+        return build(f"train.loss {self.name}", Objective, {**options, "_target_": self.name})  # type: ignore[type-abstract]

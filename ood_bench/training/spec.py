@@ -12,7 +12,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.models.heads import LINEAR, head_of, without_default_head
 from ood_bench.training.folds import of_known_classes
-from ood_bench.training.recipe import Recipe, Selection, Start
+from ood_bench.training.recipe import Recipe
 from ood_bench.utils.files import content_key, sha256_file
 
 TRAINER_VERSION = 1
@@ -56,9 +56,9 @@ class TrainingSpec:
             raise ConfigError(f"{self.data.name}: a classifier cannot be trained on images without labels")
         self._check_labels()
         self._check_second_stream()
-        if (self.recipe.start is Start.classifier) != (self.initial is not None):
+        if (self.recipe.start == "classifier") != (self.initial is not None):
             raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
-        if (self.recipe.selection is Selection.msp_auroc) != (self.validation is not None):
+        if (self.recipe.selection == "msp_auroc") != (self.validation is not None):
             raise ConfigError(
                 f"recipe {self.recipe.name}: validation images are needed for selection=msp_auroc, and only for it"
             )

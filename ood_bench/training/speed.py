@@ -64,7 +64,7 @@ def peak_tflops(device: str, precision: str) -> float | None:
 
 def precision_of(autocast: Autocast, device: torch.device) -> str:
     """The arithmetic that most of a training runs in, as a column of ``peaks.csv``."""
-    if autocast is Autocast.bfloat16:
+    if autocast == "bfloat16":
         return "bfloat16"
     return "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"
 

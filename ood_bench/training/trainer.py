@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, to_layout
-from ood_bench.training.augment import augmentations
+from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.folds import split_known, taken
 from ood_bench.training.objectives import Batch
 from ood_bench.training.optim import build_optimizer
-from ood_bench.training.recipe import Autocast, CompileMode, StreamOrder, learning_rate_factor
+from ood_bench.training.recipe import CompileMode
+from ood_bench.training.schedule import learning_rate_factor
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import tuned_convolutions
@@ -29,7 +30,7 @@ _SAVE_SECONDS = 15.0
 
 
 def _compiled(network: nn.Module, mode: CompileMode) -> Callable[[Tensor], Tensor]:
-    compiled: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode.value, dynamic=False)
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode.replace("_", "-"), dynamic=False)
     return compiled
 
 
@@ -58,7 +59,7 @@ class Trainer:
             network, build_optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
         self._compiled = _compiled(network, spec.recipe.compile_mode) if spec.recipe.compile else network
-        self._augment = augmentations(spec.recipe.augment)
+        self._augment = [AUGMENTATIONS[name] for name in spec.recipe.augment]
         self._objective = spec.recipe.objective
         self._load(spec)
         moments = spec.normalisation
@@ -161,7 +162,7 @@ class Trainer:
         """The draws of the coming epoch."""
         recipe = self.spec.recipe
         outliers = (0, 0) if self._outliers is None else (len(self._outliers), recipe.outlier_batch_size)
-        order = StreamOrder.random if self._outliers is None else recipe.outlier_order
+        order = "random" if self._outliers is None else recipe.outlier_order
         return epoch_steps(
             len(self._images),
             recipe.batch_size,
@@ -180,7 +181,7 @@ class Trainer:
         recipe = self.spec.recipe
         second = 0 if self._outliers is None else recipe.outlier_batch_size
         whole = len(x) in {recipe.batch_size, second, recipe.batch_size + second}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.autocast is Autocast.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.autocast == "bfloat16"):
             logits: Tensor = self._compiled(x) if whole else self.state.network(x)
         return logits.float()
 

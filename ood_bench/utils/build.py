@@ -1,38 +1,65 @@
-"""Makes the object that a config file describes: a detector, a protocol."""
+"""Makes the object that a config describes: a detector, a protocol, an image source, a recipe, a loss, a network."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from hydra.utils import get_class
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ood_bench.errors import ConfigError, faults
+from ood_bench.errors import ConfigError
+from ood_bench.utils.faults import faults, has_unknown_key
 
 Built = TypeVar("Built")
 
+STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False}
+"""``__pydantic_config__`` of the dataclasses that configs describe."""
 
-def build(what: str, base: type[Built], config: Mapping[str, Any]) -> Built:
-    """Makes the dataclass object that a config file describes.
+
+def build(what: str, base: type[Built], config: Mapping[str, Any], **given: Any) -> Built:
+    """Makes the object that a config describes.
+
+    Fields of dataclasses are checked against their types; other classes check their own arguments.
 
     Args:
         what: what it is, for messages, as in ``"method odin"``.
-        base: the class that ``_target_`` must be derived from.
-        config: ``_target_`` and the fields.
+        base: the object's class, or a base of it where the config names the class.
+        config: the fields, and ``_target_`` with the class's import path if it is not ``base`` itself.
+        given: arguments that are not the config's to choose.
 
     Raises:
         ConfigError: if the class is unknown or not a ``base``, a key is unknown, or a value has the wrong type.
     """
-    options = {key: value for key, value in config.items() if key != "_target_"}
+    options = {**{str(key): value for key, value in config.items() if key != "_target_"}, **given}
+    target = _class_of(what, base, config["_target_"]) if "_target_" in config else base
+    if is_dataclass(target):
+        return _checked(what, target, options)  # type: ignore[no-any-return]
     try:
-        target: Any = get_class(config["_target_"])
-    except (ImportError, KeyError, ValueError) as error:
-        raise ConfigError(f"{what}: cannot find the class {config.get('_target_')}: {error}") from error
+        return target(**options)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{what}: cannot build {target.__module__}.{target.__qualname__}: {error}") from error
+
+
+def _class_of(what: str, base: type[Built], path: Any) -> type[Built]:
+    try:
+        target: Any = get_class(path)
+    except (AttributeError, ImportError, TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: cannot find the class {path}: {error}") from error
     if not issubclass(target, base):
-        named = f"{base.__module__}.{base.__qualname__}"
-        raise ConfigError(f"{what}: {config['_target_']} is not a subclass of {named}")
+        raise ConfigError(f"{what}: {path} is not a subclass of {base.__module__}.{base.__qualname__}")
+    return target  # type: ignore[no-any-return]
+
+
+def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
     try:
-        return TypeAdapter(target).validate_python(options)  # type: ignore[no-any-return]
+        return TypeAdapter(target).validate_python(options)
     except ValidationError as error:
-        known = ", ".join(item.name for item in fields(target) if item.init)
-        raise ConfigError(f"{what}: {faults(error)} (known keys: {known or 'none'})") from error
+        known = [item.name for item in fields(target) if item.init]
+        listed = f" (known keys: {', '.join(known) or 'none'})" if has_unknown_key(error) else ""
+        raise ConfigError(f"{what}: {faults(error, _keys(target))}{listed}") from error
+
+
+def _keys(target: Any) -> set[str]:
+    """Names of a dataclass's fields, and of those of the dataclasses that are its fields."""
+    items = [item for item in fields(target) if item.init]
+    return {item.name for item in items}.union(*(_keys(item.type) for item in items if is_dataclass(item.type)))

@@ -40,7 +40,7 @@ def test_all_faults_are_named_at_once():
     config = {"_target_": f"{METHODS}.odin.Odin", "magnitudes": 0.1, "temperatures": ["hot"]}
     with pytest.raises(ConfigError) as caught:
         build_detector("odin", config)
-    for word in ("magnitudes:", "temperatures.0:", "'hot'", "known keys: magnitudes, temperatures"):
+    for word in ("magnitudes:", "temperatures.0:", "'hot'"):
         assert word in str(caught.value)
 
 

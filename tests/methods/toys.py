@@ -20,7 +20,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.models.classifier import Classifier, build_network, freeze, to_layout
 from ood_bench.scoring.engine import Engine
-from ood_bench.training.losses import margin_entropy
+from ood_bench.training.objectives import margin_entropy
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
 

@@ -8,7 +8,6 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from ood_bench.models.classifier import build_network
-from ood_bench.training.augment import augmentations
 from ood_bench.training.recipe import recipe_from
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -67,7 +66,6 @@ def test_the_penultimate_tap_feeds_the_last_linear_layer(network):
 def test_recipe(name):
     recipe = recipe_from(content("train", name))
     assert recipe.name == name
-    augmentations(recipe.augment)
     assert all(0 < milestone < recipe.epochs for milestone in recipe.schedule.milestones)
 
 

@@ -7,7 +7,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import build_detector
 from ood_bench.protocols.base import build_protocol
 from ood_bench.suite.plan import _LARGE, _SMALL, NETWORKS, Plan
-from ood_bench.training.recipe import Autocast, CompileMode, recipe_from
+from ood_bench.training.recipe import recipe_from
 
 
 def real(folder, networks=tuple(NETWORKS), seeds=(0,), **options):
@@ -39,7 +39,7 @@ def test_what_there_is_for_each_network_and_seed(jobs):
         assert settings.id["variant"] == "JPEG copy"
         recipe = recipe_from(settings.train)
         assert (recipe.name, recipe.compile) == (NETWORKS[settings.model["name"]].recipe, False)
-        assert recipe.autocast is Autocast.bfloat16
+        assert recipe.autocast == "bfloat16"
     odin, plain = chosen[:2]
     assert (list(odin.ood), list(odin.method), odin.tune.name) == (list(_LARGE), ["msp", "odin"], "per_set")
     grid = build_detector("odin", odin.method["odin"]).grid()
@@ -63,7 +63,7 @@ def test_recipes_and_compilation_are_choices(tmp_path):
     plan = real(tmp_path, ("densenet_bc_100_12",), short=True, compile="reduce_overhead")
     recipe = recipe_from(compose_settings(plan.jobs()[0].overrides).train)
     assert (recipe.name, recipe.compile) == ("densenet_short", True)
-    assert recipe.compile_mode is CompileMode.reduce_overhead
+    assert recipe.compile_mode == "reduce_overhead"
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))

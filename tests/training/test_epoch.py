@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ood_bench.training.augment import AUGMENTATIONS, augmentations
+from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.epoch import epoch_steps
 
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ def test_the_same_numbers_in_the_same_order_as_step_by_step(names, outliers):
         for name in names:
             batch = AUGMENTATIONS[name](batch, generator)
         expected.append(batch)
-    planned, augment = seeded(), augmentations(names)
+    planned, augment = seeded(), [AUGMENTATIONS[name] for name in names]
     steps = epoch_steps(11, 4, augment, planned, device=CPU, outliers=outliers)
     assert [len(step.rows) for step in steps] == [4, 4, 3]
     for step, batch in zip(steps, expected, strict=True):
@@ -42,7 +42,7 @@ def test_one_copy_for_each_kind_of_draw(monkeypatch):
     copies = []
     to = torch.Tensor.to
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *rest: copies.append(rest) or to(tensor, *rest))
-    augment = augmentations(["crop4", "flip"])
+    augment = [AUGMENTATIONS[name] for name in ("crop4", "flip")]
     for size in (1, 50):
         copies.clear()
         assert len(epoch_steps(100, size, augment, seeded(), device=CPU, outliers=(9, 2))) == 100 // size

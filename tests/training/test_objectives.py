@@ -1,11 +1,21 @@
+import math
 from dataclasses import dataclass
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ood_bench.errors import ConfigError
-from ood_bench.training.losses import cross_entropy, margin_entropy, outlier_exposure
-from ood_bench.training.objectives import SHIPPED, Batch, MarginEntropy, Objective, build_objective
+from ood_bench.training.objectives import (
+    SHIPPED,
+    Batch,
+    LossConfig,
+    MarginEntropy,
+    Objective,
+    margin_entropy,
+    mean_entropy,
+    outlier_exposure,
+)
 
 LABELS = torch.tensor([0, 2, 1])
 
@@ -18,7 +28,11 @@ class Sharpened(Objective):
 
     def __call__(self, forward, batch):
         logits = forward(batch.images)
-        return cross_entropy(self.scale * logits, batch.labels), logits
+        return F.cross_entropy(self.scale * logits, batch.labels), logits
+
+
+def objective(name, options):
+    return LossConfig(name, options=options).objective
 
 
 @pytest.fixture
@@ -47,13 +61,13 @@ def test_a_batch_is_cut_where_the_labels_end(batch):
 
 def test_cross_entropy(batch, network):
     alone = Batch(batch.inside, LABELS)
-    loss, logits = build_objective("cross_entropy", {})(network, alone)
+    loss, logits = objective("cross_entropy", {})(network, alone)
     torch.testing.assert_close(logits, network(alone.images))
-    torch.testing.assert_close(loss, cross_entropy(logits, LABELS))
+    torch.testing.assert_close(loss, F.cross_entropy(logits, LABELS))
 
 
 def test_outlier_exposure_takes_one_pass(batch, network):
-    loss, inside = build_objective("outlier_exposure", {"weight": 0.7})(network, batch)
+    loss, inside = objective("outlier_exposure", {"weight": 0.7})(network, batch)
     assert network.sizes == [5]
     logits = network(batch.images)
     torch.testing.assert_close(inside, logits[:3])
@@ -62,20 +76,18 @@ def test_outlier_exposure_takes_one_pass(batch, network):
 
 @pytest.mark.parametrize(("passes", "sizes"), [("two", [3, 2]), ("one", [5])])
 def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
-    loss, inside = build_objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": passes})(network, batch)
+    loss, inside = objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": passes})(network, batch)
     assert network.sizes == sizes
     whole = network(batch.images)
     first, second = (whole[:3], whole[3:]) if passes == "one" else (network(batch.inside), network(batch.outside))
     torch.testing.assert_close(inside, first)
     torch.testing.assert_close(loss, margin_entropy(first, LABELS, second, 2.0, 0.5))
-    other = build_objective(
-        "margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"}
-    )
+    other = objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"})
     assert abs(other(network, batch)[0] - loss) > 1e-3
 
 
 def test_the_papers_constants_are_the_defaults():
-    assert build_objective("margin_entropy", {}) == MarginEntropy(margin=0.4, beta=0.2, passes="two")
+    assert objective("margin_entropy", {}) == MarginEntropy(margin=0.4, beta=0.2, passes="two")
     assert {name: target.streams for name, target in SHIPPED.items()} == {
         "cross_entropy": 1,
         "outlier_exposure": 2,
@@ -85,19 +97,19 @@ def test_the_papers_constants_are_the_defaults():
 
 def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, monkeypatch):
     monkeypatch.setattr(torch, "Sharpened", Sharpened, raising=False)  # any importable module will do
-    found = build_objective("torch.Sharpened", {"scale": 3.0})
+    found = objective("torch.Sharpened", {"scale": 3.0})
     assert found == Sharpened(3.0)
     loss, logits = found(network, batch=Batch(batch.inside, LABELS))
-    torch.testing.assert_close(loss, cross_entropy(3 * logits, LABELS))
+    torch.testing.assert_close(loss, F.cross_entropy(3 * logits, LABELS))
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mse", {}, r"train\.loss\.name: unknown mse; known are cross_entropy, .*my_package\.MyLoss"),
-        ("nowhere.Loss", {}, r"train\.loss\.name: cannot find the class nowhere\.Loss"),
+        ("mse", {}, r"train\.loss\.name: unknown mse: known are cross_entropy, .*my_package\.MyLoss"),
+        ("nowhere.Loss", {}, r"train\.loss nowhere\.Loss: cannot find the class nowhere\.Loss"),
         ("torch.nn.MSELoss", {}, r"torch\.nn\.MSELoss is not a subclass of ood_bench\.training\.objectives\.Objective"),
-        ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unexpected"),
+        ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unknown key"),
         ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
         ("margin_entropy", {"passes": "three"}, r"options of margin_entropy: passes: "),
         ("margin_entropy", {"beta": float("nan")}, r"options of margin_entropy: beta: "),
@@ -105,4 +117,109 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
 )
 def test_what_cannot_work_is_refused(name, options, message):
     with pytest.raises(ConfigError, match=message):
-        build_objective(name, options)
+        objective(name, options)
+
+
+TARGETS = torch.tensor([0, 3, 1, 1, 2])
+
+
+@pytest.fixture
+def logits():
+    return torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
+
+
+@pytest.fixture
+def outliers():
+    return torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 3
+
+
+def slow_cross_entropy(logits, labels):
+    losses = []
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        total = sum(math.exp(value) for value in row)
+        losses.append(-math.log(math.exp(row[label]) / total))
+    return sum(losses) / len(losses)
+
+
+def slow_uniform(outlier_logits):
+    """Mean cross entropy between the uniform distribution and the softmax."""
+    losses = []
+    for row in outlier_logits.tolist():
+        total = sum(math.exp(value) for value in row)
+        losses.append(sum(-math.log(math.exp(value) / total) / len(row) for value in row))
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_outlier_exposure_adds_the_distance_to_uniform(logits, outliers, weight):
+    expected = slow_cross_entropy(logits, TARGETS) + weight * slow_uniform(outliers)
+    assert outlier_exposure(logits, TARGETS, outliers, weight).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_outlier_term_is_least_for_equal_logits(outliers):
+    nothing = torch.zeros(1, 4, dtype=torch.float64), torch.tensor([0])
+    alone = F.cross_entropy(*nothing).item()
+    flat = outlier_exposure(*nothing, torch.full((2, 4), 7.0, dtype=torch.float64), 1.0).item() - alone
+    assert flat == pytest.approx(math.log(4))
+    assert outlier_exposure(*nothing, outliers, 1.0).item() - alone > flat + 0.1
+
+
+def test_large_logits_do_not_overflow():
+    large = torch.tensor([[1e4, -1e4, 0.0]])
+    value = outlier_exposure(large, torch.tensor([0]), large, 1.0).item()
+    assert value == pytest.approx(1e4)
+
+
+def finite_differences(function, point, step=1e-6):
+    slopes = torch.zeros_like(point)
+    for index in range(point.numel()):
+        shift = torch.zeros_like(point).view(-1)
+        shift[index] = step
+        shift = shift.view_as(point)
+        slopes.view(-1)[index] = (function(point + shift) - function(point - shift)) / (2 * step)
+    return slopes
+
+
+def test_gradients_are_those_of_finite_differences(logits, outliers):
+    first, second = logits.clone().requires_grad_(), outliers.clone().requires_grad_()
+    outlier_exposure(first, TARGETS, second, 0.7).backward()
+    by_logits = finite_differences(lambda z: outlier_exposure(z, TARGETS, outliers, 0.7), logits)
+    by_outliers = finite_differences(lambda z: outlier_exposure(logits, TARGETS, z, 0.7), outliers)
+    torch.testing.assert_close(first.grad, by_logits, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(second.grad, by_outliers, rtol=1e-6, atol=1e-8)
+    assert by_outliers.abs().max() > 0.01
+
+
+def slow_entropy(logits):
+    """Mean over rows of minus the sum of p ln p."""
+    entropies = []
+    for row in logits.tolist():
+        total = sum(math.exp(value) for value in row)
+        shares = [math.exp(value) / total for value in row]
+        entropies.append(-sum(share * math.log(share) for share in shares))
+    return sum(entropies) / len(entropies)
+
+
+def test_mean_entropy_is_minus_the_sum_of_p_ln_p(logits):
+    assert mean_entropy(logits).item() == pytest.approx(slow_entropy(logits), rel=1e-12)
+    assert mean_entropy(torch.zeros(2, 8)).item() == pytest.approx(math.log(8))
+    assert mean_entropy(torch.tensor([[1e4, 0.0, 0.0]])).item() == 0
+
+
+@pytest.mark.parametrize(("margin", "beta"), [(0.4, 0.2), (2.0, 0.7), (-3.0, 0.2)])
+def test_margin_entropy_is_a_hinge_on_the_means(logits, outliers, margin, beta):
+    gap = margin + slow_entropy(logits) - slow_entropy(outliers)
+    expected = slow_cross_entropy(logits, TARGETS) + beta * max(0.0, gap)
+    assert margin_entropy(logits, TARGETS, outliers, margin, beta).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_once_the_margin_is_met_the_outliers_have_no_gradient(logits, outliers):
+    for margin, active in ((2.0, True), (-3.0, False)):
+        leaf = outliers.clone().requires_grad_()
+        margin_entropy(logits, TARGETS, leaf, margin, 0.2).backward()
+        assert bool(leaf.grad.abs().max() > 0) is active
+
+
+def test_the_gradient_of_margin_entropy_agrees_with_finite_differences(logits, outliers):
+    inside, outside = logits.clone().requires_grad_(), outliers.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: margin_entropy(a, TARGETS, b, 2.0, 0.7), (inside, outside))

@@ -6,8 +6,7 @@ from torch import nn
 
 from ood_bench.models.classifier import build_network
 from ood_bench.models.heads import DECOMPOSED
-from ood_bench.training.optim import build_optimizer, parameter_groups
-from ood_bench.training.recipe import Decay, OptimizerConfig, OptimizerName
+from ood_bench.training.optim import OptimizerConfig, build_optimizer, parameter_groups
 
 LENET = {"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet"}
 RESNET = {"_target_": "ood_bench.models.resnet.ResNet", "name": "resnet20", "blocks": [1], "widths": [8]}
@@ -27,7 +26,7 @@ def names(groups, net):
 @pytest.mark.parametrize("head", DECOMPOSED)
 def test_the_similarities_of_a_decomposed_head_do_not_decay(head):
     net = network(head=head)
-    found = names(parameter_groups(net, Decay.standard, 0.1), net)
+    found = names(parameter_groups(net, "standard", 0.1), net)
     everything = {name for name, _ in net.named_parameters()}
     similarities = {"fc2.parts.h.weight"} | ({"fc2.parts.h.bias"} if head == "godin_inner" else set())
     assert found == {0.1: everything - similarities, 0.0: similarities}
@@ -37,24 +36,24 @@ def test_the_similarities_of_a_decomposed_head_do_not_decay(head):
 def test_a_wrapper_hides_nothing():
     net = network(head="godin_inner")
     wrapped = nn.Sequential(nn.Sequential(net))
-    inside, outside = parameter_groups(net, Decay.standard, 0.1), parameter_groups(wrapped, Decay.standard, 0.1)
+    inside, outside = parameter_groups(net, "standard", 0.1), parameter_groups(wrapped, "standard", 0.1)
     assert [list(map(id, group["params"])) for group in inside] == [list(map(id, group["params"])) for group in outside]
 
 
 def test_a_linear_head_decays_as_a_whole_in_one_group():
     net = network()
-    (group,) = parameter_groups(net, Decay.standard, 0.1)
+    (group,) = parameter_groups(net, "standard", 0.1)
     assert list(map(id, group["params"])) == list(map(id, net.parameters()))
 
 
 def test_everything_means_the_similarities_too():
     net = network(head="godin_inner")
-    (group,) = parameter_groups(net, Decay.everything, 0.1)
+    (group,) = parameter_groups(net, "everything", 0.1)
     assert list(map(id, group["params"])) == list(map(id, net.parameters()))
 
 
 def test_without_decay_there_is_one_group():
-    (group,) = parameter_groups(network(head="godin_inner"), Decay.standard, 0.0)
+    (group,) = parameter_groups(network(head="godin_inner"), "standard", 0.0)
     assert group["weight_decay"] == 0
 
 
@@ -65,12 +64,12 @@ KERNELS = {"conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"}
 def test_kernels_are_convolutions_and_hidden_linear_layers(head, more):
     """No bias, no batch norm, and neither a linear head nor h; the linear layer of g is one of the kernels."""
     net = network(RESNET, head)
-    found = names(parameter_groups(net, Decay.kernels, 0.1), net)
+    found = names(parameter_groups(net, "kernels", 0.1), net)
     assert found[0.1] == KERNELS | more
     assert found[0.0] == {name for name, _ in net.named_parameters()} - KERNELS - more
 
 
-@pytest.mark.parametrize("name", OptimizerName)
+@pytest.mark.parametrize("name", ["sgd", "adadelta"])
 def test_a_step_without_a_gradient_shrinks_what_decays_and_nothing_else(name):
     net = network(head="godin_inner")
     before = {key: value.detach().clone() for key, value in net.named_parameters()}
@@ -82,7 +81,7 @@ def test_a_step_without_a_gradient_shrinks_what_decays_and_nothing_else(name):
     for key, value in net.named_parameters():
         if "parts.h" in key:
             assert torch.equal(value, before[key]), key
-        elif name is OptimizerName.sgd:
+        elif name == "sgd":
             torch.testing.assert_close(value, before[key] * (1 - 0.5 * 0.1))
         else:
             assert (value.abs() < before[key].abs()).all() or not before[key].any(), key

@@ -1,94 +1,12 @@
 import math
 
-import numpy as np
 import pytest
-import torch
 
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
 from ood_bench.training.objectives import OutlierExposure
-from ood_bench.training.recipe import (
-    Autocast,
-    OptimizerName,
-    Recipe,
-    ScheduleConfig,
-    ScheduleName,
-    Start,
-    learning_rate_factor,
-    recipe_from,
-)
+from ood_bench.training.recipe import Recipe, changed, recipe_from
 from ood_bench.utils.files import content_key
-
-LR = 0.3
-
-
-def torch_rates(make_scheduler, steps):
-    """Learning rates that torch's own scheduler gives, one a step of the scheduler."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
-    scheduler = make_scheduler(optimizer)
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
-
-
-def own_rates(schedule, epochs):
-    return [LR * learning_rate_factor(schedule, LR, epochs, epoch, 0.5) for epoch in range(epochs)]
-
-
-@pytest.mark.parametrize("gamma", [0.7, 1.0, 0.1])
-def test_exponential_is_torchs(gamma):
-    expected = torch_rates(lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma), 14)
-    assert own_rates(ScheduleConfig(ScheduleName.exponential, gamma=gamma), 14) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("milestones", [[], [3, 7], [7, 3], [1], [2, 2], [0, 9], [20]])
-def test_multistep_is_torchs(milestones):
-    def make(optimizer):
-        return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.2)
-
-    found = own_rates(ScheduleConfig(ScheduleName.multistep, gamma=0.2, milestones=milestones), 10)
-    assert found == pytest.approx(torch_rates(make, 10), rel=1e-12)
-
-
-@pytest.mark.parametrize("final", [0.0, 1e-6, 0.1])
-def test_cosine_is_torchs_taken_step_by_step(final):
-    epochs, steps = 5, 8
-
-    def make(optimizer):
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps, eta_min=final)
-
-    schedule = ScheduleConfig(ScheduleName.cosine, final_lr=final)
-    found = [
-        LR * learning_rate_factor(schedule, LR, epochs, epoch, step / steps)
-        for epoch in range(epochs)
-        for step in range(steps)
-    ]
-    assert found == pytest.approx(torch_rates(make, epochs * steps), rel=1e-9)
-    assert found[0] == pytest.approx(LR)
-    assert found[-1] < final + 0.01 * LR
-
-
-@pytest.mark.parametrize("final", [0.0, 1e-4])
-def test_linear_is_torchs_taken_step_by_step(final):
-    epochs, steps = 5, 8
-
-    def make(optimizer):
-        return torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, final / LR, epochs * steps)
-
-    schedule = ScheduleConfig(ScheduleName.linear, final_lr=final)
-    found = [
-        LR * learning_rate_factor(schedule, LR, epochs, epoch, step / steps)
-        for epoch in range(epochs)
-        for step in range(steps)
-    ]
-    assert found == pytest.approx(torch_rates(make, epochs * steps), rel=1e-9)
-
-
-def test_constant_stays():
-    assert own_rates(ScheduleConfig(ScheduleName.constant, gamma=0.1, milestones=[1]), 3) == [LR] * 3
 
 
 def test_typed_values():
@@ -104,58 +22,58 @@ def test_typed_values():
         }
     )
     assert isinstance(recipe, Recipe)
-    assert recipe.optimizer.name is OptimizerName.adadelta
-    assert recipe.schedule.name is ScheduleName.cosine
+    assert recipe.optimizer.name == "adadelta"
+    assert recipe.schedule.name == "cosine"
     assert recipe.objective == OutlierExposure(0.5)
-    assert recipe.autocast is Autocast.bfloat16
-    assert recipe.start is Start.classifier
+    assert recipe.autocast == "bfloat16"
+    assert recipe.start == "classifier"
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "mandatory value: name"),
-        ({"epoch": 3}, r"Key 'epoch' not in 'Recipe' \(key: train\.epoch\)"),
-        ({"optimizer": {"beta": 3}}, r"key: train\.optimizer\.beta"),
-        ({"schedule": {"steps": [3]}}, r"key: train\.schedule\.steps"),
-        ({"loss": {"weight": 1}}, r"key: train\.loss\.weight"),
-        ({"epochs": "many"}, r"Value 'many'.*key: train\.epochs"),
-        ({"epochs": 1.5}, r"key: train\.epochs"),
-        ({"epochs": None}, r"train\.epochs"),
-        ({"batch_size": [3]}, r"train\.batch_size"),
-        ({"optimizer": {"lr": "fast"}}, r"key: train\.optimizer\.lr"),
-        ({"optimizer": {"name": "adam"}}, r"Invalid value 'adam', expected one of \[sgd, adadelta\]"),
-        ({"schedule": {"name": "stairs"}}, r"Invalid value 'stairs'.*exponential"),
-        ({"schedule": {"milestones": [1.5]}}, r"train\.schedule\.milestones"),
-        ({"schedule": {"milestones": 3}}, r"train\.schedule\.milestones"),
+        ({}, "train: name: field required"),
+        ({"epoch": 3}, r"train: epoch: unknown key \(did you mean epochs\?\) \(known keys: name, epochs,"),
+        ({"optimizer": {"momentun": 3}}, r"optimizer\.momentun: unknown key \(did you mean momentum\?\)"),
+        ({"schedule": {"steps": [3]}}, r"schedule\.steps: unknown key"),
+        ({"loss": {"weight": 1}}, r"loss\.weight: unknown key"),
+        ({"epochs": "many"}, r"epochs: .*valid integer.*is 'many'"),
+        ({"epochs": 1.5}, r"epochs: .*valid integer"),
+        ({"epochs": None}, r"epochs: .*valid integer"),
+        ({"batch_size": [3]}, r"batch_size: .*valid integer"),
+        ({"optimizer": {"lr": "fast"}}, r"optimizer\.lr: .*valid number"),
+        ({"optimizer": {"name": "adam"}}, r"optimizer\.name: input should be 'sgd' or 'adadelta', is 'adam'"),
+        ({"schedule": {"name": "stairs"}}, r"schedule\.name: .*'exponential'.*is 'stairs'"),
+        ({"schedule": {"milestones": [1.5]}}, r"schedule\.milestones\.0: "),
+        ({"schedule": {"milestones": 3}}, r"schedule\.milestones: .*valid list"),
         (
-            {"loss": {"name": "mse"}},
-            r"train\.loss\.name: unknown mse; known are cross_entropy, outlier_exposure, margin_entropy",
+            {"loss": {"name": "margin_entrpy"}},
+            r"train\.loss\.name: unknown margin_entrpy \(did you mean margin_entropy\?\): known are cross_entropy, ",
         ),
         ({"loss": {"options": {"margin": 1}}}, r"train\.loss\.options of cross_entropy: margin"),
-        ({"selection": "first"}, r"Invalid value 'first', expected one of \[last, msp_auroc\]"),
-        ({"outlier_order": "sorted"}, r"Invalid value 'sorted', expected one of \[random, shuffled\]"),
-        ({"loss": {"name": "margin_entropy"}}, r"margin_entropy needs train\.outlier_batch_size of at least 1"),
-        ({"autocast": "float16"}, r"Invalid value 'float16', expected one of \[none, bfloat16\]"),
-        ({"start": "yes"}, r"Invalid value 'yes'"),
-        ({"compile": "maybe"}, r"key: train\.compile"),
-        ({"augment": ["blur"]}, r"train\.augment: unknown blur"),
-        ({"augment": "flip"}, r"train\.augment"),
-        ({"epochs": 0}, r"epochs \(0\)"),
-        ({"batch_size": 0}, r"batch_size \(0\)"),
-        ({"optimizer": {"lr": 0}}, r"train\.optimizer\.lr is 0"),
-        ({"optimizer": {"lr": -0.1}}, r"train\.optimizer\.lr is -0\.1"),
-        ({"optimizer": {"lr": math.nan}}, r"train\.optimizer\.lr is nan"),
-        ({"optimizer": {"lr": 1e39}}, r"train\.optimizer\.lr is 1e\+39"),
-        ({"optimizer": {"momentum": -0.1}}, r"train\.optimizer\.momentum is -0\.1"),
-        ({"optimizer": {"rho": 1.1}}, r"train\.optimizer\.rho is 1\.1"),
-        ({"optimizer": {"eps": -1e-6}}, r"train\.optimizer\.eps"),
-        ({"optimizer": {"weight_decay": -1}}, r"train\.optimizer\.weight_decay"),
-        ({"optimizer": {"weight_decay": math.inf}}, r"train\.optimizer\.weight_decay is inf"),
-        ({"optimizer": {"nesterov": True, "momentum": 0}}, r"nesterov=true needs train\.optimizer\.momentum above 0"),
-        ({"schedule": {"gamma": -0.5}}, r"train\.schedule\.gamma is -0\.5"),
-        ({"schedule": {"final_lr": math.nan}}, r"train\.schedule\.final_lr is nan"),
-        ({"loss": {"name": "outlier_exposure"}}, r"needs train\.outlier_batch_size of at least 1"),
+        ({"selection": "first"}, r"selection: input should be 'last' or 'msp_auroc', is 'first'"),
+        ({"outlier_order": "sorted"}, r"outlier_order: input should be 'random' or 'shuffled'"),
+        ({"loss": {"name": "margin_entropy"}}, r"margin_entropy needs an outlier_batch_size of at least 1"),
+        ({"autocast": "float16"}, r"autocast: input should be 'none' or 'bfloat16', is 'float16'"),
+        ({"start": "yes"}, r"start: .*is 'yes'"),
+        ({"compile": "maybe"}, r"compile: .*valid boolean"),
+        ({"augment": ["flip", "blur"]}, r"augment\.1: input should be 'flip'.*is 'blur'"),
+        ({"augment": "flip"}, r"augment: .*valid list"),
+        ({"epochs": 0}, r"epochs: input should be greater than or equal to 1, is 0"),
+        ({"batch_size": 0}, r"batch_size: input should be greater than or equal to 1, is 0"),
+        ({"optimizer": {"lr": 0}}, r"optimizer\.lr: input should be greater than 0, is 0"),
+        ({"optimizer": {"lr": -0.1}}, r"optimizer\.lr: .*is -0\.1"),
+        ({"optimizer": {"lr": math.nan}}, r"optimizer\.lr: .*finite number, is nan"),
+        ({"optimizer": {"lr": 1e39}}, r"optimizer\.lr: .*is 1e\+39"),
+        ({"optimizer": {"momentum": -0.1}}, r"optimizer\.momentum: .*is -0\.1"),
+        ({"optimizer": {"rho": 1.1}}, r"optimizer\.rho: .*is 1\.1"),
+        ({"optimizer": {"eps": -1e-6}}, r"optimizer\.eps"),
+        ({"optimizer": {"weight_decay": -1}}, r"optimizer\.weight_decay"),
+        ({"optimizer": {"weight_decay": math.inf}}, r"optimizer\.weight_decay: .*finite number, is inf"),
+        ({"optimizer": {"nesterov": True, "momentum": 0}}, r"optimizer: nesterov=true needs a momentum above 0"),
+        ({"schedule": {"gamma": -0.5}}, r"schedule\.gamma: .*is -0\.5"),
+        ({"schedule": {"final_lr": math.nan}}, r"schedule\.final_lr: .*is nan"),
+        ({"loss": {"name": "outlier_exposure"}}, r"needs an outlier_batch_size of at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused_by_key(config, message):
@@ -163,7 +81,7 @@ def test_what_cannot_work_is_refused_by_key(config, message):
         recipe_from({"name": "x", **config} if config else {})
 
 
-@pytest.mark.parametrize("name", [one.value for one in OptimizerName])
+@pytest.mark.parametrize("name", ["sgd", "adadelta"])
 def test_bounds_let_everything_through_that_torch_takes(name):
     """The extremes that are allowed make an optimizer."""
     for optimizer in (
@@ -228,17 +146,15 @@ def test_younger_options_count_only_where_they_are_used():
 ONE_CYCLE = {"name": "one_cycle", "warmup": 0.25, "final_lr": 0.03}
 
 
-def test_one_cycle_is_three_points_joined_by_lines():
-    epochs, steps = 8, 5
-    schedule = recipe_from({"name": "a", "schedule": ONE_CYCLE}).schedule
-    places = [(epoch, step / steps) for epoch in range(epochs) for step in range(steps)]
-    found = [LR * learning_rate_factor(schedule, LR, epochs, *place) for place in places]
-    expected = np.interp([sum(place) for place in places], [0, 2, 8], [LR / 25, LR, 0.03])
-    assert found == pytest.approx(expected.tolist(), rel=1e-12)
-    assert max(found) == found[2 * steps] == LR
-
-
 @pytest.mark.parametrize("schedule", [{"name": "one_cycle"}, {"name": "one_cycle", "warmup": 1}, {"warmup": 0.2}])
 def test_warmup_and_one_cycle_go_together(schedule):
-    with pytest.raises(ConfigError, match=r"train\.schedule\.warmup is .* one_cycle needs a share between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"train: schedule: warmup is .* one_cycle needs a share between 0 and 1"):
         recipe_from({"name": "a", "schedule": schedule})
+
+
+def test_changes_are_laid_over_a_recipe_mapping_by_mapping():
+    plain = recipe_from({"name": "a", "epochs": 3, "optimizer": {"lr": 0.5, "momentum": 0.7}})
+    found = changed(plain, {"optimizer": {"lr": 0.25}})
+    assert (found.name, found.epochs) == ("a", 3)
+    assert (found.optimizer.lr, found.optimizer.momentum) == (0.25, 0.7)
+    assert changed(plain, {"name": "b"}).name == "b"

@@ -7,7 +7,10 @@ from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Networks, build_detector
-from ood_bench.training.recipe import LossConfig, OptimizerConfig, Recipe, ScheduleConfig, recipe_from
+from ood_bench.training.objectives import LossConfig
+from ood_bench.training.optim import OptimizerConfig
+from ood_bench.training.recipe import Recipe, recipe_from
+from ood_bench.training.schedule import ScheduleConfig
 
 RECIPE_CHANGES = {
     "epochs": 3,

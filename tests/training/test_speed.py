@@ -8,7 +8,6 @@ from ood_bench.models.densenet import DenseNet
 from ood_bench.models.resnet import ResNet
 from ood_bench.training import speed
 from ood_bench.training.artifact import ClassifierStore
-from ood_bench.training.recipe import Autocast
 from ood_bench.training.speed import Speed, peak_tflops, training_flops, tuned_convolutions
 
 CPU = torch.device("cpu")
@@ -87,7 +86,7 @@ def measured(monkeypatch, peak):
     monkeypatch.setattr(speed, "peak_tflops", lambda device, precision: peak[device, precision])
     network = nn.Sequential(nn.Flatten(), nn.Linear(100, 50))  # 2 * 2 * 5,000 operations an image
     times = [900.0, 2.0, 4.0]  # the first epoch compiled
-    return Speed.of(network, (1, 10, 10), 8000, times, device=CPU, autocast=Autocast.bfloat16)
+    return Speed.of(network, (1, 10, 10), 8000, times, device=CPU, autocast="bfloat16")
 
 
 def test_speed_and_share_are_those_of_the_median_epoch(monkeypatch):

@@ -11,7 +11,7 @@ from ood_bench.models.classifier import accuracy
 from ood_bench.models.lenet import LeNet
 from ood_bench.training import trainer
 from ood_bench.training.artifact import ClassifierStore
-from ood_bench.training.losses import margin_entropy
+from ood_bench.training.objectives import margin_entropy
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.trainer import Trainer
 

@@ -1,0 +1,41 @@
+"""What pydantic finds wrong with a config or a record, as text."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from ood_bench.utils.suggest import did_you_mean
+
+_LONGEST = 60
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_WITHOUT_VALUE = ("missing", "value_error", "json_invalid")
+
+
+def faults(error: ValidationError, known: Iterable[str] = (), most: int = 8) -> str:
+    """All faults in one line: ``key: what is wrong, is value; …``.
+
+    Args:
+        error: what pydantic raised.
+        known: the keys that there are, of which the nearest is named for an unknown one.
+        most: how many faults are written out.
+    """
+    found = error.errors(include_url=False, include_context=False)
+    texts = [_fault(one, known) for one in found[:most]]
+    return "; ".join([*texts, f"and {len(found) - most} more"] if len(found) > most else texts)
+
+
+def has_unknown_key(error: ValidationError) -> bool:
+    """Whether one of the faults is a key that does not exist."""
+    return any(one["type"] in _UNKNOWN for one in error.errors(include_url=False))
+
+
+def _fault(one: Any, known: Iterable[str]) -> str:
+    place, message = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+    if one["type"] in _UNKNOWN:
+        return f"{place}: unknown key{did_you_mean(str(one['loc'][-1]), known)}"
+    text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
+    if one["type"] in _WITHOUT_VALUE:
+        return text
+    value = repr(one["input"])
+    return f"{text}, is {value if len(value) <= _LONGEST else value[: _LONGEST - 3] + '...'}"
