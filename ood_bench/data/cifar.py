@@ -120,7 +120,7 @@ class Cifar(Source):
         return [*self._layout.splits[self.split], self._layout.meta]
 
     def _reader(self) -> Any:
-        """The set's class of torchvision, which asks for the files of both splits, made to ask for this split's."""
+        """The set's class of torchvision, changed to ask for the files of this split alone."""
         from torchvision import datasets  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
         others = "test_list" if self.split == "train" else "train_list"

@@ -30,8 +30,7 @@ class Decoding:
     Attributes:
         mode: ``"RGB"`` or ``"L"``; others are converted (grey repeated, CMYK and palettes to RGB, alpha dropped).
         resize: ``"none"`` leaves the size; ``"squash"`` resizes both sides; ``"short_side_crop"`` resizes the shorter
-            side, then cuts the centre (as torchvision's Resize and CenterCrop do); ``"center_crop"`` and
-            ``"random_crop"`` only cut.
+            side, then cuts the centre; ``"center_crop"`` and ``"random_crop"`` only cut.
         size: height and width after resizing; none for ``"none"``.
         seed: seed of random crops.
     """
@@ -87,23 +86,21 @@ def _converted(picture: Image.Image, mode: Mode) -> Image.Image:
 def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
     if how.resize == "none" or how.size is None:
         return picture
+    from torchvision.transforms.v2 import functional  # noqa: PLC0415 - takes seconds to import
+
     height, width = how.size
     if how.resize == "squash":
-        return picture.resize((width, height), Image.Resampling.BILINEAR)
+        return functional.resize(picture, [height, width])
     if how.resize == "short_side_crop":
-        short = min(how.size)
-        scale = min(picture.size)
-        sides = (short * picture.width // scale, short * picture.height // scale)
-        picture = picture.resize(sides, Image.Resampling.BILINEAR)
+        picture = functional.resize(picture, [min(how.size)])
     spare_across, spare_down = picture.width - width, picture.height - height
     if spare_across < 0 or spare_down < 0:
         raise DataError(f"{picture.height}x{picture.width} is smaller than the crop {height}x{width}; use squash")
     if how.resize == "random_crop":
         draw = np.random.Generator(np.random.Philox(key=np.array([how.seed, index], dtype=np.uint64)))
         top, left = (int(draw.integers(spare + 1)) for spare in (spare_down, spare_across))
-    else:
-        top, left = round(spare_down / 2), round(spare_across / 2)
-    return picture.crop((left, top, left + width, top + height))
+        return functional.crop(picture, top, left, height, width)
+    return functional.center_crop(picture, [height, width])
 
 
 def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:

@@ -102,8 +102,8 @@ def download(
         with locked(destination):
             _obtain(mirrors, destination, expected)
     except OSError as error:
-        mend = "free some space, or choose another data root (--root, or OOD_BENCH_DATA)"
-        raise DataError(f"cannot write {destination}: {error.strerror or error}; {mend}") from error
+        hint = "free some space, or choose another data root (--root, or OOD_BENCH_DATA)"
+        raise DataError(f"cannot write {destination}: {error.strerror or error}; {hint}") from error
 
 
 def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> None:

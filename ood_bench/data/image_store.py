@@ -35,7 +35,7 @@ class ImageStore:
         """The set that ``source`` describes, read now if this is its first use.
 
         Several processes may ask for the same set at once: one reads, the others wait. An entry that is not
-        whole (a full disk, a crash) is moved aside and made again.
+        whole (a full disk, a crash) is renamed to ``.torn`` and read again.
 
         Args:
             source: what to open.
@@ -55,8 +55,8 @@ class ImageStore:
                 if (found := _load(entry, source)) is not None:
                     return found
             except ArtifactError as error:
-                _log.warning("%s; it is moved aside and made again", error)
-                _move_aside(entry)
+                _log.warning("%s; it is renamed to .torn and read again", error)
+                _keep_torn(entry)
             self._make(entry, source, data_root, identity)
         if (found := _load(entry, source)) is None:
             raise ArtifactError(f"{entry} vanished right after it was written")
@@ -124,9 +124,9 @@ def _load(entry: Path, source: Source) -> ImageSet | None:
     return found
 
 
-def _move_aside(entry: Path) -> None:
-    """Clears the way for a new entry, keeping the torn one for whoever wants to know what happened."""
+def _keep_torn(entry: Path) -> None:
+    """Renames a damaged entry, so that a new one can be written and the old one examined."""
     torn = entry.with_name(f"{entry.name}.torn")
-    with clear_io_errors("move aside", entry):
+    with clear_io_errors("rename", entry):
         shutil.rmtree(torn, ignore_errors=True)
         entry.rename(torn)

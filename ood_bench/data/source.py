@@ -71,7 +71,7 @@ class Source(ABC):
         return {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("keyed", True)}
 
     def inputs(self, root: Path) -> list[Path]:
-        """The files under ``root`` that the content is read from; none for what is made or bundled."""
+        """The files under ``root`` that the content is read from; none for what is generated or bundled."""
         return []
 
     def stamps(self, root: Path) -> Any:
@@ -104,7 +104,7 @@ class Source(ABC):
 
     def origin(self) -> str:
         """Where the files come from, or how to get them by hand: one line."""
-        return "made on the spot"
+        return "generated"
 
     @property
     def fetchable(self) -> bool:

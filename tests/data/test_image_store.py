@@ -83,13 +83,13 @@ def older_format(entry):
 
 
 @pytest.mark.parametrize("damage", [cut_images, lose_labels, spoil_meta, lose_meta, older_format])
-def test_a_torn_entry_is_moved_aside_and_made_again(tmp_path, source, store, damage, caplog):
+def test_a_torn_entry_is_renamed_and_read_again(tmp_path, source, store, damage, caplog):
     before = np.array(store.open(source, tmp_path / "data").images)
     damage(only_entry(tmp_path))
     for _ in range(2):
         after = store.open(source, tmp_path / "data")
         np.testing.assert_array_equal(after.images, before)
-    assert caplog.text.count("moved aside") == 1
+    assert caplog.text.count("renamed to .torn") == 1
     assert len(list((tmp_path / "store/images").glob("*.torn"))) == 1
 
 
