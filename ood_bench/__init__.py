@@ -16,7 +16,8 @@ def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":
         overrides: as on the command line, for example ``["experiment=quickstart", "method=[msp,odin]"]``.
 
     Returns:
-        One row for each record, old or new: names, seed, row counts, and one column for each metric in percent.
+        One row for each record, old or new, with a column for each metric in percent and much else, see
+        :func:`ood_bench.results.frame`.
 
     Raises:
         OodBenchError: with one message that says what is wrong and what to do.

@@ -157,15 +157,23 @@ def test_every_part_of_a_whole_run_fits(run):
     recipe_from(settings.train)
     for name, node in settings.method.items():
         protocol.check(name, build_detector(name, node))
-    if settings.paper is not None:
-        assert f"paper={settings.paper['name']}" == run
-        assert (settings.paper["model"], settings.paper["id"]) == (settings.model["name"], settings.id["name"])
-        assert settings.paper["protocol"] == protocol.name
-        ran = set(settings.paper["methods"]) - set(settings.paper.get("published_only", []))
-        assert ran == set(settings.method) - {"feature_norm_blocks"}  # which has no published rows
-        assert set(settings.paper.get("average_of") or settings.paper["ood"]) <= {
-            node["name"] for node in settings.ood.values()
-        }
+
+
+@functools.cache
+def blocks():
+    return {block.name: block for block in load_blocks()}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_papers_block_is_what_the_paper_runs(name):
+    settings, block = whole_of(f"paper={name}"), blocks()[name]
+    selected = [node["name"] for node in settings.ood.values()]
+    assert (block.model, block.id, block.protocol) == tuple(
+        node["name"] for node in (settings.model, settings.id, settings.protocol)
+    )
+    assert set(block.methods) - set(block.published_only) == set(settings.method) - {"feature_norm_blocks"}
+    assert set(block.scored) <= set(selected)
+    assert not block.average_of or block.average_of == selected
 
 
 class StandIn(nn.Module):

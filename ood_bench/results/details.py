@@ -10,13 +10,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from ood_bench.data.imageset import ImageSet, Rows
+from ood_bench.data.views import Array
 from ood_bench.errors import RecordError
+from ood_bench.metrics.curve import Curve
 from ood_bench.results.record import CellKey
-from ood_bench.results.schema import Count, Part, Text
+from ood_bench.results.schema import Count, Part
+from ood_bench.results.thumbnails import Thumbnails, thumbnails
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
+BINS = 64
+POINTS = 100
+_TAIL = 0.1
+_PLACES = 4
 _log = logging.getLogger(__name__)
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Counts = Annotated[list[Count], Field(min_length=1)]
@@ -62,42 +71,6 @@ class Line(Part):
         return self
 
 
-class Extreme(Part):
-    """Images at one end of one set's scores, the outermost first.
-
-    Attributes:
-        side: whose images.
-        end: ``"highest"`` or ``"lowest"`` scores.
-        rows: row numbers in the whole set.
-        scores: their scores.
-    """
-
-    side: Literal["id", "ood"]
-    end: Literal["highest", "lowest"]
-    rows: list[Count]
-    scores: list[float | None]
-
-
-class Sheet(Part):
-    """Thumbnails in one picture: a line of tiles for each group, in the order of ``groups``.
-
-    Attributes:
-        kind: ``"png"`` or ``"jpeg"``.
-        width: of a tile, pixels.
-        height: of a tile, pixels.
-        columns: tiles a line.
-        groups: what the lines show.
-        content: the picture in base64.
-    """
-
-    kind: Literal["png", "jpeg"]
-    width: Count
-    height: Count
-    columns: Count
-    groups: list[Extreme]
-    content: Text
-
-
 class Details(Part):
     """Everything that is drawn of one cell.
 
@@ -117,12 +90,83 @@ class Details(Part):
     roc: Line
     pr_in: Line
     pr_out: Line
-    images: Sheet | None = None
+    images: Thumbnails | None = None
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys and a newline at the end; equal for equal details."""
         content = self.model_dump(mode="json", by_alias=True)
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def details_of(
+    cell_key: str,
+    scores: tuple[Array, Array],
+    sets: tuple[ImageSet, ImageSet],
+    rows: tuple[Rows | None, Rows | None],
+) -> Details:
+    """Everything that a page draws of a cell.
+
+    Args:
+        cell_key: the cell's key.
+        scores: float64 ``[n_id]`` and ``[n_ood]``, higher means more in-distribution.
+        sets: the whole ID test set and the whole OOD set.
+        rows: int64 row numbers in those sets, one for each score; no thumbnails are made where either is none.
+
+    Raises:
+        MetricError: if the scores cannot be ranked.
+    """
+    curve = Curve.of(*scores)
+    id_rows, ood_rows = rows
+    images = None if id_rows is None or ood_rows is None else thumbnails(scores, sets, (id_rows, ood_rows))
+    return Details(
+        cell_key=cell_key,
+        histogram=histogram(*scores),
+        roc=roc(curve),
+        pr_in=precision_recall(curve),
+        pr_out=precision_recall(curve.flipped()),
+        images=images,
+    )
+
+
+def histogram(id_scores: Array, ood_scores: Array) -> Histogram:
+    """Both sides in 64 bins between the pooled 0.1 and 99.9 percentiles, so that no outlier flattens the rest."""
+    pooled = np.concatenate((id_scores, ood_scores))
+    finite = pooled[np.isfinite(pooled)]
+    low, high = np.percentile(finite, (_TAIL, 100 - _TAIL)) if finite.size else (0.0, 1.0)
+    if not low < high:
+        room = max(0.5, abs(low) * 1e-9)
+        low, high = low - room, high + room
+    counts = [_binned(side, float(low), float(high)) for side in (id_scores, ood_scores)]
+    return Histogram(low=float(low), high=float(high), id=counts[0], ood=counts[1])
+
+
+def _binned(scores: Array, low: float, high: float) -> list[int]:
+    """Rows in each bin; rounding may put a score at an edge into either neighbour, which no picture shows."""
+    place = (np.clip(scores, low, high) - low) / (high - low) * BINS
+    counts: list[int] = np.bincount(np.minimum(place.astype(np.int64), BINS - 1), minlength=BINS).tolist()
+    return counts
+
+
+def roc(curve: Curve) -> Line:
+    """About 100 points of the ROC curve, evenly spaced along it; every one lies on the exact curve."""
+    fpr = np.concatenate(([0], curve.fp)) / curve.n_ood
+    tpr = np.concatenate(([0], curve.tp)) / curve.n_id
+    return _thinned(fpr, tpr, (fpr + tpr) / 2)
+
+
+def precision_recall(curve: Curve) -> Line:
+    """About 100 points of precision over recall, evenly spaced in recall."""
+    start = int(np.searchsorted(curve.tp, 1))
+    recall = curve.tp[start:] / curve.n_id
+    precision = curve.tp[start:] / (curve.tp[start:] + curve.fp[start:])
+    return _thinned(recall, precision, recall)
+
+
+def _thinned(x: Array, y: Array, along: Array) -> Line:
+    """Points at even steps of ``along``, which grows from the first to the last."""
+    wanted = np.searchsorted(along, np.linspace(along[0], along[-1], POINTS))
+    index = np.unique(np.append(wanted, len(along) - 1))
+    return Line(x=np.round(x[index], _PLACES).tolist(), y=np.round(y[index], _PLACES).tolist())
 
 
 class DetailStore:
@@ -161,15 +205,15 @@ class DetailStore:
             return None
         with clear_io_errors("read details", path):
             content = path.read_bytes()
-        mend = "delete it, and make it again with scoring.details=all"
+        hint = "delete it, and make it again with scoring.details=all"
         try:
             details = Details.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "content"
-            raise RecordError(f"{path}: not valid details ({place}: {first['msg']}): {mend}") from error
+            raise RecordError(f"{path}: not valid details ({place}: {first['msg']}): {hint}") from error
         if details.cell_key != cell_key:
-            raise RecordError(f"{path}: holds the details of cell {details.cell_key}: {mend}")
+            raise RecordError(f"{path}: holds the details of cell {details.cell_key}: {hint}")
         return details
 
     def load(self, cell_keys: Iterable[str]) -> tuple[dict[str, Details], list[str]]:

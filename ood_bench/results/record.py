@@ -1,7 +1,9 @@
 """One record: one method on one OOD set with one seed, and everything needed to trust its numbers."""
 
 import datetime
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
@@ -22,10 +24,11 @@ from ood_bench.results.schema import (
     Text,
     Tuning,
 )
-from ood_bench.results.seal import unsealed
 from ood_bench.utils.files import content_key
 
 SCHEMA = 1
+_SEAL = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
+_AFTER_SEAL = '\n  "seconds": '
 _SHOWN = 4
 _CIRCUMSTANCES = {"created": True, "seconds": True, "environment": True}
 _READABLE = {
@@ -55,7 +58,7 @@ def _utc(text: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$")]
 """A config name, which is also a folder's name in the store."""
 CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
-"""The pipeline's content key of everything that determines the cell."""
+"""The content key of everything that determines the cell."""
 
 
 def _explain(error: Any) -> str:
@@ -87,7 +90,7 @@ class Record(Part):
 
     Attributes:
         schema_version: version of this schema, ``schema`` in JSON.
-        cell_key: the pipeline's key of everything that determines the cell, 16 hex digits.
+        cell_key: the key of everything that determines the cell, 16 hex digits.
         method: method name.
         variant: empty for the plain method; otherwise tables show the record in a row of its own.
         model: model name.
@@ -137,7 +140,7 @@ class Record(Part):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Makes a record from JSON keys and values; parts may be mappings or the classes of ``parts``.
+        """Makes a record from JSON keys and values; parts may be mappings or the classes of ``schema``.
 
         Args:
             fields: every top-level key except ``schema``, which is filled in.
@@ -187,6 +190,43 @@ class Record(Part):
         """Key of the cell and seed, 16 hex digits: equal for two records of the same thing, whatever they found."""
         names = [self.method, self.variant, self.model, self.id, self.ood, self.seed, self.protocol]
         return content_key([*names, self.cell_key])
+
+
+def sealed(text: str) -> str:
+    """The record's JSON text with its seal among the top-level keys: the SHA-256 of the text, on a line of its own.
+
+    It guards against accidents and careless edits, not against somebody who removes the line.
+
+    Args:
+        text: as :meth:`Record.to_json` gives it.
+    """
+    head, found, tail = text.rpartition(_AFTER_SEAL)
+    assert found  # noqa: S101 - every record has this key at the top level, and nested ones are indented further
+    return f'{head}\n  "seal": "{hashlib.sha256(text.encode()).hexdigest()}",{found}{tail}'
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether a record's file has a seal; the first records were written without one."""
+    return _SEAL.search(content) is not None
+
+
+def unsealed(text: str | bytes, where: str | Path) -> bytes:
+    """The content of a record's file without its seal, if it has one.
+
+    Args:
+        text: the content.
+        where: the file, named in the error.
+
+    Raises:
+        RecordError: if the content is not what the seal was put on.
+    """
+    content = text.encode() if isinstance(text, str) else text
+    if (seal := _SEAL.search(content)) is None:
+        return content
+    bare = content[: seal.start()] + content[seal.end() :]
+    if hashlib.sha256(bare).hexdigest().encode() != seal[1]:
+        raise RecordError(f"{where}: is torn or was changed after it was written: its content does not match its seal")
+    return bare
 
 
 def utc_now() -> str:

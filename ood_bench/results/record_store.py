@@ -8,16 +8,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ood_bench.errors import RecordError
-from ood_bench.results.record import Record
-from ood_bench.results.seal import sealed
+from ood_bench.results.record import Record, sealed
 from ood_bench.utils.files import clear_io_errors, staged_file
 from ood_bench.utils.locks import locked
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -183,20 +179,6 @@ class RecordStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         return target
-
-
-def frame(records: Iterable[Record]) -> "pd.DataFrame":
-    """One row a record: its names, seed, row counts, and a column a metric (value in percent, paper's convention)."""
-    import pandas as pd  # noqa: PLC0415 - reading records needs none of it, and it takes long to import
-
-    names = ["method", "variant", "model", "id", "ood", "seed", "protocol"]
-    rows = [
-        {name: getattr(record, name) for name in names}
-        | {"n_id": record.n_id, "n_ood": record.n_ood}
-        | {name: metric.value for name, metric in sorted(record.metrics.items())}
-        for record in records
-    ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*names, "n_id", "n_ood"])
 
 
 @contextlib.contextmanager

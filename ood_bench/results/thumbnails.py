@@ -1,4 +1,4 @@
-"""Makes a cell's details from its scores: a histogram, thinned curves, and thumbnails of the extreme images."""
+"""Thumbnails of the images with the highest and lowest scores, as one picture."""
 
 import base64
 import io
@@ -11,94 +11,61 @@ from PIL import Image
 
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.data.views import Array
-from ood_bench.metrics.curve import Curve
-from ood_bench.results.details import Details, Extreme, Histogram, Line, Sheet
+from ood_bench.results.schema import Count, Part, Text
 
-BINS = 64
-POINTS = 100
 COLUMNS = 6
-_TAIL = 0.1
 _TILE = 32
 _QUALITY = 85
 _SCORE_DIGITS = 6
-_PLACES = 4
 _Pixels = npt.NDArray[np.uint8]
 _SIDES: Final[tuple[Literal["id", "ood"], ...]] = ("id", "ood")
 _ENDS: Final[tuple[Literal["highest", "lowest"], ...]] = ("highest", "lowest")
 
 
-def details_of(
-    cell_key: str,
-    scores: tuple[Array, Array],
-    sets: tuple[ImageSet, ImageSet],
-    rows: tuple[Rows | None, Rows | None],
-) -> Details:
-    """Everything that a page draws of a cell.
+class Extreme(Part):
+    """Images at one end of one set's scores, the outermost first.
+
+    Attributes:
+        side: whose images.
+        end: ``"highest"`` or ``"lowest"`` scores.
+        rows: row numbers in the whole set.
+        scores: their scores.
+    """
+
+    side: Literal["id", "ood"]
+    end: Literal["highest", "lowest"]
+    rows: list[Count]
+    scores: list[float | None]
+
+
+class Thumbnails(Part):
+    """Thumbnails in one picture: a line of tiles for each group, in the order of ``groups``.
+
+    Attributes:
+        kind: ``"png"`` or ``"jpeg"``.
+        width: of a tile, pixels.
+        height: of a tile, pixels.
+        columns: tiles a line.
+        groups: what the lines show.
+        content: the picture in base64.
+    """
+
+    kind: Literal["png", "jpeg"]
+    width: Count
+    height: Count
+    columns: Count
+    groups: list[Extreme]
+    content: Text
+
+
+def thumbnails(scores: tuple[Array, Array], sets: tuple[ImageSet, ImageSet], rows: tuple[Rows, Rows]) -> Thumbnails:
+    """The six images at each end of both sets' scores.
 
     Args:
-        cell_key: the cell's key.
-        scores: float64 ``[n_id]`` and ``[n_ood]``, higher means more in-distribution.
+        scores: float64 ``[n_id]`` and ``[n_ood]``.
         sets: the whole ID test set and the whole OOD set.
-        rows: int64 row numbers in those sets, one for each score; no thumbnails are made where either is none.
-
-    Raises:
-        MetricError: if the scores cannot be ranked.
+        rows: int64 row numbers in those sets, one for each score.
     """
-    curve = Curve.of(*scores)
-    id_rows, ood_rows = rows
-    images = None if id_rows is None or ood_rows is None else _sheet(scores, sets, (id_rows, ood_rows))
-    return Details(
-        cell_key=cell_key,
-        histogram=histogram(*scores),
-        roc=roc(curve),
-        pr_in=precision_recall(curve),
-        pr_out=precision_recall(curve.flipped()),
-        images=images,
-    )
-
-
-def histogram(id_scores: Array, ood_scores: Array) -> Histogram:
-    """Both sides in 64 bins between the pooled 0.1 and 99.9 percentiles, so that no outlier flattens the rest."""
-    pooled = np.concatenate((id_scores, ood_scores))
-    finite = pooled[np.isfinite(pooled)]
-    low, high = np.percentile(finite, (_TAIL, 100 - _TAIL)) if finite.size else (0.0, 1.0)
-    if not low < high:
-        room = max(0.5, abs(low) * 1e-9)
-        low, high = low - room, high + room
-    counts = [_binned(side, float(low), float(high)) for side in (id_scores, ood_scores)]
-    return Histogram(low=float(low), high=float(high), id=counts[0], ood=counts[1])
-
-
-def _binned(scores: Array, low: float, high: float) -> list[int]:
-    """Rows in each bin; rounding may put a score at an edge into either neighbour, which no picture shows."""
-    place = (np.clip(scores, low, high) - low) / (high - low) * BINS
-    counts: list[int] = np.bincount(np.minimum(place.astype(np.int64), BINS - 1), minlength=BINS).tolist()
-    return counts
-
-
-def roc(curve: Curve) -> Line:
-    """About 100 points of the ROC curve, evenly spaced along it; every one lies on the exact curve."""
-    fpr = np.concatenate(([0], curve.fp)) / curve.n_ood
-    tpr = np.concatenate(([0], curve.tp)) / curve.n_id
-    return _thinned(fpr, tpr, (fpr + tpr) / 2)
-
-
-def precision_recall(curve: Curve) -> Line:
-    """About 100 points of precision over recall, evenly spaced in recall."""
-    start = int(np.searchsorted(curve.tp, 1))
-    recall = curve.tp[start:] / curve.n_id
-    precision = curve.tp[start:] / (curve.tp[start:] + curve.fp[start:])
-    return _thinned(recall, precision, recall)
-
-
-def _thinned(x: Array, y: Array, along: Array) -> Line:
-    """Points at even steps of ``along``, which grows from the first to the last."""
-    wanted = np.searchsorted(along, np.linspace(along[0], along[-1], POINTS))
-    index = np.unique(np.append(wanted, len(along) - 1))
-    return Line(x=np.round(x[index], _PLACES).tolist(), y=np.round(y[index], _PLACES).tolist())
-
-
-def _sheet(scores: tuple[Array, Array], sets: tuple[ImageSet, ImageSet], rows: tuple[Rows, Rows]) -> Sheet:
     groups, lines = [], []
     shape = _tile_shape(sets[0])
     for side, values, images, numbers in zip(_SIDES, scores, sets, rows, strict=True):
@@ -109,7 +76,7 @@ def _sheet(scores: tuple[Array, Array], sets: tuple[ImageSet, ImageSet], rows: t
             lines.append([_tile(images.images[int(row)], shape) for row in numbers[chosen]])
     kind, content = _picture(lines, shape)
     width, height = shape
-    return Sheet(kind=kind, width=width, height=height, columns=COLUMNS, groups=groups, content=content)
+    return Thumbnails(kind=kind, width=width, height=height, columns=COLUMNS, groups=groups, content=content)
 
 
 def _outermost(values: Array, end: str) -> npt.NDArray[np.int64]:

@@ -6,9 +6,8 @@ from typing import Literal
 from ood_bench.errors import RecordError
 from ood_bench.protocols.base import Outcome
 from ood_bench.results import Record
-from ood_bench.results.details import DetailStore
+from ood_bench.results.details import DetailStore, details_of
 from ood_bench.results.scores import Scores, ScoreStore, rows_of
-from ood_bench.results.thumbnails import details_of
 from ood_bench.runner.cell import Cell
 
 Details = Literal["new", "all", "none"]

@@ -9,9 +9,9 @@ from ood_bench.data.imageset import fingerprint
 from ood_bench.errors import ArtifactError, OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
+from ood_bench.results.record import is_sealed
 from ood_bench.results.record_store import Problem
 from ood_bench.results.scores import ScoreStore
-from ood_bench.results.seal import is_sealed
 from ood_bench.store.inventory import Entry, described
 from ood_bench.utils.files import clear_io_errors, sha256_file
 

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from ood_bench.report import tables
-from ood_bench.results import RecordStore
-from ood_bench.store.export import table
+from ood_bench.results import RecordStore, frame
 from ood_bench.sweep import heartbeat as beacon
 
 pytestmark = pytest.mark.cluster
@@ -112,7 +111,7 @@ def here():
 
 def outcome(results):
     records = RecordStore(results).load()
-    return table(records).drop(columns=CIRCUMSTANCES)
+    return frame(records).drop(columns=CIRCUMSTANCES)
 
 
 def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypatch):

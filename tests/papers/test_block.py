@@ -71,29 +71,40 @@ def test_which_records_belong_to_a_block(conf):
         assert block_of(record(**change), blocks) is None
 
 
+BASE = """
+defaults:
+  - override /model: small
+  - override /id: cifar10
+  - override /ood: [first, second]
+  - override /method: [msp, odin]
+  - override /protocol: fssd
+model: {name: lenet} # as a paper's own width or depth would
+paper: {name: base, title: T, csv: fssd, table: readme_results, metrics: [auroc], reference: R}
+"""
 CHILD = """
 defaults:
-  - fssd_fashionmnist
-  - override /id: cifar10
+  - base
+  - override /ood: [second]
   - _self_
-paper:
-  name: child
-  id: cifar10
-  names: {lenet: resnet34}
-  ood: [svhn]
+protocol: {name: "${.validation}_fssd", validation: fgsm}
+paper: {name: child, methods: [fssd]}
 """
 
 
-def test_a_block_builds_on_another_file(conf):
-    (conf / "paper" / "child.yaml").write_text(CHILD)
-    child, base = load_blocks(conf)
-    assert (child.name, child.id, child.ood, child.title) == ("child", "cifar10", ["svhn"], base.title)
-    assert child.printed("msp", "svhn", "auroc") == "89.9"
-    assert base.id == "fashionmnist"
+def test_a_block_is_named_by_what_its_file_selects_and_changes(conf):
+    names = {"model/small": "{name: small}", "id/cifar10": "{name: cifar10}", "protocol/fssd": "{name: fssd}"}
+    names |= {"ood/first": "{name: svhn}", "ood/second": "{name: mnist}"}
+    for name, content in (names | {"paper/base": BASE, "paper/child": CHILD}).items():
+        (conf / name).parent.mkdir(exist_ok=True)
+        (conf / f"{name}.yaml").write_text(content)
+    base, child = load_blocks(conf)[:2]
+    assert (base.model, base.id, base.protocol) == ("lenet", "cifar10", "fssd")
+    assert (base.ood, base.methods) == (["svhn", "mnist"], ["msp", "odin"])
+    assert (child.protocol, child.ood, child.methods, child.title) == ("fgsm_fssd", ["mnist"], ["fssd"], "T")
 
 
 def test_a_base_that_does_not_exist_is_named(conf):
-    (conf / "paper" / "child.yaml").write_text(CHILD.replace("- fssd_fashionmnist", "- nothing"))
+    (conf / "paper" / "child.yaml").write_text(CHILD.replace("- base", "- nothing"))
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read"):
         load_blocks(conf)
 

@@ -1,9 +1,21 @@
 import json
 
+import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ood_bench.errors import RecordError
-from ood_bench.results.details import Details, DetailStore, Histogram, Line
+from ood_bench.metrics.curve import Curve
+from ood_bench.results.details import (
+    BINS,
+    Details,
+    DetailStore,
+    Histogram,
+    Line,
+    histogram,
+    precision_recall,
+    roc,
+)
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -57,3 +69,50 @@ def test_one_damaged_file_does_not_hide_the_others(store, details):
     assert found == {KEY: details}
     assert len(problems) == 1
     assert str(store.path(OTHER)) in problems[0]
+
+
+@pytest.fixture
+def scores():
+    random = np.random.default_rng(0)
+    return random.normal(1, 1, 700).round(2), random.normal(0, 1, 500).round(2)
+
+
+def truth(scores):
+    return np.repeat([1, 0], [len(side) for side in scores]), np.concatenate(scores)
+
+
+def test_every_roc_point_lies_on_the_exact_curve_and_few_are_left(scores):
+    line = roc(Curve.of(*scores))
+    fpr, tpr, _ = roc_curve(*truth(scores), drop_intermediate=False)
+    exact = {(round(x, 4), round(y, 4)) for x, y in zip(fpr, tpr, strict=True)}
+    assert set(zip(line.x, line.y, strict=True)) <= exact
+    assert (line.x[0], line.y[0], line.x[-1], line.y[-1]) == (0, 0, 1, 1)
+    assert 50 < len(line.x) <= 101
+    assert np.trapezoid(line.y, line.x) == pytest.approx(np.trapezoid(tpr, fpr), abs=2e-3)
+
+
+def test_precision_over_recall_is_scikit_learns(scores):
+    for curve, labels, values in (
+        (Curve.of(*scores), *truth(scores)),
+        (Curve.of(*scores).flipped(), 1 - truth(scores)[0], -truth(scores)[1]),
+    ):
+        precision, recall, _ = precision_recall_curve(labels, values)
+        exact = {(round(x, 4), round(y, 4)) for x, y in zip(recall, precision, strict=True)}
+        line = precision_recall(curve)
+        assert set(zip(line.x, line.y, strict=True)) <= exact
+        assert line.x[-1] == 1
+
+
+def test_the_histogram_counts_every_row_and_no_outlier_flattens_it(scores):
+    found = histogram(np.append(scores[0], [np.inf, 1e9]), np.append(scores[1], -np.inf))
+    assert len(found.id) == len(found.ood) == BINS
+    assert (sum(found.id), sum(found.ood)) == (702, 501)
+    assert -5 < found.low < found.high < 6
+    assert found.id[-1] >= 2
+
+
+@pytest.mark.parametrize("value", [0.0, 3.5, -1e300, np.inf])
+def test_equal_scores_still_have_a_histogram(value):
+    found = histogram(np.full(3, value), np.full(2, value))
+    assert found.low < found.high
+    assert (sum(found.id), sum(found.ood)) == (3, 2)

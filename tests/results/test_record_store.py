@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ood_bench.errors import ArtifactError, RecordError
-from ood_bench.results import Record, RecordStore, frame
+from ood_bench.results import Record, RecordStore
+from ood_bench.results.record import sealed
 from ood_bench.results.record_store import slug
-from ood_bench.results.seal import sealed
 
 Make = Callable[..., Record]
 
@@ -208,13 +208,3 @@ def test_a_number_that_was_changed_is_noticed(store, make):
     assert "was changed after it was written" in store.problems[0].reason
     with pytest.raises(RecordError, match="does not match its seal"):
         store.find(make().cell_key)
-
-
-def test_frame_has_a_row_a_record(make):
-    table = frame([make(), make(seed=1, metrics={"auroc": {"value": 5.0}})])
-    assert list(table["auroc"]) == [87.5, 5.0]
-    assert table["fpr80"].isna().tolist() == [False, True]
-    assert table.loc[0, ["method", "variant", "model", "id", "ood", "seed", "protocol"]].tolist() == [
-        "odin", "", "lenet", "fashionmnist", "mnist", 0, "fssd",
-    ]  # fmt: skip
-    assert list(frame([]).columns)[:2] == ["method", "variant"]

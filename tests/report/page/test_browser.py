@@ -9,7 +9,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.build import page
 from ood_bench.report.sections import sections
-from ood_bench.results.thumbnails import details_of
+from ood_bench.results.details import details_of
 
 pytestmark = pytest.mark.browser
 METHODS = ("msp", "odin", "mc_dropout")

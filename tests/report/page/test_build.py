@@ -7,7 +7,8 @@ from ood_bench.errors import ArtifactError
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page import build
 from ood_bench.report.sections import sections
-from ood_bench.results.details import Details, Extreme, Histogram, Line, Sheet
+from ood_bench.results.details import Details, Histogram, Line
+from ood_bench.results.thumbnails import Extreme, Thumbnails
 
 PAIRS = (
     "id,model,protocol,ood,seed,first,second,n_id,n_ood,first_auroc,second_auroc,difference,low,high,p,"
@@ -20,7 +21,7 @@ def details(key, picture=1000):
     line = Line(x=[0.0, 1.0], y=[0.0, 1.0])
     bins = Histogram(low=0.0, high=1.0, id=[1], ood=[1])
     groups = [Extreme(side="id", end="highest", rows=[1], scores=[0.5])]
-    sheet = Sheet(kind="png", width=8, height=8, columns=1, groups=groups, content="A" * picture)
+    sheet = Thumbnails(kind="png", width=8, height=8, columns=1, groups=groups, content="A" * picture)
     return Details(cell_key=key, histogram=bins, roc=line, pr_in=line, pr_out=line, images=sheet)
 
 
