@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ood_bench.config import RunSettings, conf_dir, settings_of
 from ood_bench.errors import OodBenchError
+from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ def main(config: DictConfig) -> None:
     except OodBenchError as error:
         _log.error("error: %s", error)
         if HydraConfig.get().mode is RunMode.MULTIRUN:
-            raise OodBenchError(str(error)) from None  # the sweep goes on, and names it at its end
-        sys.exit(2)
+            raise error if isinstance(error, OutOfTime) else OodBenchError(str(error)) from None  # the sweep goes on
+        sys.exit(OUT_OF_TIME if isinstance(error, OutOfTime) else 2)
     except KeyboardInterrupt:
         _log.error("interrupted: the same command goes on from the last whole epoch, bank and record")
         sys.exit(130)
@@ -47,6 +48,7 @@ def _run(settings: RunSettings, words: list[str]) -> None:
     from ood_bench.runner.execute import execute  # noqa: PLC0415
     from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
     from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
+    from ood_bench.sweep.plan import job_key  # noqa: PLC0415
 
     def tell(finished: Finished) -> None:
         console = Console()
@@ -58,7 +60,7 @@ def _run(settings: RunSettings, words: list[str]) -> None:
         )
 
     try:
-        with beating(settings.store.root, words):
+        with beating(settings.store.root, job_key(words), words):
             finished = execute(settings)
         tell(finished)
     except CellsFailedError as error:
@@ -71,7 +73,7 @@ def _plan(settings: RunSettings, words: list[str]) -> None:
     from ood_bench.sweep.show import show_plan  # noqa: PLC0415
 
     job = job_of(words, settings)
-    show_plan([job], in_order([job]), 1, Console(), full=True)
+    show_plan([job], in_order([job], 1), 1, Console(), full=True)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,11 @@ class _Part(BaseModel):
 
 
 class DataSettings(_Part):
-    """Where image sets are looked for, and whether missing ones may be downloaded."""
+    """Where image sets are looked for; whether missing ones are downloaded, and missing OOD sets left out."""
 
     root: Path
     download: bool
+    skip_missing: bool = False
 
 
 class FolderSettings(_Part):
@@ -59,6 +60,29 @@ class ScoringSettings(_Part):
     batch_size: int = Field(ge=0)
     resamples: int = Field(ge=0)
     details: Literal["new", "all", "none"] = "new"
+
+
+class SweepSettings(_Part):
+    """Jobs that a sweep runs for each combination of values on the command line.
+
+    Attributes:
+        jobs: names of parts for each job; none leaves a job out.
+        parts: overrides by the part's name.
+    """
+
+    jobs: dict[str, list[str] | None]
+    parts: dict[str, list[str]]
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Self:
+        unknown = {part for parts in self.jobs.values() for part in parts or ()} - self.parts.keys()
+        if unknown:
+            raise ValueError(f"sweep.parts lacks {', '.join(sorted(unknown))}")
+        return self
+
+    def overrides(self) -> list[list[str]]:
+        """The overrides of every job."""
+        return [[word for part in parts for word in self.parts[part]] for parts in self.jobs.values() if parts]
 
 
 class TuneSettings(_Part):
@@ -103,6 +127,8 @@ class RunSettings(_Part):
         seed: seeds to run, one after the other.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dry_run: whether to show what would be done instead of doing it.
+        time_limit: minutes after which the run stops, or none.
+        sweep: what ``-m`` runs; none in one of its jobs.
     """
 
     model: dict[str, Any]
@@ -117,6 +143,8 @@ class RunSettings(_Part):
     seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     dry_run: bool = False
+    time_limit: Annotated[float, Field(ge=0)] | None = None
+    sweep: SweepSettings | None = None
     data: DataSettings
     store: FolderSettings
     results: FolderSettings

@@ -120,7 +120,8 @@ except ConfigError as error:
     [
         ("ood_bench", ["torch", "hydra", "numpy", "pandas", "sklearn", "pydantic"]),
         ("ood_bench.__main__", ["torch", "pandas", "sklearn", "scipy"]),
-        ("ood_bench.utils.files, ood_bench.errors", ["torch", "hydra", "numpy"]),
+        ("ood_bench.utils.locks, ood_bench.errors", ["torch", "hydra", "numpy"]),
+        ("ood_bench.sweep.status", ["torch"]),
     ],
 )
 def test_importing_is_light(module, heavy, tmp_path):

@@ -17,7 +17,8 @@ from ood_bench.runner.record import record_of
 from ood_bench.runner.shared_pass import shared_pass
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.artifact import ClassifierStore
-from ood_bench.utils.files import clear_io_errors
+from ood_bench.utils.files import clear_io_errors, make_folder
+from ood_bench.utils.time_limit import reserve, time_limit
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +31,18 @@ def execute(settings: RunSettings) -> Finished:
 
     Raises:
         OodBenchError: with one message that says what is wrong and what to do; records already written stay.
+        OutOfTime: if the time limit does not allow another epoch or OOD set.
         CellsFailedError: if some cells could not be computed; the others are.
     """
-    run = prepare(settings)
-    seeds = [run.cells(seed) for seed in settings.seed]
-    with clear_io_errors("write records", settings.results.root):
-        settings.results.root.mkdir(parents=True, exist_ok=True)
-    runner = _Runner(run)
-    runner.announce([cell for cells in seeds for cell in cells])
-    return runner.finish([runner.run(cells) for cells in seeds])
+    with time_limit(settings.time_limit):
+        reserve(0, "this run")
+        run = prepare(settings)
+        seeds = [run.cells(seed) for seed in settings.seed]
+        with clear_io_errors("write records", settings.results.root):
+            make_folder(settings.results.root)
+        runner = _Runner(run)
+        runner.announce([cell for cells in seeds for cell in cells])
+        return runner.finish([runner.run(cells) for cells in seeds])
 
 
 class _Runner:
@@ -82,6 +86,7 @@ class _Runner:
         self._pass_for_fitting(cells, scorers)
         computed: dict[str, Record] = {}
         for name in dict.fromkeys(cell.ood_name for cell in cells):
+            reserve(0, f"scoring {name}")
             computed |= self._compute_set([cell for cell in cells if cell.ood_name == name], scorers, existing)
         return computed
 

@@ -100,6 +100,8 @@ def prepare(settings: RunSettings) -> Prepared:
     Raises:
         OodBenchError: if something is impossible or missing.
     """
+    if settings.sweep is not None and (jobs := settings.sweep.overrides()):
+        raise ConfigError(f"this is a sweep of {len(jobs)} jobs", hint="add -m")
     protocol = build_protocol(settings.protocol, settings.tune.name)
     detectors = {name: build_detector(name, node) for name, node in settings.method.items()}
     for name, detector in detectors.items():

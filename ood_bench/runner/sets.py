@@ -68,10 +68,13 @@ def open_sets(settings: RunSettings) -> RunSets:
         shape = _IdNode.model_validate(settings.id).shape
     except ValidationError as error:
         raise ConfigError(f"id: {faults(error)} (conf/id/fashionmnist.yaml shows what an ID set needs)") from error
+    ood = {name: source_of(node, shape=shape) for name, node in settings.ood.items()}
+    if settings.data.skip_missing:
+        ood = _without_missing(ood, settings.data.root)
     sources = {
         "train": source_of(settings.id, "train"),
         "test": source_of(settings.id, "test"),
-        **{f"ood {name}": source_of(node, shape=shape) for name, node in settings.ood.items()},
+        **{f"ood {name}": source for name, source in ood.items()},
         **{
             f"{role} {name}": source_of(node[role], shape=shape)
             for name, node in settings.method.items()
@@ -85,12 +88,21 @@ def open_sets(settings: RunSettings) -> RunSets:
     return RunSets(
         opened["train"],
         opened["test"],
-        {name: opened[f"ood {name}"] for name in settings.ood},
+        {name: opened[f"ood {name}"] for name in ood},
         *(
             {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
             for role in _OF_METHODS
         ),
     )
+
+
+def _without_missing(ood: Mapping[str, Source], root: Path) -> dict[str, Source]:
+    """The OOD sets that are there; all of them if none is, to be refused."""
+    missing = [name for name, source in ood.items() if source.missing(root) is not None]
+    if not missing or len(missing) == len(ood):
+        return dict(ood)
+    _log.warning("left out, not under data.root=%s: %s", root, ", ".join(missing))
+    return {name: source for name, source in ood.items() if name not in missing}
 
 
 def _require(sources: list[Source], root: Path, *, download: bool) -> None:

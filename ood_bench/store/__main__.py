@@ -1,4 +1,4 @@
-"""``python -m ood_bench.store check | gc | export``: looks after artifacts and records."""
+"""``python -m ood_bench.store check | gc | export | speeds``: looks after artifacts and records."""
 
 import argparse
 import logging
@@ -13,6 +13,8 @@ from ood_bench.results import RecordStore
 from ood_bench.store import checking, garbage
 from ood_bench.store.export import export
 from ood_bench.store.inventory import KINDS, Entry, entries, readable
+from ood_bench.store.speeds import speeds
+from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.store")
 _HOUR = 3600.0
@@ -52,6 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     gc.add_argument("--without-records", action="store_true", help="a folder without records is meant")
     out = commands.add_parser("export", parents=[results], help="all records as one table")
     out.add_argument("file", type=Path, help="ends in .csv or .parquet")
+    fast = commands.add_parser("speeds", parents=[place], help="how fast classifiers were trained, on which device")
+    fast.add_argument("file", type=Path, nargs="?", help="write it as CSV, too")
     return parser
 
 
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     try:
-        return {"check": _check, "gc": _gc, "export": _export}[chosen.command](chosen)
+        return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
     except OodBenchError as error:
         _log.error("error: %s", error)
         return 1
@@ -120,6 +124,15 @@ def _export(chosen: argparse.Namespace) -> int:
     count = export(store.load(), chosen.file)
     _log.info("%d records written to %s (%s)", count, chosen.file, readable(chosen.file.stat().st_size))
     return 1 if store.problems else 0
+
+
+def _speeds(chosen: argparse.Namespace) -> int:
+    table = speeds(chosen.store)
+    shown = table.drop(columns=["key", "device", "precision"], errors="ignore")
+    _log.info("%s", shown.to_string(index=False, na_rep="-") if len(table) else f"no classifier in {chosen.store}")
+    if chosen.file:
+        write_atomically(chosen.file, table.to_csv(index=False).encode())
+    return 0
 
 
 def _sizes(title: str, found: Iterable[Entry]) -> None:

@@ -1,1 +1,1 @@
-"""Sweeps: planned before they start, carried out whatever happens to single jobs, and watched while they run."""
+"""Sweeps: planned before they start, run whatever happens to single jobs, and watched while they run."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ood_bench.errors import ArtifactError, reason
-from ood_bench.sweep.manifest import folder, job_key
+from ood_bench.sweep.manifest import folder
 from ood_bench.utils.files import canonical_json, write_atomically
 from ood_bench.utils.progress import underway
+from ood_bench.utils.time_limit import OutOfTime
 
 _log = logging.getLogger(__name__)
 BEAT = 2.0
@@ -38,17 +39,22 @@ def read(store: Path, key: str) -> dict[str, Any] | None:
     """The last heartbeat of a job, with its age in ``silent`` seconds; none if it never started."""
     path = path_of(store, key)
     try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {**said, "silent": max(0.0, time.time() - path.stat().st_mtime)}
+        beat: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {**beat, "silent": max(0.0, time.time() - path.stat().st_mtime)}
     except (OSError, ValueError):
         return None
 
 
 @contextlib.contextmanager
-def beating(store: Path, words: Sequence[str]) -> Iterator[None]:
-    """Tells the store, for as long as the block lasts, how the job gets on, and at last how it ended.
+def beating(store: Path, key: str, words: Sequence[str]) -> Iterator[None]:
+    """Writes into the store, as long as the block lasts, what the job is doing, and at last how it ended.
 
-    A store that does not exist is not made for this: a run that is refused leaves nothing behind.
+    A store that does not exist is not created for this: a run that is refused leaves nothing behind.
+
+    Args:
+        store: the artifact store.
+        key: the job's key, see :func:`ood_bench.sweep.plan.job_key`.
+        words: its overrides.
     """
     job = {
         "words": list(words),
@@ -57,30 +63,31 @@ def beating(store: Path, words: Sequence[str]) -> Iterator[None]:
         "slurm": slurm_job(),
         "began": time.time(),
     }
-    path, stop = path_of(store, job_key(words)), threading.Event()
+    path, stop = path_of(store, key), threading.Event()
 
-    def tell(state: str, error: str = "") -> None:
+    def write(state: str, error: str = "") -> None:
         if not store.exists():
             return
         ticker = underway()
-        said = {**job, "state": state, "error": error, "work": None if ticker is None else ticker.report()}
-        with contextlib.suppress(ArtifactError):  # a job must not die of not being seen
-            write_atomically(path, canonical_json(said).encode(), durable=False)
+        content = {**job, "state": state, "error": error, "work": None if ticker is None else ticker.report()}
+        with contextlib.suppress(ArtifactError):  # a job goes on although nobody can see it
+            write_atomically(path, canonical_json(content).encode(), durable=False)
 
     def beat() -> None:
         while not stop.wait(BEAT):
-            tell("running")
+            write("running")
 
-    tell("running")
-    heart = threading.Thread(target=beat, daemon=True)
-    heart.start()
+    write("running")
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
     end = ("done", "")
     try:
         yield
     except BaseException as error:
-        end = ("failed", reason(error)) if isinstance(error, Exception) else ("interrupted", "")
+        failed = isinstance(error, Exception) and not isinstance(error, OutOfTime)
+        end = ("failed", reason(error)) if failed else ("interrupted", "")
         raise
     finally:
         stop.set()
-        heart.join()
-        tell(*end)
+        thread.join()
+        write(*end)

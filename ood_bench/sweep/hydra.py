@@ -1,8 +1,10 @@
-"""Between a sweep and Hydra: composing jobs, calling its launchers, reading what they give back."""
+"""Between a sweep and Hydra: composing jobs, calling its launchers, reading what they return."""
 
+import contextlib
+import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -11,14 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.config import RunSettings, settings_of
-from ood_bench.errors import ConfigError, OodBenchError, reason
-from ood_bench.sweep.run import conduct
+from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.sweep.run import REFUSED_OR_MISSING, Compose, run_sweep
+from ood_bench.utils.time_limit import time_limit
 
 _log = logging.getLogger(__name__)
+Jobs = Sequence[Sequence[str]]
 
 
-def sweep(jobs: Sequence[Sequence[str]], config: DictConfig, loader: Any, launcher: Any) -> bool:
-    """Conducts a sweep with one of Hydra's launchers.
+def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
+    """Runs a sweep with one of Hydra's launchers.
 
     Args:
         jobs: overrides of every job.
@@ -27,7 +31,7 @@ def sweep(jobs: Sequence[Sequence[str]], config: DictConfig, loader: Any, launch
         launcher: Hydra's launcher.
 
     Returns:
-        Whether every cell has a record now; a refusal is logged and is a no.
+        The exit status, see :func:`~ood_bench.sweep.run.run_sweep`; a refusal is logged.
     """
 
     def compose(words: Sequence[str]) -> RunSettings:
@@ -37,24 +41,40 @@ def sweep(jobs: Sequence[Sequence[str]], config: DictConfig, loader: Any, launch
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"configuration: {error}") from error
 
-    def launch(words: Sequence[Sequence[str]]) -> list[str]:
-        return [fault(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]
+    def launch(words: Jobs) -> list[Exception | None]:
+        return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]
 
     try:
-        return conduct(jobs, compose, launch, parallel_jobs(config.hydra.launcher))
+        minutes = config.time_limit if isinstance(config.time_limit, int | float) else None  # else a job is refused
+        with time_limit(minutes):
+            return run_sweep(list(expanded(jobs, compose)), compose, launch, parallel_jobs(config.hydra.launcher))
     except OodBenchError as error:
         _log.error("error: %s", error)
-        return False
+        return REFUSED_OR_MISSING
 
 
-def fault(returned: JobReturn) -> str:
-    """What went wrong in a job, in one line; empty if nothing did."""
+def expanded(jobs: Jobs, compose: Compose) -> Iterator[Sequence[str]]:
+    """The jobs that the configuration lists, such as each network with each table; else the job of the command line.
+
+    The command line's overrides come last, so that they win.
+    """
+    for words in jobs:
+        sweep_settings = compose(words).sweep
+        listed = [] if sweep_settings is None else sweep_settings.overrides()
+        yield from ([*own, *words, "sweep=null"] for own in listed)
+        if not listed:
+            yield words
+
+
+def error_of(returned: JobReturn) -> Exception | None:
+    """What a job raised; none if it ended well."""
     if returned.status is JobStatus.COMPLETED:
-        return ""
+        return None
     try:
-        return f"it ended with {returned.return_value}"  # raises what the job raised
+        with contextlib.redirect_stderr(io.StringIO()):  # the sweep says at its end what failed
+            return OodBenchError(f"it ended with {returned.return_value}")  # raises what the job raised
     except Exception as error:
-        return reason(error)
+        return error
 
 
 def parallel_jobs(launcher: DictConfig) -> int:

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ood_bench.utils.files import canonical_json, content_key, write_atomically
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reading plans needs no torch
     from ood_bench.sweep.plan import Job
 
 _log = logging.getLogger(__name__)
-
-
-def job_key(words: Sequence[str]) -> str:
-    """Key of a job: the hash of its overrides, but for whether it is only planned."""
-    return content_key([word for word in words if not word.startswith("dry_run=")])
 
 
 def folder(store: Path) -> Path:

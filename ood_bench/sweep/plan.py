@@ -9,8 +9,16 @@ from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.prepare import cells_of
-from ood_bench.sweep.manifest import job_key
 from ood_bench.training.spec import TrainingSpec
+from ood_bench.utils.files import content_key
+
+NOT_IN_KEYS = ("dry_run=", "time_limit=")
+"""Overrides that say how a job runs and not what it computes."""
+
+
+def job_key(words: Sequence[str]) -> str:
+    """Key of a job: the hash of the overrides that say what it computes."""
+    return content_key([word for word in words if not word.startswith(NOT_IN_KEYS)])
 
 
 @dataclass(frozen=True)
@@ -82,26 +90,33 @@ def _chain(spec: TrainingSpec) -> list[TrainingSpec]:
     return [*([] if spec.initial is None else _chain(spec.initial)), spec]
 
 
-def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs in waves, so that as few as possible wait for a classifier that another one is training.
+def in_order(jobs: Iterable[Job], parallel: int) -> list[Job]:
+    """Jobs in the order in which they start; those with nothing to compute are left out.
 
-    A wave takes every job that needs no classifier that the same wave already trains, those with most to train first;
-    what is left makes the next wave. Jobs with nothing to compute are left out.
+    One after the other, they keep their order. Side by side, they start in waves, so that as few as possible wait for
+    a classifier that another one is training: a wave takes every job that needs no classifier that the same wave
+    already trains, those with most to train first; what is left makes the next wave.
+
+    Args:
+        jobs: the jobs.
+        parallel: number of jobs that run at a time.
     """
+    if parallel == 1:
+        return [job for job in jobs if job.missing]
     left = sorted((job for job in jobs if job.missing), key=lambda job: -len(job.untrained()))
-    made: set[str] = set()
+    trained: set[str] = set()
     ordered: list[Job] = []
     while left:
         training: set[str] = set()
         later = []
         for job in left:
-            new = {spec.key for spec in job.untrained()} - made
+            new = {spec.key for spec in job.untrained()} - trained
             if new & training:
                 later.append(job)
             else:
                 training |= new
                 ordered.append(job)
-        made |= training
+        trained |= training
         left = later
     return ordered
 

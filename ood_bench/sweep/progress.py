@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ood_bench.results import RecordStore
-from ood_bench.sweep import heartbeat as beacon
+from ood_bench.sweep import heartbeat
 
 ORDER = ("running", "failed", "lost", "interrupted", "waiting", "done")
 """States of jobs, those that one wants to see first at the front."""
@@ -53,8 +53,8 @@ def _recorded(jobs: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _state(store: Path, job: Mapping[str, Any], done: int) -> JobState:
-    said = beacon.read(store, job["key"])
-    state, note = ("waiting", "") if said is None else _spoken(said)
+    beat = heartbeat.read(store, job["key"])
+    state, note = ("waiting", "") if beat is None else _describe(beat)
     if done == len(job["cells"]):
         state, note = "done", ""
     elif state == "done":  # of an earlier start, with records that are gone by now
@@ -62,16 +62,16 @@ def _state(store: Path, job: Mapping[str, Any], done: int) -> JobState:
     return JobState(tuple(job["words"]), job["command"], state, len(job["cells"]), done, note)
 
 
-def _spoken(said: Mapping[str, Any]) -> tuple[str, str]:
+def _describe(beat: Mapping[str, Any]) -> tuple[str, str]:
     """State and note from a heartbeat."""
-    where = f"{said['host']}" + (f", SLURM job {said['slurm']}" if said["slurm"] else f", process {said['pid']}")
-    if said["state"] == "failed":
-        return "failed", said["error"]
-    if said["state"] != "running":
-        return said["state"], where
-    if said["silent"] > beacon.SILENCE:
-        return "lost", f"no heartbeat for {said['silent']:.0f} s ({where})"
-    return "running", f"{_work(said['work'])} ({where})"
+    where = f"{beat['host']}" + (f", SLURM job {beat['slurm']}" if beat["slurm"] else f", process {beat['pid']}")
+    if beat["state"] == "failed":
+        return "failed", beat["error"]
+    if beat["state"] != "running":
+        return beat["state"], where
+    if beat["silent"] > heartbeat.SILENCE:
+        return "lost", f"no heartbeat for {beat['silent']:.0f} s ({where})"
+    return "running", f"{_work(beat['work'])} ({where})"
 
 
 def _work(work: Mapping[str, Any] | None) -> str:

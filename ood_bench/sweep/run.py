@@ -1,4 +1,4 @@
-"""Carries a sweep out: plans it, launches what is missing, and says what failed and how to run just that."""
+"""Runs a sweep: plans it, launches what is missing, and says what failed and how to run just that."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -12,43 +12,51 @@ from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import Job, in_job, in_order, job_of
 from ood_bench.sweep.show import show_end, show_plan
+from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 2
 
 Compose = Callable[[Sequence[str]], RunSettings]
-Launch = Callable[[Sequence[Sequence[str]]], Sequence[str]]
-"""Runs jobs by their overrides; gives what went wrong with each, in their order, empty where nothing did."""
+Launch = Callable[[Sequence[Sequence[str]]], Sequence[Exception | None]]
+"""Runs jobs by their overrides; gives what each raised, in their order."""
+REFUSED_OR_MISSING = 2
+"""Exit status of a sweep that was refused, or that ended with cells without a record."""
 
 
-def conduct(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, parallel: int) -> bool:
+def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, parallel: int) -> int:
     """Runs every job of a sweep that has a cell without a record.
 
     Args:
         sweep: overrides of every job.
         compose: makes a job's settings.
-        launch: runs jobs, and says what went wrong with each.
+        launch: runs jobs, and gives what each raised.
         parallel: number of jobs that run at a time, for the estimate.
 
     Returns:
-        Whether every cell has a record now, or nothing was to be run.
+        0 if every cell has a record now, or nothing was to be run; 75 if cells are missing only because time was up;
+        2 if they are missing for another reason.
 
     Raises:
         OodBenchError: before anything is started, if one of the jobs would be refused.
     """
     console = Console()
     jobs, dry = _plan(sweep, compose)
-    ordered = in_order(jobs)
+    ordered = in_order(jobs, parallel)
     show_plan(jobs, ordered, parallel, console, full=dry)
     if dry:
-        return True
+        return 0
     if ordered:
         path = manifest.save(jobs, ordered)
         _log.info("progress: python -m ood_bench.sweep.status --store %s", path.parent.parent)
-    reasons = _launch(ordered, launch)
+    errors = _launch(ordered, launch)
     after = [_now(job) for job in jobs]
-    show_end(after, reasons, console)
-    return not any(job.missing for job in after)
+    missing = [job for job in after if job.missing]
+    stopped = [job for job in missing if isinstance(errors.get(job.key), OutOfTime)]
+    show_end(after, errors, console)
+    if not missing:
+        return 0
+    return OUT_OF_TIME if missing == stopped else REFUSED_OR_MISSING
 
 
 def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], bool]:
@@ -66,31 +74,31 @@ def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], 
     return list(jobs.values()), dry
 
 
-def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, str]:
-    """Launches jobs; gives what went wrong, by job key.
+def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, Exception]:
+    """Launches jobs; gives what they raised, by job key.
 
     A launcher may give up on all jobs because of one (joblib does when a worker is killed); the rest is launched again
     until two launches in a row have brought no new record.
     """
-    reasons: dict[str, str] = {}
+    errors: dict[str, Exception] = {}
     fruitless = 0
     left = list(jobs)
     while left:
         try:
-            said = launch([job.words for job in left])
+            raised = launch([job.words for job in left])
         except Exception as error:  # a launcher may raise anything
             why = f"the launcher gave up: {reason(error)}"
             rest = [job for job in map(_now, left) if job.missing]
             stuck = sum(len(job.missing) for job in rest) == sum(len(job.missing) for job in left)
-            reasons |= {job.key: why for job in rest}
+            errors |= {job.key: OodBenchError(why) for job in rest}
             fruitless = fruitless + 1 if stuck else 0
             left = [] if fruitless == _PATIENCE else rest
             if left:
                 _log.warning("%s; the %d jobs that are left go on", why, len(left))
             continue
-        reasons |= {job.key: why for job, why in zip(left, said, strict=True) if why}
+        errors |= {job.key: error for job, error in zip(left, raised, strict=True) if error is not None}
         break
-    return reasons
+    return errors
 
 
 def _now(job: Job) -> Job:

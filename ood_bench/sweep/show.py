@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.markup import escape
 
+from ood_bench.errors import reason
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, exists, shared
+from ood_bench.utils.time_limit import OutOfTime
 
 _MOST = 40
 
@@ -65,21 +67,25 @@ def _few(lines: list[str]) -> list[str]:
     return lines if len(lines) <= _MOST else [*lines[:_MOST], f"  and {len(lines) - _MOST} more"]
 
 
-def show_end(jobs: Sequence[Job], reasons: Mapping[str, str], console: Console) -> None:
+def show_end(jobs: Sequence[Job], errors: Mapping[str, Exception], console: Console) -> None:
     """Says how the sweep ended; names every job with a cell missing, why, and the command that runs just that.
 
     Args:
         jobs: all jobs, as they stand after the sweep.
-        reasons: what went wrong, by job key.
+        errors: what jobs raised, by their keys.
         console: where to write.
     """
     cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
     lines = [f"sweep: {done} of {cells} cells have a record"]
-    for job in jobs:
-        if job.missing:
-            what = ", ".join(cell.title for cell in job.missing[:3]) + (", …" if len(job.missing) > 3 else "")
-            why = reasons.get(job.key, "its job ended without a word (killed, cancelled or out of memory)")
-            lines += [f"failed: {what}: {why}", f"    {job.command}"]
+    missing = [job for job in jobs if job.missing]
+    failed = [job for job in missing if not isinstance(errors.get(job.key), OutOfTime)]
+    if len(failed) < len(missing):
+        lines.append(f"out of time: {len(missing) - len(failed)} jobs are not finished")
+    for job in failed:
+        what = ", ".join(cell.title for cell in job.missing[:3]) + (", …" if len(job.missing) > 3 else "")
+        error = errors.get(job.key)
+        why = reason(error) if error else "its job ended without a message (killed, cancelled or out of memory)"
+        lines += [f"failed: {what}: {why}", f"    {job.command}"]
     if done < cells:
         lines.append("the same sweep again computes all that is missing, and nothing else")
     console.print("\n".join(map(escape, lines)), highlight=False, soft_wrap=True)

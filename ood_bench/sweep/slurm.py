@@ -48,24 +48,24 @@ def executor(params: Mapping[str, Any]) -> Any:
     settings = {key: value for key, value in params.items() if value is not None}
     folder, timeouts = settings.pop("submitit_folder"), settings.pop("max_num_timeout")
     try:
-        made = submitit.AutoExecutor(folder=folder, cluster="slurm", slurm_max_num_timeout=timeouts)
-        made.update_parameters(
+        created = submitit.AutoExecutor(folder=folder, cluster="slurm", slurm_max_num_timeout=timeouts)
+        created.update_parameters(
             **{key if key in _SAME else f"slurm_{key}": value for key, value in settings.items()},
         )
     except (RuntimeError, ValueError, NameError) as error:
         raise ConfigError(f"hydra.launcher: {' '.join(str(error).split())}") from error
-    return made
+    return created
 
 
-def launched(made: Any, call: Any, jobs: Sequence[tuple[Any, ...]]) -> list[JobReturn]:
+def launched(submitter: Any, call: Any, jobs: Sequence[tuple[Any, ...]]) -> list[JobReturn]:
     """Submits one array of jobs and waits until all have ended.
 
     Args:
-        made: submitit's executor.
+        submitter: submitit's executor.
         call: what each job calls.
         jobs: arguments of each job.
     """
-    submitted = made.map_array(call, *zip(*jobs, strict=True))
+    submitted = submitter.map_array(call, *zip(*jobs, strict=True))
     ids = [job.job_id for job in submitted]
     _log.info("submitted %d jobs to SLURM as array %s; Ctrl-C stops waiting, not the jobs", len(ids), array_of(ids[0]))
     wait(submitted)
@@ -125,15 +125,15 @@ def in_queue(arrays: Collection[str]) -> set[str] | None:
 
 
 def _returned(job: Any) -> JobReturn:
-    """What a job gave back; a failure in its stead where it ended without a word."""
+    """What a job returned; a failure where it returned nothing."""
     try:
         if job.paths.result_pickle.exists():
             given = job.result()
             if isinstance(given, JobReturn):
                 return given
     except Exception as error:  # whatever the job raised outside of the run itself
-        said = str(error).strip().splitlines()
-        return _failed(f"job {job.job_id}: {said[-1] if said else type(error).__name__}")
+        lines = str(error).strip().splitlines()
+        return _failed(f"job {job.job_id}: {lines[-1] if lines else type(error).__name__}")
     return _failed(f"job {job.job_id} ended without a result (killed, cancelled or out of memory): {job.paths.stderr}")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,10 +66,21 @@ def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
 def _owner_of(path: Path) -> str:
     """Whose the nearest existing file or folder is, if it may not be written to."""
     place = next((place for place in (path, *path.parents) if place.exists()), path)
-    with contextlib.suppress(OSError, KeyError):  # gone by now; an owner without a name
-        if not os.access(place, os.W_OK):
-            return f", {place} belongs to {place.owner()}"
-    return ""
+    if os.access(place, os.W_OK) or not place.exists():
+        return ""
+    try:
+        return f", {place} belongs to {place.owner()}"
+    except KeyError:
+        return f", {place} belongs to user {place.stat().st_uid}"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its missing parents; a group that may write to the first one's parent may write to all."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in reversed(missing):
+        with contextlib.suppress(OSError):  # another process made it
+            place.chmod(place.stat().st_mode | place.parent.stat().st_mode & stat.S_IWGRP)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -95,7 +107,7 @@ def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterato
         content: all of it.
         durable: see :func:`write_atomically`.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(final.parent)
     descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
     staged = Path(name)
     try:
@@ -117,7 +129,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
     If ``final`` came into being meanwhile, the staged folder is dropped: content-keyed folders are equal.
     """
     with clear_io_errors("write", final):
-        final.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(final.parent)
         staged = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
         try:
             yield staged

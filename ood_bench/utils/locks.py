@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from ood_bench.utils.files import clear_io_errors
+from ood_bench.utils.files import clear_io_errors, make_folder
 
 _log = logging.getLogger(__name__)
 HEARTBEAT = 10.0
@@ -44,7 +44,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         ArtifactError: if the lock file cannot be made.
     """
     with clear_io_errors("lock", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = filelock.SoftFileLease(
             _file_of(path), lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_warn
         )

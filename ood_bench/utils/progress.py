@@ -17,7 +17,7 @@ _underway: list["Ticker"] = []
 
 
 def underway() -> "Ticker | None":
-    """The innermost work that is going on, for whoever reports from outside."""
+    """The innermost work that is going on, for reports from outside."""
     return _underway[-1] if _underway else None
 
 

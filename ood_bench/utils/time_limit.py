@@ -10,15 +10,20 @@ from ood_bench.errors import OodBenchError
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-class OutOfTime(OodBenchError):  # noqa: N818 - no fault: the same call goes on where it stopped
+OUT_OF_TIME = 75
+"""Exit status of a run or sweep that stopped for its time limit: EX_TEMPFAIL, "try again"."""
+
+
+class OutOfTime(OodBenchError):  # noqa: N818 - no fault: the same command goes on where it stopped
     """The time limit does not allow the next part; everything finished is kept."""
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Limits the work of the block to ``seconds``; an outer limit that ends sooner stays."""
-    outer, own = _deadline.get(), time.monotonic() + seconds
-    token = _deadline.set(own if outer is None else min(outer, own))
+def time_limit(minutes: float | None) -> Iterator[None]:
+    """Limits the work of the block, if ``minutes`` is not none; an outer limit that ends sooner stays."""
+    limits = [] if minutes is None else [time.monotonic() + 60 * minutes]
+    limits += [] if (outer := _deadline.get()) is None else [outer]
+    token = _deadline.set(min(limits, default=None))
     try:
         yield
     finally:

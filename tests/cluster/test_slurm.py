@@ -17,7 +17,7 @@ import pytest
 
 from ood_bench.report import tables
 from ood_bench.results import RecordStore, frame
-from ood_bench.sweep import heartbeat as beacon
+from ood_bench.sweep import heartbeat
 
 pytestmark = pytest.mark.cluster
 PATIENCE = 600.0
@@ -88,7 +88,7 @@ class Sweep:
         found = list((self.store / "classifiers").glob(f"*-seed{seed}-*.training/last.ckpt"))
         if not found:
             return None
-        for path in beacon.path_of(self.store, "x").parent.glob("*.json"):
+        for path in heartbeat.path_of(self.store, "x").parent.glob("*.json"):
             said = json.loads(path.read_text())
             if f"seed={seed}" in said["words"] and "method=msp" in said["words"] and said["state"] == "running":
                 return said

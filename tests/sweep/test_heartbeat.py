@@ -5,20 +5,21 @@ import time
 import pytest
 
 from ood_bench.errors import DataError
-from ood_bench.sweep import heartbeat as beacon
+from ood_bench.sweep import heartbeat
 from ood_bench.sweep.heartbeat import beating
-from ood_bench.sweep.manifest import job_key
 from ood_bench.utils.progress import ticking
+from ood_bench.utils.time_limit import OutOfTime
 
 WORDS = ["experiment=quickstart", "seed=1"]
+KEY = "0123456789abcdef"
 
 
 @pytest.fixture
 def said(tmp_path, monkeypatch):
-    monkeypatch.setattr(beacon, "BEAT", 0.01)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         monkeypatch.delenv(name, raising=False)
-    return lambda: beacon.read(tmp_path, job_key(WORDS))
+    return lambda: heartbeat.read(tmp_path, KEY)
 
 
 def wait_for(happened):
@@ -30,7 +31,7 @@ def wait_for(happened):
 
 def test_it_tells_what_is_going_on_and_how_it_ended(said, tmp_path):
     assert said() is None
-    with beating(tmp_path, WORDS), ticking("training lenet", 10, "images") as ticker:
+    with beating(tmp_path, KEY, WORDS), ticking("training lenet", 10, "images") as ticker:
         assert said()["state"] == "running"
         ticker.advance(4, "epoch 1/3")
         wait_for(lambda: (said()["work"] or {}).get("done") == 4)
@@ -42,7 +43,7 @@ def test_it_tells_what_is_going_on_and_how_it_ended(said, tmp_path):
 
 
 def test_the_innermost_work_is_told(said, tmp_path):
-    with ticking("a pass", 10, "images"), ticking("inside", 5, "images"), beating(tmp_path, WORDS):
+    with ticking("a pass", 10, "images"), ticking("inside", 5, "images"), beating(tmp_path, KEY, WORDS):
         assert said()["work"]["what"] == "inside"
 
 
@@ -51,19 +52,20 @@ def test_the_innermost_work_is_told(said, tmp_path):
     [
         (DataError("no such file"), "failed", "no such file"),
         (ValueError("a bug"), "failed", "ValueError: a bug"),
+        (OutOfTime("no time"), "interrupted", ""),
         (SystemExit(-1), "interrupted", ""),
         (KeyboardInterrupt(), "interrupted", ""),
     ],
 )
 def test_how_it_ended(said, tmp_path, error, state, line):
-    with pytest.raises(type(error)), beating(tmp_path, WORDS):
+    with pytest.raises(type(error)), beating(tmp_path, KEY, WORDS):
         raise error
     assert (said()["state"], said()["error"]) == (state, line)
 
 
 def test_a_store_that_cannot_be_written_stops_no_job(tmp_path):
     (tmp_path / "sweeps").write_text("a file where the folder should be")
-    with beating(tmp_path, WORDS):
+    with beating(tmp_path, KEY, WORDS):
         done = True
     assert done
 
@@ -79,18 +81,18 @@ def test_a_store_that_cannot_be_written_stops_no_job(tmp_path):
 def test_jobs_are_named_as_slurms_commands_take_them(said, tmp_path, monkeypatch, variables, job):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with beating(tmp_path, WORDS):
+    with beating(tmp_path, KEY, WORDS):
         assert said()["slurm"] == job
 
 
 def test_no_store_is_made_for_it(tmp_path):
-    with beating(tmp_path / "store", WORDS):
+    with beating(tmp_path / "store", KEY, WORDS):
         assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_torn_heartbeat_counts_as_none(said, tmp_path):
-    path = beacon.path_of(tmp_path, job_key(WORDS))
+    path = heartbeat.path_of(tmp_path, KEY)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"state": "running"})[:-3])
     assert said() is None

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import ood_bench
-from ood_bench.sweep import heartbeat as beacon
+from ood_bench.sweep import heartbeat
+from ood_bench.sweep.plan import job_key
 
 PATIENCE = 600.0
 EPOCHS = 100
@@ -39,9 +40,9 @@ def ended(process):
 def training(words, seed):
     """Process that trains a seed's classifier and has finished an epoch."""
     end = time.monotonic() + PATIENCE
-    key = beacon.job_key([*words, f"seed={seed}"])
+    key = job_key([*words, f"seed={seed}"])
     while True:
-        said = beacon.read(STORE, key)
+        said = heartbeat.read(STORE, key)
         if said and list((STORE / "classifiers").glob(f"*-seed{seed}-*.training/last.ckpt")):
             return said["pid"]
         assert time.monotonic() < end

@@ -2,8 +2,7 @@ import pytest
 
 import ood_bench
 from ood_bench.errors import ConfigError
-from ood_bench.sweep.manifest import job_key
-from ood_bench.sweep.plan import in_job, in_order, quoted, shared
+from ood_bench.sweep.plan import in_job, in_order, job_key, quoted, shared
 
 
 def places(jobs, ordered):
@@ -36,23 +35,24 @@ def test_cells_with_a_record_are_done(job, toy):
     assert [cell.method for cell in found.missing] == ["energy"]
     assert found.untrained() == []
     assert len(found.classifiers) == 1
-    assert in_order([job("method=msp"), found]) == [found]
+    assert in_order([job("method=msp"), found], 1) == [found]
 
 
 def test_jobs_that_need_the_same_classifier_come_in_waves(job):
     jobs = [job(f"method={method}", f"seed={seed}") for seed in (0, 1) for method in ("msp", "energy", "odin")]
-    assert places(jobs, in_order(jobs)) == [0, 3, 1, 2, 4, 5]
+    assert places(jobs, in_order(jobs, 2)) == [0, 3, 1, 2, 4, 5]
+    assert places(jobs, in_order(jobs, 1)) == [0, 1, 2, 3, 4, 5]
     counts = {spec.seed: count for spec, count in shared(jobs).values()}
     assert counts == {0: 3, 1: 3}
 
 
 def test_the_most_to_train_comes_first(job):
     jobs = [job("method=msp", "seed=9"), job("method=deep_ensemble", "seed=0", "method.deep_ensemble.members=3")]
-    assert places(jobs, in_order(jobs)) == [1, 0]
+    assert places(jobs, in_order(jobs, 2)) == [1, 0]
 
 
-def test_the_key_does_not_depend_on_whether_it_is_only_planned():
-    assert job_key(["seed=1", "dry_run=true"]) == job_key(["seed=1"])
+def test_the_key_says_what_is_computed():
+    assert job_key(["seed=1", "dry_run=true", "time_limit=9"]) == job_key(["seed=1"])
     assert job_key(["seed=1"]) != job_key(["seed=2"])
 
 

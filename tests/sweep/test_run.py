@@ -4,42 +4,43 @@ import ood_bench
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep import manifest
-from ood_bench.sweep.run import conduct
+from ood_bench.sweep.run import REFUSED_OR_MISSING, run_sweep
+from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 
 def one_by_one(words):
     """What a launcher does: runs every job, whatever becomes of it."""
-    said = []
+    raised = []
     for one in words:
         try:
             ood_bench.run(one)
-            said.append("")
+            raised.append(None)
         except OodBenchError as error:
-            said.append(str(error))
-    return said
+            raised.append(error)
+    return raised
 
 
 @pytest.fixture
 def sweep(toy, capsys):
-    """Conducts a sweep over seeds; gives whether it is complete, and what it said."""
+    """Runs a sweep over seeds; gives its exit status, and what it said."""
 
     def made(*varied, words=("method=msp",), launch=one_by_one):
-        done = conduct([[*toy, *words, one] for one in varied], compose_settings, launch, 1)
-        return done, " ".join(capsys.readouterr().out.split())
+        status = run_sweep([[*toy, *words, one] for one in varied], compose_settings, launch, 1)
+        return status, " ".join(capsys.readouterr().out.split())
 
     return made
 
 
 def test_it_runs_what_is_missing(sweep, store):
-    done, said = sweep("seed=0", "seed=1")
-    assert done
+    status, said = sweep("seed=0", "seed=1")
+    assert status == 0
     assert "plan: 2 jobs with 2 cells; 0 cells are done, 2 to compute" in said
     assert said.endswith("sweep: 2 of 2 cells have a record")
     ((_, plan),) = manifest.load_all(store)
     assert [job["place"] for job in plan["jobs"]] == [0, 1]
     launched = []
-    done, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda jobs: launched.extend(jobs) or one_by_one(jobs))
-    assert done
+    status, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda jobs: launched.extend(jobs) or one_by_one(jobs))
+    assert status == 0
     assert [words[-1] for words in launched] == ["seed=2"]
 
 
@@ -47,8 +48,8 @@ def test_a_dry_run_starts_nothing(sweep, store):
     def launch(_words):
         raise AssertionError("nothing must be launched")
 
-    done, said = sweep("seed=0", "seed=1", words=["method=msp", "dry_run=true"], launch=launch)
-    assert done
+    status, said = sweep("seed=0", "seed=1", words=["method=msp", "dry_run=true"], launch=launch)
+    assert status == 0
     assert "2 to train, 0 of them for several jobs" in said
     assert "jobs in the order in which they start: 0 experiment=quickstart" in said
     assert "nothing is known yet of 4 cells and classifiers" in said
@@ -57,8 +58,8 @@ def test_a_dry_run_starts_nothing(sweep, store):
 
 
 def test_a_failed_job_stops_no_other_and_is_named(sweep, toy):
-    done, said = sweep("train.optimizer.lr=1e29", "train.optimizer.lr=0.01", words=["method=msp", "train.epochs=2"])
-    assert not done
+    status, said = sweep("train.optimizer.lr=1e29", "train.optimizer.lr=0.01", words=["method=msp", "train.epochs=2"])
+    assert status == REFUSED_OR_MISSING
     assert "sweep: 1 of 2 cells have a record" in said
     assert said.count("failed: ") == 1
     assert "failed: msp on uniform, seed 0: loss or weights of lenet-digits" in said
@@ -66,10 +67,10 @@ def test_a_failed_job_stops_no_other_and_is_named(sweep, toy):
     assert "the same sweep again computes all that is missing, and nothing else" in said
 
 
-def test_a_job_that_ends_without_a_word_is_named(sweep):
-    done, said = sweep("seed=0", launch=lambda jobs: [""] * len(jobs))
-    assert not done
-    assert "failed: msp on uniform, seed 0: its job ended without a word (killed, cancelled or out of memory)" in said
+def test_a_job_that_ends_without_a_message_is_named(sweep):
+    status, said = sweep("seed=0", launch=lambda jobs: [None] * len(jobs))
+    assert status == REFUSED_OR_MISSING
+    assert "failed: msp on uniform, seed 0: its job ended without a message" in said
 
 
 def test_what_would_be_refused_is_refused_before_anything_starts(sweep):
@@ -88,8 +89,8 @@ def test_a_launcher_that_gives_up_is_called_again_while_that_helps(sweep):
         one_by_one(words[:1])
         raise RuntimeError("a worker was killed")
 
-    done, _ = sweep("seed=0", "seed=1", "seed=2", launch=launch)
-    assert done
+    status, _ = sweep("seed=0", "seed=1", "seed=2", launch=launch)
+    assert status == 0
     assert calls == [3, 2, 1]
 
 
@@ -97,6 +98,19 @@ def test_a_launcher_that_gives_up_for_good(sweep):
     def launch(_words):
         raise RuntimeError("no queue")
 
-    done, said = sweep("seed=0", launch=launch)
-    assert not done
+    status, said = sweep("seed=0", launch=launch)
+    assert status == REFUSED_OR_MISSING
     assert "failed: msp on uniform, seed 0: the launcher gave up: RuntimeError: no queue" in said
+
+
+def test_a_sweep_that_ran_out_of_time_is_no_failure(sweep):
+    def launch(jobs):
+        return [*one_by_one(jobs[:1]), *(OutOfTime("no time left for this run") for _ in jobs[1:])]
+
+    status, said = sweep("seed=0", "seed=1", launch=launch)
+    assert status == OUT_OF_TIME
+    assert "sweep: 1 of 2 cells have a record out of time: 1 jobs are not finished" in said
+    assert "failed" not in said
+    status, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda _: [OutOfTime("no time"), None])
+    assert status == REFUSED_OR_MISSING
+    assert said.count("failed: ") == 1

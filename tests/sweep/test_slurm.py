@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from ood_bench.errors import ConfigError
 from ood_bench.sweep import slurm
-from ood_bench.sweep.hydra import fault
+from ood_bench.sweep.hydra import error_of
 
 
 class Job:
@@ -100,9 +100,9 @@ def test_a_silent_controller_says_nothing_about_jobs(squeue):
 def test_what_jobs_give_back(jobs):
     jobs[0].finish(completed())
     jobs[1].finish(RuntimeError("Traceback\nValueError: a bug"))
-    assert fault(slurm._returned(jobs[0])) == ""
-    assert fault(slurm._returned(jobs[1])) == "job 7_1: ValueError: a bug"
-    lost = fault(slurm._returned(jobs[2]))
+    assert error_of(slurm._returned(jobs[0])) is None
+    assert str(error_of(slurm._returned(jobs[1]))) == "job 7_1: ValueError: a bug"
+    lost = str(error_of(slurm._returned(jobs[2])))
     assert lost.startswith("job 7_2 ended without a result (killed, cancelled or out of memory): ")
     assert lost.endswith("7_2.err")
 
@@ -110,7 +110,7 @@ def test_what_jobs_give_back(jobs):
 def test_a_failed_run_is_told_by_its_error():
     returned = JobReturn()
     returned.status, returned.return_value = JobStatus.FAILED, ConfigError("no such set")
-    assert fault(returned) == "no such set"
+    assert str(error_of(returned)) == "no such set"
 
 
 def test_without_submitit_the_extra_is_named(monkeypatch):

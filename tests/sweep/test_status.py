@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ood_bench.results import RecordStore
-from ood_bench.sweep import heartbeat as beacon
-from ood_bench.sweep import manifest, status
+from ood_bench.sweep import heartbeat, manifest, status
+from ood_bench.sweep.plan import job_key
 
 SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
 
@@ -15,7 +15,7 @@ SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
 def job(number, results, key=None):
     words = ["experiment=quickstart", f"seed={number}"]
     return {
-        "key": manifest.job_key(words),
+        "key": job_key(words),
         "words": words,
         "command": f"python -m ood_bench experiment=quickstart seed={number}",
         "place": number,
@@ -47,7 +47,7 @@ def sweep(tmp_path):
         4: {"state": "interrupted"},
     }
     for number, said in states.items():
-        path = beacon.path_of(store, jobs[number]["key"])
+        path = heartbeat.path_of(store, jobs[number]["key"])
         path.write_text(json.dumps({**common, **said}))
         if number == 3:
             os.utime(path, (time.time() - 600,) * 2)
@@ -84,7 +84,7 @@ def test_for_programs(sweep, capsys):
 
 def test_watching_ends_when_no_job_can_go_on(sweep, capsys):
     for number in (1, 5):
-        path = beacon.path_of(sweep, job(number, "")["key"])
+        path = heartbeat.path_of(sweep, job(number, "")["key"])
         path.write_text(
             json.dumps({"state": "failed", "error": "no", "host": "a", "pid": 1, "slurm": "", "work": None})
         )

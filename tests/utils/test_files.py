@@ -15,6 +15,7 @@ from ood_bench.utils.files import (
     canonical_json,
     clear_io_errors,
     content_key,
+    make_folder,
     sha256_file,
     staged_folder,
     write_atomically,
@@ -88,6 +89,31 @@ def test_caches_do_not_wait_for_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing(FULL))
     write_atomically(tmp_path / "file.bin", b"new", durable=False)
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"new"]
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(0o2775, 0o775), (0o755, 0o755), (0o700, 0o755)])
+def test_folders_are_the_groups_where_the_first_one_is(tmp_path, outer, inner):
+    """Two users of one group can share a store, whatever their umask."""
+    tmp_path.chmod(outer)
+    before = os.umask(0o022)
+    try:
+        make_folder(tmp_path / "a" / "b")
+        make_folder(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) & 0o777 for path in (tmp_path / "a", tmp_path / "a/b")] == [inner] * 2
+
+
+def test_a_refused_permission_names_the_owner(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "owner", lambda _: "alice")
+    with pytest.raises(ArtifactError, match=rf"no permission, {tmp_path} belongs to alice: set store\.root"):
+        raise_in_clear_io_errors(tmp_path / "a" / "b", DENIED)
+
+
+def raise_in_clear_io_errors(path, error):
+    with clear_io_errors("write", path):
+        raise error
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
