@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import CARD, WEIGHTS
-from ood_bench.training import artifact, losses, trainer
+from ood_bench.training import artifact, objectives, trainer
 from ood_bench.training.artifact import ClassifierStore, accuracy
 from ood_bench.utils.files import BusyError, locked, sha256_file
 
@@ -99,7 +99,7 @@ def test_torchs_random_numbers_are_left_alone(make_spec, store, what):
 def interrupt(monkeypatch, after):
     """Presses Ctrl-C in the middle of an epoch; three steps make an epoch."""
     calls = []
-    loss = losses.cross_entropy
+    loss = objectives.F.cross_entropy
 
     def impatient(logits, labels):
         calls.append(1)
@@ -107,7 +107,7 @@ def interrupt(monkeypatch, after):
             raise KeyboardInterrupt
         return loss(logits, labels)
 
-    monkeypatch.setattr(losses, "cross_entropy", impatient)
+    monkeypatch.setattr(objectives.F, "cross_entropy", impatient)
 
 
 @pytest.fixture
