@@ -157,3 +157,11 @@ def test_fitting_for_a_second_ood_set_runs_nothing(toys):
     with toys.counting(using.classifier) as counts:
         found.fit(using, np.random.RandomState(1))
     assert counts == {}
+
+
+@pytest.mark.parametrize(("share", "directions"), [(0.1, 1), (10.0, 2)])
+def test_a_direction_counts_from_a_million_rounding_units_of_the_largest_variance_on(share, directions):
+    """As in the release of SciPy that the papers' code ran on."""
+    small = np.sqrt(share * 1e6 * np.finfo(np.float64).eps)
+    features = np.array([[1, 0], [-1, 0], [0, small], [0, -small]])
+    assert Gaussians.fit(features, np.zeros(4, np.int64), 1).whitening.shape == (2, directions)

@@ -66,11 +66,14 @@ class Shelves:
         path.write_text("")
         return path
 
-    def record(self, network, images):
+    def record(self, network, images, outliers=None):
         content = {key: value for key, value in json.loads(SAMPLE.read_text()).items() if key != "schema"}
         content["checkpoint"]["networks"][0]["key"] = network
         meta = json.loads((images / "meta.json").read_text())
         content["data"]["ood"]["fingerprint"] = meta["fingerprint"]
+        if outliers is not None:
+            meta = json.loads((outliers / "meta.json").read_text())
+            content["data"]["outliers"] = {**content["data"]["ood"], "fingerprint": meta["fingerprint"]}
         return RecordStore(self.results).write(Record.of(content))
 
     def age(self, days=2.0):

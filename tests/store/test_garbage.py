@@ -22,6 +22,14 @@ def test_what_a_record_refers_to_stays(full):
     assert found.young == []
 
 
+def test_the_outliers_of_a_record_stay(shelves):
+    scored, outliers, other = (shelves.images(name, value) for value, name in enumerate(("mnist", "letters", "kmnist")))
+    shelves.record("tuned", scored, outliers)
+    shelves.age()
+    found = sort(shelves)
+    assert (paths(found.referred), paths(found.goes)) == ({scored, outliers}, {other})
+
+
 def test_sorting_deletes_nothing_and_deleting_only_what_goes(full):
     found = sort(full)
     assert all(path.exists() for path in (*full.kept.values(), *full.loose.values()))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import CARD, WEIGHTS
-from ood_bench.training import artifact, losses, trainer
+from ood_bench.training import artifact, objectives, trainer
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file
 from ood_bench.utils.locks import BusyError, locked
@@ -87,7 +87,7 @@ def test_torchs_random_numbers_are_left_alone(make_spec, store, what):
 def interrupt(monkeypatch, after):
     """Presses Ctrl-C in the middle of an epoch; three steps make an epoch."""
     calls = []
-    loss = losses.cross_entropy
+    loss = objectives.F.cross_entropy
 
     def impatient(logits, labels):
         calls.append(1)
@@ -95,7 +95,7 @@ def interrupt(monkeypatch, after):
             raise KeyboardInterrupt
         return loss(logits, labels)
 
-    monkeypatch.setattr(losses, "cross_entropy", impatient)
+    monkeypatch.setattr(objectives.F, "cross_entropy", impatient)
 
 
 @pytest.fixture
