@@ -1,5 +1,6 @@
 """Makes the object that a config describes: a detector, a protocol, an image source, a recipe, a loss, a network."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
@@ -31,7 +32,8 @@ def build(what: str, base: type[Built], config: Mapping[str, Any], **given: Any)
         ConfigError: if the class is unknown or not a ``base``, a key is unknown, or a value has the wrong type.
     """
     options = {**{str(key): value for key, value in config.items() if key != "_target_"}, **given}
-    target = _class_of(what, base, config["_target_"]) if "_target_" in config else base
+    named = "_target_" in config or inspect.isabstract(base)
+    target = _class_of(what, base, config.get("_target_")) if named else base
     if is_dataclass(target):
         return _checked(what, target, options)  # type: ignore[no-any-return]
     try:
