@@ -353,10 +353,11 @@ def builds_on_another(run):
 
 
 def published_blocks():
-    """Every (file, paper, table, model, ID set) of the five systems' published numbers."""
+    """Every (file, paper, table, model, ID set) of the five systems' published results."""
     columns = ["paper", "table", "model", "id_dataset"]
     files = ("eloc", "featurenorm", "fssd", "godin", "odin")
-    return {(csv, *one) for csv in files for one in papers.load(csv)[columns].itertuples(index=False)}
+    found = {(csv, *one) for csv in files for one in papers.load(csv)[columns].itertuples(index=False)}
+    return {block for block in found if block[2] != "selected_block"}  # which describes networks
 
 
 def test_every_published_block_is_in_a_paper():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ood_bench.report.format import metric_order
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import far
+from ood_bench.report.verdicts import outside_tolerance
 
 COLUMNS = (
     "section", "kind", "method", "variant", "model", "id", "id_images", "ood", "ood_images", "protocol", "metric",
@@ -31,7 +31,7 @@ def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[st
         "std": _text(stat.std),
         "n": str(stat.n),
         "difference": _text(stat.mean - float(printed)) if printed else "",
-        "far": "yes" if far(stat, printed) else "",
+        "far": "yes" if outside_tolerance(stat, printed) else "",
         "low": _text(stat.low),
         "high": _text(stat.high),
     }

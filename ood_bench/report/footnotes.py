@@ -15,7 +15,7 @@ _SHORT = 12
 _OOD = "OOD set"
 
 
-def who(some: Sequence[Row], every: Sequence[Row]) -> str:
+def methods_of(some: Sequence[Row], every: Sequence[Row]) -> str:
     """The rows ``some`` in words: ``"all methods"``, or labels, with OOD sets where only a part of a method's is meant.
 
     Args:
@@ -44,7 +44,7 @@ def _by_text(rows: Sequence[Row], texts: Callable[[Record], Iterable[str]]) -> d
 
 
 def _item(title: str, rows: Sequence[Row], texts: Callable[[Record], Iterable[str]]) -> str:
-    """A list item; with sub-items that name the methods where not everything said is true of all."""
+    """A list item; with sub-items that name the methods where a text is not true of all."""
     found = _by_text(rows, texts)
     if len(found) == 1:
         return bullet(f"**{title}:** {next(iter(found))}")
@@ -53,7 +53,7 @@ def _item(title: str, rows: Sequence[Row], texts: Callable[[Record], Iterable[st
 
 def _listed(title: str, texts: Iterable[tuple[str, Sequence[Row]]], rows: Sequence[Row]) -> str:
     """A list item with sub-items; those with rows of their own name them."""
-    lines = [f"{text.rstrip('.')} *({who(meant, rows)})*" if meant else text for text, meant in texts]
+    lines = [f"{text.rstrip('.')} *({methods_of(meant, rows)})*" if meant else text for text, meant in texts]
     return "\n".join([bullet(f"**{title}:**"), *(bullet(line, 1) for line in lines)])
 
 
@@ -65,7 +65,7 @@ def _sets(record: Record) -> Iterable[tuple[str, SetUsed]]:
             yield role, used
 
 
-def made(rows: Sequence[Row]) -> str:
+def how_made(rows: Sequence[Row]) -> str:
     """How the numbers were made: scored rows, metric convention, tuning and images, as a Markdown list.
 
     Args:
@@ -144,7 +144,7 @@ class Footnotes:
         if not texts:
             return "None recorded."
         return "\n".join(
-            paragraph(f"{text} *({who(meant, self.rows)})*", f"{index}. ", "   ")
+            paragraph(f"{text} *({methods_of(meant, self.rows)})*", f"{index}. ", "   ")
             for index, (text, meant) in enumerate(texts.items(), start)
         )
 
@@ -175,7 +175,7 @@ def classifiers(rows: Sequence[Row]) -> str:
         values = accuracies[key]
         std = f" ± {number(statistics.stdev(values), 2)}" if len(values) > 1 else ""
         accuracy = f"{number(statistics.fmean(values), 2)}{std}"
-        lines.append([key[0], key[1], str(key[2]), str(len(values)), accuracy, who(groups[key], rows)])
+        lines.append([key[0], key[1], str(key[2]), str(len(values)), accuracy, methods_of(groups[key], rows)])
     return markdown_table(_TRAINED_COLUMNS, lines, left={0, 1, 5})
 
 
@@ -191,12 +191,12 @@ def settings(rows: Sequence[Row]) -> str:
         for record in row.records:
             chosen.setdefault(_chosen(record), []).append(str(record.seed))
         if len(chosen) == 1:
-            said = next(iter(chosen))
+            text = next(iter(chosen))
         else:
-            said = "; ".join(f"{text or 'none'} (seed {', '.join(seeds)})" for text, seeds in chosen.items())
-        if said:
-            found.setdefault(said, []).append(row)
-    return "\n".join(bullet(f"{who(meant, rows)}: {said}") for said, meant in found.items())
+            text = "; ".join(f"{one or 'none'} (seed {', '.join(seeds)})" for one, seeds in chosen.items())
+        if text:
+            found.setdefault(text, []).append(row)
+    return "\n".join(bullet(f"{methods_of(meant, rows)}: {text}") for text, meant in found.items())
 
 
 def _chosen(record: Record) -> str:

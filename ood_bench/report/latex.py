@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ood_bench.report.format import decimals, metric_title, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import far
+from ood_bench.report.verdicts import outside_tolerance
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -83,5 +83,5 @@ def _ours(row: Row, metric: str, printed: str | None) -> str:
         return _NOTHING
     places = decimals(printed)
     spread = "" if stat.std is None else rf" \pm {number(stat.std, places)}"
-    dagger = r"^{\dagger}" if far(stat, printed) else ""
+    dagger = r"^{\dagger}" if outside_tolerance(stat, printed) else ""
     return f"${number(stat.mean, places)}{spread}{dagger}$"

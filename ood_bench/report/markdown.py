@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ood_bench.papers.block import Block
-from ood_bench.report.footnotes import Footnotes, classifiers, made, settings
+from ood_bench.report.footnotes import Footnotes, classifiers, how_made, settings
 from ood_bench.report.format import (
     NOTHING,
     bullet,
@@ -19,7 +19,7 @@ from ood_bench.report.format import (
 )
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import far
+from ood_bench.report.verdicts import outside_tolerance
 
 _METRICS_A_TABLE = 3
 _MARK = " †"
@@ -60,7 +60,7 @@ def _difference(row: Row, metric: str, printed: str | None, places: int) -> str:
     if stat is None or printed is None:
         return NOTHING
     text = number(stat.mean - float(printed), places, sign=True)
-    return text + _MARK if far(stat, printed) else text
+    return text + _MARK if outside_tolerance(stat, printed) else text
 
 
 def _padded(column: list[str]) -> list[str]:
@@ -174,7 +174,7 @@ def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = No
     """The sections that every page ends with."""
     return [
         "## How the numbers were made",
-        made(rows),
+        how_made(rows),
         footnotes.listed(),
         "## Classifiers",
         classifiers(rows),

@@ -112,7 +112,7 @@ def _test(first: _Side, second: _Side, resamples: int) -> dict[str, str]:
     } | {name: f"{value:.4f}" for name, value in numbers.items()}
 
 
-def sheets(lines: Iterable[dict[str, str]]) -> dict[str, str]:
+def csv_files(lines: Iterable[dict[str, str]]) -> dict[str, str]:
     """CSV text by file name: a file for each ID set, model and protocol."""
     files: dict[str, list[dict[str, str]]] = {}
     for line in lines:
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         records = RecordStore(chosen.results).load()
-        files = sheets(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
+        files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
         for name, text in files.items():
             path = chosen.results / PAIRED / name
             write_atomically(path, text.encode())
@@ -161,8 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log.error("error: %s", error)
         return 1
     if not files:
-        mend = "score the cells again with scoring.details=all and the same store.root"
-        _log.error("error: %s has no two records whose scores are in %s: %s", chosen.results, chosen.store, mend)
+        hint = "score the cells again with scoring.details=all and the same store.root"
+        _log.error("error: %s has no two records whose scores are in %s: %s", chosen.results, chosen.store, hint)
     return 0 if files else 1
 
 

@@ -21,7 +21,7 @@ from ood_bench.results.details import Details
 
 METHOD = "feature_norm_blocks"
 KINDS = ("comparison.", "roc-", "epsilon-")
-"""How the names of a block's plots go on behind the block's own."""
+"""How the names of a block's plots go on behind the block's own; nothing makes the last kind any more."""
 PER_BLOCK = ("-blocks.svg", "-blocks.png")
 """How the names of bar charts over a network's blocks end."""
 COLOURS = {
@@ -54,7 +54,6 @@ _METADATA: Final[dict[str, dict[str, str | None]]] = {
     "svg": {"Date": None, "Creator": "ood-bench"},
     "png": {"Software": None},
 }
-_STEP = "epsilon"
 
 
 def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
@@ -68,8 +67,7 @@ def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
         figures = {"comparison": comparison(section)}
         for ood in dict.fromkeys(row.ood for row in section.ran):
             mine = [row for row in section.ran if row.ood == ood]
-            figures |= {f"roc-{ood}": made} if (made := curves(mine, details)) else {}
-            figures |= {f"epsilon-{ood}": made} if (made := search(mine)) else {}
+            figures |= {f"roc-{ood}": figure} if (figure := curves(mine, details)) else {}
         return _files(figures)
 
 
@@ -128,19 +126,14 @@ def _compare(panel: Axes, row: Row, metric: str, printed: str | None, place: int
     panel.errorbar([stat.mean], [place], xerr=[reach], fmt="o", color=colour, markersize=5, capsize=3)
 
 
-def _figure(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.4, 4.0), layout="constrained")
-    panel = figure.add_subplot()
-    panel.set_title(title, fontsize=10)
-    return figure, panel
-
-
 def curves(rows: Iterable[Row], details: Mapping[str, Details]) -> Figure | None:
-    """ROC curves of all methods with their first seed; none without details."""
+    """ROC curves of all methods with their first seed, as their details have them; none without details."""
     known = [(row, row.records[0]) for row in rows if row.records[0].cell_key in details]
     if not known:
         return None
-    figure, panel = _figure(f"ROC, ID positive: {known[0][1].data.id_test.title} against {known[0][0].ood_title}")
+    figure = Figure(figsize=(5.4, 4.0), layout="constrained")
+    panel = figure.add_subplot()
+    panel.set_title(f"ROC, ID positive: {known[0][1].data.id_test.title} against {known[0][0].ood_title}", fontsize=10)
     for row, record in known:
         line = details[record.cell_key].roc
         panel.plot(line.x, line.y, label=f"{row.label}, seed {record.seed}", linewidth=1.5)
@@ -148,40 +141,6 @@ def curves(rows: Iterable[Row], details: Mapping[str, Details]) -> Figure | None
     panel.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1.005))
     panel.legend(fontsize=8, loc="lower right")
     return figure
-
-
-def search(rows: Iterable[Row]) -> Figure | None:
-    """What the search compared at each epsilon (best over other settings), first seed; none if nothing was searched."""
-    found = {row.label: best for row in rows if (best := _best(row.records[0]))}
-    if not found:
-        return None
-    figure, panel = _figure("Search over epsilon: best of the other settings, first seed")
-    steps = sorted({step for best in found.values() for step in best})
-    for label, best in found.items():
-        mine = sorted(best)
-        panel.plot([steps.index(step) for step in mine], [best[step] for step in mine], marker="o", label=label)
-    panel.set_xticks(range(len(steps)), [f"{step:g}" for step in steps], rotation=60, fontsize=7)
-    panel.set(xlabel="epsilon (raw [0, 1] pixels), candidates in order", ylabel="objective on the tuning rows")
-    panel.legend(fontsize=8)
-    return figure
-
-
-def _best(record: Record) -> dict[float, float]:
-    """The best value of the search's first column at each epsilon; the chosen setting says which way is better."""
-    tuning = record.tuning
-    values: dict[float, list[float]] = {}
-    if tuning is None or len(tuning.curve) != len(tuning.candidates):
-        return {}
-    chosen = None
-    for candidate, point in zip(tuning.candidates, tuning.curve, strict=True):
-        step, value = candidate.get(_STEP), point[0] if point else None
-        if isinstance(step, int | float) and value is not None:
-            values.setdefault(float(step), []).append(value)
-            if all(record.hyperparameters.get(key) == one for key, one in candidate.items()):
-                chosen = value
-    least = min((min(one) for one in values.values()), default=None)
-    pick = min if chosen is not None and chosen == least else max
-    return {step: pick(found) for step, found in values.items()} if len(values) > 1 else {}
 
 
 def per_block(records: Iterable[Record]) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ _SMALLER_IS_BETTER = ("fpr", "detection_error", "test_error", "error")
 
 
 class Verdict(StrEnum):
-    """What is said of one cell."""
+    """The verdict on one cell."""
 
     WITHIN = "within"
     BETTER = "better"
@@ -66,7 +66,7 @@ def tolerance(stat: Stat, printed: str) -> float:
     return max(spread, rounding(printed))
 
 
-def far(stat: Stat | None, printed: str | None) -> bool:
+def outside_tolerance(stat: Stat | None, printed: str | None) -> bool:
     """Whether the published value is further from our mean than the tolerance; false where one of both is missing."""
     if stat is None or printed is None:
         return False
@@ -108,7 +108,7 @@ def judge(row: Row, metric: str, printed: str | None) -> Judgement:
 
 
 def _compared(stat: Stat, metric: str, printed: str) -> Verdict:
-    if not far(stat, printed):
+    if not outside_tolerance(stat, printed):
         return Verdict.WITHIN
     ours_is_lower = stat.mean < float(printed)
     return Verdict.BETTER if ours_is_lower == smaller_is_better(metric) else Verdict.WORSE

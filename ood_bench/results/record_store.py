@@ -83,10 +83,10 @@ class RecordStore:
         if differing := sorted(key for key in new if new[key] != there.get(key)):
             raise RecordError(
                 f"{path} exists and differs in {', '.join(differing)}: the same cell gave another result. To keep the "
-                f"new one, delete the file or {self._mend(path)}; then run the cell again."
+                f"new one, delete the file or {self._hint(path)}; then run the cell again."
             )
 
-    def _mend(self, path: Path) -> str:
+    def _hint(self, path: Path) -> str:
         return f"set it aside with `python -m ood_bench.report --results {self.root} --set-aside {path}`"
 
     def _read(self, path: Path) -> Record:
@@ -100,7 +100,7 @@ class RecordStore:
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
         except RecordError as error:
-            raise RecordError(f"{error}; restore the file or {self._mend(path)}") from error
+            raise RecordError(f"{error}; restore the file or {self._hint(path)}") from error
 
     def load(self) -> list[Record]:
         """Reads every record, sorted by path; a file that is not a valid record is logged and left out."""
@@ -120,14 +120,14 @@ class RecordStore:
         record = self._read(path)
         if self.path(record) != path:
             place = self.path(record)
-            raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._mend(path)}")
+            raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._hint(path)}")
         return record
 
     def find(self, cell_key: str) -> Record | None:
         """The record with this key, or none.
 
         Raises:
-            RecordError: if its file is damaged, or two files carry the key: better said before a cell is computed
+            RecordError: if its file is damaged, or two files carry the key: better known before a cell is computed
                 than after.
         """
         return self.find_all([cell_key]).get(cell_key)

@@ -76,7 +76,7 @@ class Evaluation(Part):
         convention: name of the metric convention (``"fssd"``, ``"exact"``).
         positive: the class that counts as positive.
         unit: always percent.
-        description: the convention in words, for the notes under a table.
+        description: the convention in words, for the footnotes of a table.
         rows: which rows are scored, in words.
         tuned_on: which data the selection of hyperparameters saw, in words; ``"nothing"`` where it saw none.
     """

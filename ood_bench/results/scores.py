@@ -80,5 +80,5 @@ class ScoreStore:
             rows = {name: arrays[name].astype(np.int64) for name in ("id_rows", "ood_rows") if name in arrays}
             return Scores(arrays["id"], arrays["ood"], rows.get("id_rows"), rows.get("ood_rows"))
         except (SafetensorError, KeyError) as error:
-            mend = "delete it, and make it again with scoring.details=all"
-            raise ArtifactError(f"{path}: no usable scores ({error}): {mend}") from error
+            hint = "delete it, and make it again with scoring.details=all"
+            raise ArtifactError(f"{path}: no usable scores ({error}): {hint}") from error

@@ -1,8 +1,11 @@
 import pandas as pd
 import pytest
+import torch
 
 from ood_bench import papers
+from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
+from ood_bench.models.classifier import build_network
 from ood_bench.papers import published
 
 
@@ -11,7 +14,7 @@ def test_every_table_loads_with_the_right_types(name):
     rows = papers.load(name)
     assert tuple(rows.columns) == (*published.COLUMNS, "printed")
     assert rows["value"].dtype == "float64"
-    assert rows["value"].between(0, 100).all()
+    assert rows["value"][rows["table"] != "selected_block"].between(0, 100).all()
     assert not rows.isna().any(axis=None)
     assert [float(text) for text in rows["printed"]] == rows["value"].tolist()
 
@@ -26,6 +29,21 @@ def test_a_block_holds_the_numbers_as_printed():
     odin = rows[(rows["method"] == "odin") & (rows["metric"] == "fpr80")]
     assert odin["printed"].tolist() == ["20.0"]
     assert set(rows["ood_dataset"]) == {"mnist"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "tap"),
+    [("ResNet18", "resnet18", "block4.1"), ("WRN28", "wrn_28_10", "block3.3"), ("VGG11", "vgg11", "conv6")],
+)
+def test_the_selected_blocks_of_featurenorm_are_where_the_poster_has_them(theirs, ours, tap):
+    rows = papers.select("featurenorm", "selected_block", theirs, "cifar10").set_index("metric")["value"]
+    network = build_network(compose_settings([f"model={ours}"]).model, (3, 32, 32), 10)
+    shapes = []
+    network.get_submodule(network.taps[tap]).register_forward_hook(lambda *call: shapes.append(call[-1].shape[1:]))
+    network.eval()(torch.zeros(1, 3, 32, 32))
+    assert shapes == [torch.Size(int(rows[name]) for name in ("channels", "map_height", "map_width"))]
+    assert len(network.block_taps) - 1 - network.block_taps.index(tap) == rows["blocks_after"]
+    assert tap.endswith(str(rows["selected_block"])) or theirs == "VGG11"  # "Layer 7", which counts otherwise
 
 
 def test_a_changed_copy_does_not_change_the_next_load():

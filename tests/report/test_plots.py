@@ -13,16 +13,6 @@ from ood_bench.report.sections import sections
 from ood_bench.results.details import Details, Histogram, Line
 
 
-def tuning(values, smaller=False):
-    steps = [0.0, 0.002, 0.02]
-    return {
-        "seen": {"mnist": 10},
-        "candidates": [{"epsilon": step, "temperature": float(t)} for t in (1, 10) for step in steps],
-        "objective": "FPR" if smaller else "TNR",
-        "curve": [[float(value)] for value in values],
-    }
-
-
 @pytest.fixture
 def section(make, conf):
     def made(**changes):
@@ -39,14 +29,12 @@ def details(row):
 
 
 def test_files_are_whole_and_equal_every_time(section, monkeypatch):
-    one = section(tuning=tuning([1, 2, 3, 4, 5, 6]))
+    one = section()
     first = plots.of(one, details(one.rows[0]))
     monkeypatch.setitem(mpl.rcParams, "lines.linewidth", 9.0)  # as a user's matplotlibrc might
     assert plots.of(one, details(one.rows[0])) == first
     assert mpl.rcParams["lines.linewidth"] == 9.0
-    assert set(first) == {
-        f"{name}.{kind}" for name in ("comparison", "roc-mnist", "epsilon-mnist") for kind in ("svg", "png")
-    }
+    assert set(first) == {f"{name}.{kind}" for name in ("comparison", "roc-mnist") for kind in ("svg", "png")}
     for name, content in first.items():
         if name.endswith(".svg"):
             assert ET.fromstring(content).tag.endswith("svg")  # noqa: S314 - our own file
@@ -54,8 +42,8 @@ def test_files_are_whole_and_equal_every_time(section, monkeypatch):
             assert Image.open(io.BytesIO(content)).size[0] > 400
 
 
-def test_without_details_and_search_only_the_comparison_is_drawn(section):
-    assert set(plots.of(section(tuning=None), {})) == {"comparison.svg", "comparison.png"}
+def test_without_details_only_the_comparison_is_drawn(section):
+    assert set(plots.of(section(), {})) == {"comparison.svg", "comparison.png"}
 
 
 def test_the_comparison_shows_each_number_once(section):
@@ -74,19 +62,6 @@ def test_the_comparison_shows_each_number_once(section):
     assert dots[1].get_color() == plots.COLOURS["worse"]
     assert [label.get_text() for label in auroc.get_yticklabels()] == ["msp", "odin", "mc_dropout", "fssd"]
     assert fpr.get_xlabel() == "FPR80, percent"
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        ({"epsilon": 0.02, "temperature": 10.0}, [4, 5, 6]),  # the largest value was chosen
-        ({"epsilon": 0.0, "temperature": 1.0}, [1, 2, 3]),  # the smallest
-    ],
-)
-def test_the_search_shows_the_best_of_the_other_settings(section, chosen, expected):
-    one = section(tuning=tuning([1, 2, 3, 4, 5, 6]), hyperparameters=chosen)
-    (line,) = plots.search(row for row in one.rows if row.records and row.method == "odin").axes[0].lines
-    assert line.get_ydata().tolist() == expected
 
 
 BLOCKS = {"block1.1": 1.2, "block2.10": 0.9, "block2.2": 1.7}

@@ -8,7 +8,16 @@ import pytest
 from scipy import stats
 
 from ood_bench.report.rows import Row, Stat, gather
-from ood_bench.report.verdicts import STDS, Verdict, chance, far, judge, rounding, smaller_is_better, tolerance
+from ood_bench.report.verdicts import (
+    STDS,
+    Verdict,
+    chance,
+    judge,
+    outside_tolerance,
+    rounding,
+    smaller_is_better,
+    tolerance,
+)
 
 DOC = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
 
@@ -43,9 +52,9 @@ def row(make):
     ],
 )
 def test_far_is_outside_both_spread_and_rounding(mean, std, printed, expected):
-    assert far(stat(mean, std), printed) is expected
-    assert far(dataclasses.replace(stat(mean, std), std=50.0), printed) is False
-    assert far(None, printed) is False
+    assert outside_tolerance(stat(mean, std), printed) is expected
+    assert outside_tolerance(dataclasses.replace(stat(mean, std), std=50.0), printed) is False
+    assert outside_tolerance(None, printed) is False
 
 
 def test_the_rounding_is_half_the_last_digit():
