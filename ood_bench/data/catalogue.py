@@ -1,6 +1,5 @@
 """Every image set that the shipped configs name, and whether it is there."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ood_bench.config import conf_dir
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
+from ood_bench.utils.suggest import did_you_mean
 
 # Stands in for the ID set that noise and patches take their shape from.
 _STAND_IN = {"shape": [3, 32, 32]}
@@ -87,7 +87,5 @@ def select(known: Iterable[Entry], names: Sequence[str]) -> list[Entry]:
     keys = sorted({entry.key for entry in every})
     for name in names:
         if name not in keys:
-            near = difflib.get_close_matches(name, keys, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ConfigError(f"no image set is called {name!r}{hint}; known: {', '.join(keys)}")
+            raise ConfigError(f"no image set is called {name!r}{did_you_mean(name, keys)}; known: {', '.join(keys)}")
     return [entry for entry in every if not names or entry.key in names]

@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100 from their official Python archives, decoded by torchvision."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +65,6 @@ class Cifar(Source):
     dataset: Literal["cifar10", "cifar100"]
     split: Literal["train", "test"]
 
-    @property
-    def fetchable(self) -> bool:
-        """See :meth:`Source.fetchable`."""
-        return True
-
     def origin(self) -> str:
         """See :meth:`Source.origin`."""
         return f"{MIRROR}{self._layout.archive}"
@@ -104,10 +98,9 @@ class Cifar(Source):
         self.identity(root)
         reader = self._reader()
         sums = {**dict(reader.train_list), **dict(reader.test_list), reader.meta["filename"]: reader.meta["md5"]}
-        with self._folder(root) as folder, warnings.catch_warnings():
+        with self._folder(root) as folder:
             for name, md5 in sums.items():
                 check_md5(folder / name, md5)
-            warnings.simplefilter("ignore")  # NumPy finds what Python 2 pickled old-fashioned
             whole = reader(folder.parent, train=self.split == "train")
         images = np.ascontiguousarray(whole.data.transpose(0, 3, 1, 2))
         return ImageSet.of(self.name, images, whole.targets, variant=self.full_variant, class_names=whole.classes)

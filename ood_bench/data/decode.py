@@ -89,18 +89,17 @@ def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
     from torchvision.transforms.v2 import functional  # noqa: PLC0415 - takes seconds to import
 
     height, width = how.size
-    if how.resize == "squash":
-        return functional.resize(picture, [height, width])
-    if how.resize == "short_side_crop":
-        picture = functional.resize(picture, [min(how.size)])
+    if how.resize in ("squash", "short_side_crop"):
+        picture = functional.resize(picture, [height, width] if how.resize == "squash" else [min(how.size)])
     spare_across, spare_down = picture.width - width, picture.height - height
     if spare_across < 0 or spare_down < 0:
         raise DataError(f"{picture.height}x{picture.width} is smaller than the crop {height}x{width}; use squash")
     if how.resize == "random_crop":
         draw = np.random.Generator(np.random.Philox(key=np.array([how.seed, index], dtype=np.uint64)))
         top, left = (int(draw.integers(spare + 1)) for spare in (spare_down, spare_across))
-        return functional.crop(picture, top, left, height, width)
-    return functional.center_crop(picture, [height, width])
+        return picture.crop((left, top, left + width, top + height))
+    centre: Image.Image = functional.center_crop(picture, [height, width])
+    return centre
 
 
 def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:

@@ -76,11 +76,6 @@ class TorchvisionMnist(Source):
     dataset: Dataset
     split: Literal["train", "test"]
 
-    @property
-    def fetchable(self) -> bool:
-        """See :meth:`Source.fetchable`."""
-        return True
-
     def origin(self) -> str:
         """See :meth:`Source.origin`."""
         return f"{self._release.mirrors[0]} -> {self._release.folders[0]}"

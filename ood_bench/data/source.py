@@ -10,6 +10,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
 
 _CHUNK = 1 << 20
+_ANOTHER = "delete it and get it again"
 
 
 def not_keyed(default: Any) -> Any:
@@ -32,22 +33,20 @@ def md5_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_md5(path: Path, md5: str, hint: str = "", *, shown: Path | None = None) -> None:
+def check_md5(path: Path, md5: str, hint: str = _ANOTHER, *, shown: Path | None = None) -> None:
     """Compares a file with the sum that its publisher states.
 
     Args:
         path: the file.
         md5: 32 hex digits.
-        hint: what else could be done about another file.
+        hint: what to do about another file.
         shown: what the message calls the file, if not ``path``.
 
     Raises:
         DataError: if the file has another MD5.
     """
     if (found := md5_file(path)) != md5:
-        more = f" ({hint})" if hint else ""
-        fault = f"{shown or path}: MD5 is {found}, not {md5}: incomplete or changed"
-        raise DataError(f"{fault}; delete it and get it again{more}")
+        raise DataError(f"{shown or path}: MD5 is {found}, not {md5}, so it is incomplete or changed", hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,8 @@ class Source(ABC):
 
     @property
     def fetchable(self) -> bool:
-        """Whether :meth:`fetch` knows a mirror."""
-        return False
+        """Whether :meth:`fetch` knows a mirror, as kinds that replace it do."""
+        return type(self).fetch is not Source.fetch
 
     def fetch(self, root: Path) -> None:
         """Downloads what is missing under ``root``.

@@ -24,11 +24,6 @@ class Svhn(Source):
     kind: ClassVar[str] = "svhn"
     split: Literal["train", "test", "extra"] = "test"
 
-    @property
-    def fetchable(self) -> bool:
-        """See :meth:`Source.fetchable`."""
-        return True
-
     def origin(self) -> str:
         """See :meth:`Source.origin`."""
         return f"{MIRROR}{self._file}"
@@ -53,7 +48,7 @@ class Svhn(Source):
         """See :meth:`Source.read`."""
         self.identity(root)
         (path,) = self.inputs(root)
-        check_md5(path, self._md5(), "a .mat file made by others can be read as a folder of images")
+        check_md5(path, self._md5(), "delete it and get it again; a .mat of your own can be read as a folder of images")
         whole = _reader()(path.parent, self.split)
         return ImageSet.of(
             self.name, whole.data, whole.labels, variant=self.full_variant, class_names=tuple("0123456789")

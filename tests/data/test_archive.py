@@ -120,7 +120,7 @@ def test_other_files_under_the_name(tmp_path):
     with pytest.raises(DataError, match="a web page was saved"):
         source_of(path).read(tmp_path)
     path.write_bytes(b"\0" * 100)
-    with pytest.raises(DataError, match=r"MD5 is .* not 00: incomplete or changed"):
+    with pytest.raises(DataError, match=r"MD5 is .* not 00, so it is incomplete or changed"):
         source_of(path, md5="00").read(tmp_path)
 
 

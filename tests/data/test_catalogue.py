@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ood_bench.config import conf_dir
-from ood_bench.data import catalogue as registry
+from ood_bench.data import catalogue
 from ood_bench.data.catalogue import entries, load_node, select
 from ood_bench.errors import ConfigError
 
@@ -34,4 +34,4 @@ def test_a_broken_config_is_named(tmp_path, content):
 
 def test_noise_gets_a_shape_without_an_id_set():
     node = load_node(conf_dir() / "ood/uniform.yaml")
-    assert node["source"]["shape"] == registry._STAND_IN["shape"]
+    assert node["source"]["shape"] == catalogue._STAND_IN["shape"]

@@ -2,23 +2,8 @@ import pytest
 
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.noise import Noise
-from ood_bench.data.sources import KINDS, build_source, source_of
+from ood_bench.data.sources import build_source, source_of
 from ood_bench.errors import ConfigError
-
-
-def test_kinds_are_those_that_configs_name():
-    assert set(KINDS) == {
-        "torchvision_mnist",
-        "idx",
-        "folder",
-        "archive",
-        "noise",
-        "digits",
-        "photo_patches",
-        "cifar",
-        "svhn",
-        "npy",
-    }
 
 
 def test_lists_and_names_are_taken_over():

@@ -183,7 +183,7 @@ def test_an_archive(quick):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     whole = archive.read_bytes()
-    refused(words, DataError, "iSUN.tar.gz: MD5 is", "incomplete or changed; delete it and get it again")
+    refused(words, DataError, "iSUN.tar.gz: MD5 is", "incomplete or changed: delete it and get it again")
     words.append(f"{source}.md5=null")
     archive.write_bytes(whole[: len(whole) // 2])
     refused(words, DataError, "iSUN.tar.gz: corrupt or cut off", "delete it and get it again")
