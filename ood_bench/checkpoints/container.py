@@ -8,6 +8,7 @@ import zlib
 from enum import Enum
 
 from ood_bench.checkpoints.archives import LEGACY_START
+from ood_bench.data.download import is_web_page
 from ood_bench.errors import ArtifactError
 
 UNPACKED_LIMIT = 8 << 30
@@ -60,15 +61,14 @@ def unwrap(content: bytes) -> tuple[bytes, Layout]:
 
 
 def _refuse_others(content: bytes) -> None:
-    start = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not content:
         raise ArtifactError("empty: download it again")
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<script", b"<?xml")):
+    if is_web_page(content):
         raise ArtifactError(
             "a web page that was saved under the name of a checkpoint (the download asked for a confirmation or the "
             "link has expired): open the link in a browser, or use its direct form (Dropbox: ?dl=1)"
         )
-    if start.startswith(b"version https://git-lfs"):
+    if content.startswith(b"version https://git-lfs"):
         raise ArtifactError("a Git LFS pointer, not the file itself: run git lfs pull where it came from")
 
 

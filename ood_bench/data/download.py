@@ -70,9 +70,9 @@ class Expected:
 
 
 def is_web_page(head: bytes) -> bool:
-    """Whether leading bytes are those of an HTML page, such as a "file not found" saved as an archive."""
+    """Whether leading bytes are those of a web page or XML answer, as when a "file not found" is saved as an archive."""
     start = head[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head"))
+    return start.startswith((b"<!doctype", b"<html", b"<head", b"<script", b"<?xml"))
 
 
 def download(

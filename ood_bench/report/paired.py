@@ -6,7 +6,7 @@ import io
 import itertools
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,18 +15,20 @@ import numpy as np
 from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Rows
 from ood_bench.data.views import Array
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ArtifactError, OodBenchError
 from ood_bench.metrics.paired import bootstrap_difference, delong
-from ood_bench.report.page.build import PAIRED
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
-from ood_bench.utils.files import write_atomically
+from ood_bench.utils.files import clear_io_errors, write_atomically
 
 COLUMNS = (
     "id", "model", "protocol", "ood", "seed", "first", "second", "n_id", "n_ood", "first_auroc", "second_auroc",
     "difference", "low", "high", "p", "bootstrap_low", "bootstrap_high", "first_cell", "second_cell",
 )  # fmt: skip
+PAIRED = "paired"
+"""Folder of these tests below a results folder."""
+_NUMBERS = ("first_auroc", "second_auroc", "difference", "low", "high", "p", "bootstrap_low", "bootstrap_high")
 _log = logging.getLogger("ood_bench.report.paired")
 
 
@@ -125,6 +127,42 @@ def csv_files(lines: Iterable[dict[str, str]]) -> dict[str, str]:
         writer.writerows(mine)
         written[name] = text.getvalue()
     return written
+
+
+def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The tests of a folder by the cell keys of both methods, as the page shows them.
+
+    Args:
+        folder: where :func:`main` wrote its CSV files; need not exist.
+
+    Raises:
+        ArtifactError: if a file cannot be read or is not of that form.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        with clear_io_errors("read paired tests", path):
+            text = path.read_text(encoding="utf-8")
+        try:
+            for line in csv.DictReader(text.splitlines()):
+                _add(found, line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{path}: not a file of python -m ood_bench.report.paired ({error!r}): delete it"
+            ) from error
+    return found
+
+
+def _add(found: dict[str, list[dict[str, Any]]], line: Mapping[str, str]) -> None:
+    """Adds one test to both methods, each time from that method's point of view."""
+    numbers = {name: float(line[name]) for name in _NUMBERS}
+    shared = {"seed": int(line["seed"]), "p": numbers["p"], "n": [int(line["n_id"]), int(line["n_ood"])]}
+    signs = {"first": 1.0, "second": -1.0}
+    for me, sign in signs.items():
+        other = "second" if me == "first" else "first"
+        low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
+        boot = sorted((sign * numbers["bootstrap_low"], sign * numbers["bootstrap_high"]))
+        seen = {"other": line[other], "d": sign * numbers["difference"], "ci": [low, high], "boot": boot}
+        found.setdefault(line[f"{me}_cell"], []).append(shared | seen)
 
 
 def _parser() -> argparse.ArgumentParser:

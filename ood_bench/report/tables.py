@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import latex, plots
+from ood_bench.report import latex, paired, plots
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
-from ood_bench.report.page.build import PAIRED, page, paired_tests
+from ood_bench.report.page.build import page
 from ood_bench.report.readme import refreshed
 from ood_bench.report.sections import Section, sections
 from ood_bench.results import RecordStore
@@ -76,7 +76,7 @@ def render(results: Path, conf: Path | None = None) -> Rendered:
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
     every = sections(records, load_blocks(conf))
     files = {f"{FOLDER}/{name}": text.encode() for name, text in table_files(every).items()}
-    files[PAGE] = page(every, details, paired_tests(results / PAIRED)).encode()
+    files[PAGE] = page(every, details, paired.read(results / paired.PAIRED)).encode()
     for block, section in _papers(every):
         if section.ran:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()

@@ -1,4 +1,7 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from ood_bench.report.format import bullet, decimals, markdown_table, metric_order, metric_title, number, paragraph
 
@@ -36,20 +39,18 @@ def test_metrics_come_in_the_usual_order():
     assert metric_title("fpr95_ood_positive") == "fpr95 ood positive"
 
 
-def test_long_text_is_wrapped_under_its_bullet():
-    text = bullet("word " * 40 + "end", level=1)
-    assert all(len(line) <= 110 for line in text.split("\n"))
-    assert [line[:4] for line in text.split("\n")] == ["  - ", "    "]
-    assert text.endswith("end.")
+WORDS = st.lists(st.sampled_from(["word", "x" * 25, "y-" * 25, "-", "+", "*", ">", "#", "##", "2.", "10)"]), min_size=8)
 
 
-@pytest.mark.parametrize("end", ["yyyy - zz", "yyyy 2. zz", "yyyy # zz"])
-def test_text_that_would_turn_into_a_list_stays_whole(end):
-    text = f"{'x' * 105} {end}"
-    assert paragraph(text) == text
+@given(words=WORDS, level=st.integers(0, 2))
+@example(words=["x" * 101, "-", "word"], level=0)
+def test_wrapping_does_not_change_what_markdown_shows(words, level):
+    """A line must not begin with what would be a list, a heading or a quotation."""
+    text = " ".join(["start", *words, "end."])
+    written = "\n".join("  " * outer + "- outer" for outer in range(level)) + "\n" + bullet(text, level)
+    inlines = [token.content for token in MarkdownIt().parse(written) if token.type == "inline"]
+    assert [" ".join(one.split()) for one in inlines] == [*["outer"] * level, text]
 
 
-def test_a_line_breaks_where_it_is_full():
-    words = "x" * 105
-    assert paragraph(f"{words} yyyy zz") == f"{words} yyyy\nzz"
-    assert paragraph(f"{words} yyyyy - zz") == f"{words}\nyyyyy - zz"
+def test_long_text_is_wrapped():
+    assert max(map(len, paragraph("word " * 100).split("\n"))) <= 110

@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import delong
 from ood_bench.report import paired
-from ood_bench.report.page.build import PAIRED
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
 
 SAMPLE = json.loads((Path(__file__).parents[1] / "results" / "sample_record.json").read_text())
 ROWS = np.arange(40)
+PAIRS = (
+    "id,model,protocol,ood,seed,first,second,n_id,n_ood,first_auroc,second_auroc,difference,low,high,p,"
+    "bootstrap_low,bootstrap_high,first_cell,second_cell\n"
+    "a,b,c,d,0,msp,odin,10,9,70.0,75.0,-5.0,-7.0,-3.0,0.01,-7.5,-2.5,key1,key2\n"
+)
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def scores(seed, id_rows=ROWS, ood_rows=ROWS):
 
 
 def lines(results):
-    (path,) = (results / PAIRED).glob("*.csv")
+    (path,) = (results / paired.PAIRED).glob("*.csv")
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
@@ -114,7 +119,25 @@ def test_equal_scores_give_equal_files(folders, write):
     write(1, "a", scores(1))
     write(2, "b", scores(2))
     run(folders)
-    (path,) = (folders[0] / PAIRED).glob("*.csv")
+    (path,) = (folders[0] / paired.PAIRED).glob("*.csv")
     before = path.read_bytes()
     run(folders)
     assert path.read_bytes() == before
+
+
+def test_a_paired_test_is_seen_from_both_sides(tmp_path):
+    (tmp_path / "a.csv").write_text(PAIRS)
+    found = paired.read(tmp_path)
+    assert found["key1"] == [
+        {"seed": 0, "p": 0.01, "n": [10, 9], "other": "odin", "d": -5.0, "ci": [-7.0, -3.0], "boot": [-7.5, -2.5]}
+    ]
+    assert found["key2"] == [
+        {"seed": 0, "p": 0.01, "n": [10, 9], "other": "msp", "d": 5.0, "ci": [3.0, 7.0], "boot": [2.5, 7.5]}
+    ]
+    assert paired.read(tmp_path / "none") == {}
+
+
+def test_another_kind_of_file_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(ArtifactError, match=r"not a file of python -m ood_bench\.report\.paired"):
+        paired.read(tmp_path)

@@ -1,6 +1,5 @@
 """Puts template, style, scripts and data together into one HTML file; equal records give equal bytes."""
 
-import csv
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -9,20 +8,15 @@ from typing import Any
 
 import jinja2
 
-from ood_bench.errors import ArtifactError
 from ood_bench.report.page.content import Json, Texts, detail, overview
 from ood_bench.report.sections import Section
 from ood_bench.results.details import Details
-from ood_bench.utils.files import clear_io_errors
 
-PAIRED = "paired"
-"""Folder of paired tests below a results folder, see ``python -m ood_bench.report.paired``."""
-BUDGET = 12_000_000
+LIMIT = 12_000_000
 """Characters of details that a page may hold; beyond that it leaves out thumbnails first, then curves."""
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("base.js", "axes.js", "charts.js", "overview.js", "panels.js", "dialog.js", "main.js")
 _ALL_SEEDS = 1_000_000
-_NUMBERS = ("first_auroc", "second_auroc", "difference", "low", "high", "p", "bootstrap_low", "bootstrap_high")
 
 
 def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]]) -> str:
@@ -31,7 +25,7 @@ def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Map
     Args:
         sections: all rows.
         details: by cell key.
-        tests: paired tests by cell key, see :func:`paired_tests`.
+        tests: paired tests by cell key, see :func:`~ood_bench.report.paired.read`.
 
     Returns:
         HTML that loads nothing and runs from a file.
@@ -50,7 +44,7 @@ def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Map
 
 
 def _fitting(sections: Sequence[Section], details: Mapping[str, Details]) -> tuple[Mapping[str, Details], int, str]:
-    """As many details as the budget allows: with all thumbnails, with one seed's, with none; or no details at all."""
+    """As many details as the limit allows: with all thumbnails, with one seed's, with none; or no details at all."""
     used = [
         [details[one.cell_key] for one in row.records if one.cell_key in details]
         for each in sections
@@ -65,49 +59,13 @@ def _fitting(sections: Sequence[Section], details: Mapping[str, Details]) -> tup
         (1, curves + first, f"To keep this page small, it has the images of each cell's first seed only; {where}."),
         (0, curves, f"To keep this page small, it leaves out images; {where}."),
     ):
-        if size <= BUDGET:
+        if size <= LIMIT:
             return details, images, remark
     return {}, 0, f"To keep this page small, it leaves out histograms, curves and images; {where}."
 
 
 def _picture(one: Details) -> int:
     return len(one.images.content) if one.images else 0
-
-
-def paired_tests(folder: Path) -> dict[str, list[Json]]:
-    """Paired tests by the cell keys of both methods.
-
-    Args:
-        folder: where ``python -m ood_bench.report.paired`` wrote its CSV files; need not exist.
-
-    Raises:
-        ArtifactError: if a file cannot be read or is not of that form.
-    """
-    found: dict[str, list[Json]] = {}
-    for path in sorted(folder.glob("*.csv")):
-        with clear_io_errors("read paired tests", path):
-            text = path.read_text(encoding="utf-8")
-        try:
-            for line in csv.DictReader(text.splitlines()):
-                _file(found, line)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(
-                f"{path}: not a file of python -m ood_bench.report.paired ({error!r}): delete it"
-            ) from error
-    return found
-
-
-def _file(found: dict[str, list[Json]], line: Mapping[str, str]) -> None:
-    """Adds one test to both methods, each time from that method's point of view."""
-    numbers = {name: float(line[name]) for name in _NUMBERS}
-    shared = {"seed": int(line["seed"]), "p": numbers["p"], "n": [int(line["n_id"]), int(line["n_ood"])]}
-    signs = {"first": 1.0, "second": -1.0}
-    for me, sign in signs.items():
-        other = "second" if me == "first" else "first"
-        low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
-        boot = sorted((sign * numbers["bootstrap_low"], sign * numbers["bootstrap_high"]))
-        seen = {"other": line[other], "d": sign * numbers["difference"], "ci": [low, high], "boot": boot}
-        found.setdefault(line[f"{me}_cell"], []).append(shared | seen)
 
 
 def _json(value: Any) -> str:

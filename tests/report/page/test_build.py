@@ -3,18 +3,11 @@ import re
 
 import pytest
 
-from ood_bench.errors import ArtifactError
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page import build
 from ood_bench.report.sections import sections
 from ood_bench.results.details import Details, Histogram, Line
 from ood_bench.results.thumbnails import Extreme, Thumbnails
-
-PAIRS = (
-    "id,model,protocol,ood,seed,first,second,n_id,n_ood,first_auroc,second_auroc,difference,low,high,p,"
-    "bootstrap_low,bootstrap_high,first_cell,second_cell\n"
-    "a,b,c,d,0,msp,odin,10,9,70.0,75.0,-5.0,-7.0,-3.0,0.01,-7.5,-2.5,key1,key2\n"
-)
 
 
 def details(key, picture=1000):
@@ -61,7 +54,7 @@ def test_records_cannot_break_out_of_their_script(make, conf):
 
 
 @pytest.mark.parametrize(
-    ("budget", "pictures", "remark"),
+    ("limit", "pictures", "remark"),
     [
         (10_000, [True, True], ""),
         (2_000, [True, False], "first seed only"),
@@ -69,29 +62,11 @@ def test_records_cannot_break_out_of_their_script(make, conf):
         (10, [], "leaves out histograms"),
     ],
 )
-def test_what_does_not_fit_is_left_out_and_said(every, monkeypatch, budget, pictures, remark):
-    monkeypatch.setattr(build, "BUDGET", budget)
+def test_what_does_not_fit_is_left_out_and_said(every, monkeypatch, limit, pictures, remark):
+    monkeypatch.setattr(build, "LIMIT", limit)
     kept = {record.cell_key: details(record.cell_key) for record in every[0].rows[0].records}
     found = pieces(build.page(every, kept, {}))
     seeds = [one["details"] for one in found["row-0"]["seeds"] if one["details"]]
     assert ["images" in one for one in seeds] == pictures
     assert remark in found["overview"]["remark"]
     assert bool(found["overview"]["remark"]) == bool(remark)
-
-
-def test_a_paired_test_is_seen_from_both_sides(tmp_path):
-    (tmp_path / "a.csv").write_text(PAIRS)
-    found = build.paired_tests(tmp_path)
-    assert found["key1"] == [
-        {"seed": 0, "p": 0.01, "n": [10, 9], "other": "odin", "d": -5.0, "ci": [-7.0, -3.0], "boot": [-7.5, -2.5]}
-    ]
-    assert found["key2"] == [
-        {"seed": 0, "p": 0.01, "n": [10, 9], "other": "msp", "d": 5.0, "ci": [3.0, 7.0], "boot": [2.5, 7.5]}
-    ]
-    assert build.paired_tests(tmp_path / "none") == {}
-
-
-def test_another_kind_of_file_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    with pytest.raises(ArtifactError, match=r"not a file of python -m ood_bench\.report\.paired"):
-        build.paired_tests(tmp_path)
