@@ -70,7 +70,7 @@ class Expected:
 
 
 def is_web_page(head: bytes) -> bool:
-    """Whether leading bytes are those of a web page or XML answer, as when a "file not found" is saved as an archive."""
+    """Whether leading bytes are those of a web page or XML answer, such as a "file not found" saved as an archive."""
     start = head[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype", b"<html", b"<head", b"<script", b"<?xml"))
 
