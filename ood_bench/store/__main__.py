@@ -128,8 +128,8 @@ def _export(chosen: argparse.Namespace) -> int:
 
 def _speeds(chosen: argparse.Namespace) -> int:
     table = speeds(chosen.store)
-    shown = table.drop(columns=["key", "device", "precision"], errors="ignore")
-    _log.info("%s", shown.to_string(index=False, na_rep="-") if len(table) else f"no classifier in {chosen.store}")
+    shown = table.drop(columns=["key", "device", "precision"], errors="ignore").astype(object).fillna("-")
+    _log.info("%s", shown.to_string(index=False) if len(table) else f"no classifier in {chosen.store}")
     if chosen.file:
         write_atomically(chosen.file, table.to_csv(index=False).encode())
     return 0

@@ -75,7 +75,8 @@ def test_a_job_that_ends_without_a_message_is_named(sweep):
 
 def test_what_would_be_refused_is_refused_before_anything_starts(sweep):
     with pytest.raises(
-        ConfigError, match=r"(?s)train: epochs \(-1\).*\(job: .* train\.epochs=-1; nothing of the sweep was started\)"
+        ConfigError,
+        match=r"(?s)train: epochs: .* is -1.*\(job: .* train\.epochs=-1; nothing of the sweep was started\)",
     ):
         sweep("train.epochs=1", "train.epochs=-1")
 
