@@ -7,11 +7,13 @@ import zipfile
 import zlib
 from enum import Enum
 
-from ood_bench.checkpoints.archives import LEGACY_START
 from ood_bench.data.download import is_web_page
 from ood_bench.errors import ArtifactError
 
-UNPACKED_LIMIT = 8 << 30
+# In the layout of PyTorch 0.1.10 to 1.5, a magic number and a version come first, each as a pickle.
+_LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."
+_UNPACKED_LIMIT = 8 << 30
+_FREE, _MOST_PACKED = 64 << 20, 20
 _CHUNK = 1 << 22
 _TAR_MAGIC = slice(257, 262)
 _OLD_TAR_MEMBERS = {"sys_info", "pickle", "tensors", "storages"}
@@ -37,18 +39,19 @@ def unwrap(content: bytes) -> tuple[bytes, Layout]:
     Raises:
         ArtifactError: if it is a web page, empty, damaged, of an unknown layout, or holds several files.
     """
+    limit = min(_UNPACKED_LIMIT, _FREE + _MOST_PACKED * len(content))
     for _ in range(4):
         _refuse_others(content)
         if content[:2] == b"\x1f\x8b":
-            content = _gunzip(content)
+            content = _gunzip(content, limit)
         elif content[_TAR_MAGIC] == b"ustar":
-            content = _only_member_of_tar(content)
+            content = _only_member_of_tar(content, limit)
         elif content[:4] == b"PK\x03\x04":
-            inner = _only_member_of_zip(content)
+            inner = _only_member_of_zip(content, limit)
             if inner is None:
                 return content, Layout.zip
             content = inner
-        elif content.startswith(LEGACY_START):
+        elif content.startswith(_LEGACY_START):
             return content, Layout.legacy
         elif content[8:9] == b"{" and int.from_bytes(content[:8], "little") + 8 <= len(content):
             return content, Layout.safetensors
@@ -72,21 +75,21 @@ def _refuse_others(content: bytes) -> None:
         raise ArtifactError("a Git LFS pointer, not the file itself: run git lfs pull where it came from")
 
 
-def _gunzip(content: bytes) -> bytes:
+def _gunzip(content: bytes, limit: int) -> bytes:
     unpacked = io.BytesIO()
     try:
         with gzip.open(io.BytesIO(content)) as stream:
             while chunk := stream.read(_CHUNK):
                 unpacked.write(chunk)
-                _hold_to_limit(unpacked.tell())
+                _hold_to_limit(unpacked.tell(), limit)
     except (OSError, EOFError, zlib.error) as error:
         raise ArtifactError(f"a truncated or damaged gzip file ({error}): download it again") from error
     return unpacked.getvalue()
 
 
-def _hold_to_limit(size: int) -> None:
-    if size > UNPACKED_LIMIT:
-        raise ArtifactError(f"unpacks to more than {UNPACKED_LIMIT >> 30} GiB: no checkpoint is that large")
+def _hold_to_limit(size: int, limit: int) -> None:
+    if size > limit:
+        raise ArtifactError(f"unpacks to more than {limit >> 20} MiB, more than a checkpoint of its size can hold")
 
 
 def _only_one(names: list[str]) -> str:
@@ -96,7 +99,7 @@ def _only_one(names: list[str]) -> str:
     return names[0]
 
 
-def _only_member_of_tar(content: bytes) -> bytes:
+def _only_member_of_tar(content: bytes, limit: int) -> bytes:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             members = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
@@ -106,7 +109,7 @@ def _only_member_of_tar(content: bytes) -> bytes:
                     "PyTorch 1.x in a container without network, and save the state_dict()"
                 )
             entry = members[_only_one([name for name in members if not _hidden(name)])]
-            _hold_to_limit(entry.size)
+            _hold_to_limit(entry.size, limit)
             member = archive.extractfile(entry)
             inner = b"" if member is None else member.read()
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -116,17 +119,17 @@ def _only_member_of_tar(content: bytes) -> bytes:
     return inner
 
 
-def _only_member_of_zip(content: bytes) -> bytes | None:
+def _only_member_of_zip(content: bytes, limit: int) -> bytes | None:
     """The archive's only file, or none if the archive is itself a checkpoint."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _hold_to_limit(sum(entry.file_size for entry in archive.infolist()), limit)
             entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
             if any(name.split("/")[1:] == ["constants.pkl"] for name in entries):
                 raise ArtifactError("a TorchScript archive: save the network's state_dict() from it instead")
             if any(name.split("/")[1:] == ["data.pkl"] for name in entries):
                 return None
             entry = entries[_only_one([name for name in entries if not _hidden(name)])]
-            _hold_to_limit(entry.file_size)
             return archive.read(entry)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise ArtifactError(f"a truncated or damaged zip file ({error}): download it again") from error
@@ -135,3 +138,37 @@ def _only_member_of_zip(content: bytes) -> bytes | None:
 def _hidden(name: str) -> bool:
     """Whether a file only describes others, as the ``._`` files and the ``__MACOSX`` folder of a Mac do."""
     return name.rsplit("/", 1)[-1].startswith(".") or name.startswith("__MACOSX/")
+
+
+def torch_archive(content: bytes) -> tuple[io.BytesIO, dict[str, int]]:
+    """The zip archive of a checkpoint again, with only what belongs to the network, each entry once and checked.
+
+    Torch's reader checks neither sums nor sizes, takes names of any case for one, and may find other entries in a
+    crooked archive than Python does.
+
+    Args:
+        content: the archive as it came.
+
+    Returns:
+        The archive for ``torch.load``, and the number of bytes of each storage.
+
+    Raises:
+        ArtifactError: if it is not the archive of one network.
+    """
+    clean = io.BytesIO()
+    sizes: dict[str, int] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(clean, "w") as copy:
+        names = archive.namelist()
+        roots = [name.removesuffix("data.pkl") for name in names if name.split("/")[1:] == ["data.pkl"]]
+        if len(roots) != 1 or len({name.lower() for name in names}) != len(names):
+            raise ArtifactError("damaged (an archive of several pickles, or with a name twice): download it again")
+        copy.writestr("archive/version", "3")
+        for name in names:
+            kind, _, key = name.removeprefix(roots[0]).partition("/")
+            if name.startswith(roots[0]) and kind in ("data", "data.pkl", "byteorder"):
+                entry = archive.read(name)
+                copy.writestr(f"archive/{kind}/{key}" if key else f"archive/{kind}", entry)
+                if kind == "data":
+                    sizes[key] = len(entry)
+    clean.seek(0)
+    return clean, sizes

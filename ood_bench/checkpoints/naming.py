@@ -19,6 +19,7 @@ _SYNONYMS = (
 )
 _COUNTER = "num_batches_tracked"
 _LISTED = 12
+_LONGEST = 1000  # the spellings of one name fill the memory where it is endless
 
 
 def fit(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -32,8 +33,10 @@ def fit(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
         network: gives names, shapes and types; it is not changed.
 
     Raises:
-        ArtifactError: with all names that are missing or unexpected, and all shapes that differ.
+        ArtifactError: with all names that are missing or unexpected and all shapes that differ; if a name is endless.
     """
+    if any(len(name) > _LONGEST for name in state):
+        raise ArtifactError(f"it holds a tensor whose name has more than {_LONGEST} letters: no network does")
     wanted = network.state_dict()
     found: dict[str, Tensor] = {}
     unexpected = []

@@ -11,16 +11,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ood_bench.checkpoints.archives import read_legacy, read_zip
-from ood_bench.checkpoints.container import UNPACKED_LIMIT, Layout, unwrap
-from ood_bench.checkpoints.inert import Inert
-from ood_bench.checkpoints.storages import StoredTensor
+from ood_bench.checkpoints.container import Layout, torch_archive, unwrap
+from ood_bench.checkpoints.unpickle import Inert, PickleModule
 from ood_bench.errors import ArtifactError
 from ood_bench.utils.files import clear_io_errors
 
 # Under which of its keys a training script puts the network, in the order of trust.
 _NESTS = ("state_dict", "model_state_dict", "net", "model", "network", "backbone", "params")
-_MOST_MODULES = 20_000
+_MOST_LETTERS = 10_000_000  # of all names in a module, so that a small file does not fill the memory
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -38,10 +36,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     with clear_io_errors("read the checkpoint", path):
         content = path.read_bytes()
     try:
-        tensors = _tensors(_tree(*unwrap(content)))
-        return {name: value.read() if isinstance(value, StoredTensor) else value for name, value in tensors.items()}
+        return _tensors(_tree(*unwrap(content)))
     except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
+        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # of names in the file
+        raise ArtifactError(f"{path}: {reason}") from error
 
 
 def _tree(content: bytes, layout: Layout) -> Any:
@@ -51,14 +49,19 @@ def _tree(content: bytes, layout: Layout) -> Any:
         except (SafetensorError, ValueError, KeyError) as error:
             raise ArtifactError(f"a truncated or damaged safetensors file ({error}): download it again") from error
     try:
+        file, sizes = torch_archive(content) if layout is Layout.zip else (io.BytesIO(content), {})
+        module = PickleModule(file.getbuffer().nbytes, sizes)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about protocols; what is wrong with a file is said by an error
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception:  # torch raises a dozen kinds; whatever the reason, the reader below knows it better
-        return read_legacy(content) if layout is Layout.legacy else read_zip(content, UNPACKED_LIMIT)
+            warnings.simplefilter("ignore")  # of protocols and storages; what is wrong with a file raises
+            return torch.load(file, "cpu", module, weights_only=False, encoding="latin1")
+    except ArtifactError:
+        raise
+    except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
+        reason = str(error)[:200] or type(error).__name__
+        raise ArtifactError(f"truncated or damaged ({reason}): download it again") from error
 
 
-def _tensors(tree: Any) -> dict[str, Tensor | StoredTensor]:
+def _tensors(tree: Any) -> dict[str, Tensor]:
     """Finds the network in what a file holds."""
     for _ in range(len(_NESTS)):
         if isinstance(tree, Inert):
@@ -67,29 +70,29 @@ def _tensors(tree: Any) -> dict[str, Tensor | StoredTensor]:
             break
         nests = [key for key in _NESTS if isinstance(tree.get(key), Mapping | Inert)]
         if not nests:
-            found = {key: value for key, value in tree.items() if isinstance(value, Tensor | StoredTensor)}
+            found = {key: value for key, value in tree.items() if isinstance(value, Tensor)}
             if found:
                 return found
-            keys = ", ".join(str(key) for key in list(tree)[:12] if isinstance(key, str | int))
+            keys = ", ".join(f"{key:.40}" for key in list(tree)[:12])
             raise ArtifactError(f"no tensors under any of {', '.join(_NESTS)}; its keys: {keys or 'none'}")
         tree = tree[nests[0]]
     raise ArtifactError(f"holds a {type(tree).__name__}, not the weights of a network")
 
 
-def _of_module(root: Inert) -> dict[str, Tensor | StoredTensor]:
+def _of_module(root: Inert) -> dict[str, Tensor]:
     """State dict of a pickled module, from the dictionaries that every torch module keeps its parts in."""
-    found: dict[str, Tensor | StoredTensor] = {}
-    pending, visited = [("", root)], 0
+    found: dict[str, Tensor] = {}
+    pending, letters = [("", root)], 0
     while pending:
         prefix, module = pending.pop()
-        visited += 1
-        if visited > _MOST_MODULES:
-            raise ArtifactError(f"holds more than {_MOST_MODULES} modules, or one that holds itself: no network does")
         state = module.state if isinstance(module.state, dict) else {}
         parts = [*_items(state.get("_parameters")), *_items(state.get("_buffers"))]
-        found |= {f"{prefix}{name}": value for name, value in parts if isinstance(value, Tensor | StoredTensor)}
-        children = [(f"{prefix}{name}.", child) for name, child in _items(state.get("_modules"))]
-        pending += [(name, child) for name, child in reversed(children) if isinstance(child, Inert)]
+        children = _items(state.get("_modules"))
+        letters += sum(len(prefix) + len(name) + 1 for name, _ in [*parts, *children])
+        if letters > _MOST_LETTERS:
+            raise ArtifactError(f"holds names of more than {_MOST_LETTERS} letters, or a module that holds itself")
+        found |= {f"{prefix}{name}": value for name, value in parts if isinstance(value, Tensor)}
+        pending += [(f"{prefix}{name}.", child) for name, child in reversed(children) if isinstance(child, Inert)]
     if not found:
         raise ArtifactError(f"holds an object of {root.name.dotted} without any weights")
     return found

@@ -80,3 +80,8 @@ def test_two_tensors_for_one_place(network):
     state = {**network.state_dict(), "fc.weight": torch.zeros(3, 8)}
     with pytest.raises(ArtifactError, match=r"1 unexpected: fc\.weight"):
         fit(state, network)
+
+
+def test_a_name_without_end(network):
+    with pytest.raises(ArtifactError, match="more than 1000 letters"):
+        fit({**network.state_dict(), "module." * 200: torch.zeros(1)}, network)
