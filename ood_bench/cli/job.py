@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,6 +37,8 @@ def run(words: Sequence[str]) -> int:
         ConfigError: if the configuration cannot be composed.
     """
     sys.argv[1:] = words
+    if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does: `_target_` may name a class beside my_conf
+        sys.path.insert(0, here)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     program = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)
     try:

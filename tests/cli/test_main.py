@@ -19,7 +19,8 @@ RECORDS = Path("outputs/quickstart/results/records")
 def ood_bench(*words, python=(), cwd, **environment):
     """A process of its own; gives its status and its two streams with line breaks and indents as single spaces."""
     clean = {name: value for name, value in os.environ.items() if name != "OOD_BENCH_DATA"} | environment
-    command = [sys.executable, *python, "-m", "ood_bench", *words]
+    start = () if python[:1] == ("bin/ood-bench",) else ("-m", "ood_bench")
+    command = [sys.executable, *python, *start, *words]
     done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
@@ -41,11 +42,11 @@ def test_without_data_one_message_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     for mend in (
         "some image sets are not under data.root=data:",
-        "python -m ood_bench.data fetch cifar10 --root data",
-        "python -m ood_bench.data fetch lsun_crop --root data",
+        "ood-bench data fetch cifar10 --root data",
+        "ood-bench data fetch lsun_crop --root data",
         "Set data.root (or the environment variable OOD_BENCH_DATA)",
         "data.download=true",
-        "Without any data: python -m ood_bench experiment=quickstart",
+        "Without any data: ood-bench experiment=quickstart",
     ):
         assert mend in err
     assert list(tmp_path.iterdir()) == []
@@ -118,6 +119,19 @@ def test_cfg_job_works_anywhere_and_shows_what_would_run(tmp_path):
     assert list(shown.method) == ["msp", "odin"]
     assert shown.model == OmegaConf.create(compose_settings(words).model)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_finds_classes_in_the_working_directory(tmp_path):
+    """As ``python -m`` does; the script itself lies in another folder."""
+    (tmp_path / "mine.py").write_text("from ood_bench.methods.msp import Msp\n\nclass Own(Msp):\n    pass\n")
+    (tmp_path / "conf/method").mkdir(parents=True)
+    (tmp_path / "conf/method/own.yaml").write_text("# @package method.own\n_target_: mine.Own\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ood-bench").write_text("import sys\nfrom ood_bench.cli.main import main\nsys.exit(main())\n")
+    words = ["--config-dir", "conf", "experiment=quickstart", "ood=uniform", "method=own", "dry_run=true"]
+    status, out, err = ood_bench(*words, python=("bin/ood-bench",), cwd=tmp_path)
+    assert status == 0, err
+    assert "plan: 1 jobs with 1 cells" in out
 
 
 def test_a_sweep_runs_every_value(quick, tmp_path):
