@@ -168,6 +168,10 @@ def test_a_run_shows_its_table_and_its_files(quick, command_line):
         assert f"seed 0: skipped, its record exists: {path}" in again.err
     assert sorted(RECORDS.rglob("*.json")) == paths
 
+    planned = command_line(*quick, "method=[msp,energy]", "dry_run=true")
+    record = next(path for path in paths if "/msp/" in str(path))
+    assert f"skipped: msp on uniform, seed 0: {record} jobs in the order" in planned.out
+
 
 def test_every_form_of_a_selection(quick, command_line):
     few = [word for word in quick if "uniform" not in word]
