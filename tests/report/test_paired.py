@@ -138,5 +138,5 @@ def test_a_paired_test_is_seen_from_both_sides(tmp_path):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    with pytest.raises(ArtifactError, match=r"not a file of python -m ood_bench\.report\.paired"):
+    with pytest.raises(ArtifactError, match=r"not a file of ood-bench compare"):
         paired.read(tmp_path)
