@@ -9,7 +9,6 @@ import torch
 from hydra.utils import get_class
 
 from ood_bench.checkpoints.__main__ import node_named
-from ood_bench.config import conf_dir
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Array, Detector, Scorer, View, build_detector
 from ood_bench.methods.feature_norm import FeatureNorm, candidate_taps
@@ -18,6 +17,7 @@ from ood_bench.metrics import Curve, exact, measure
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.taps import full_precision
+from ood_bench.utils.configs import conf_dir
 
 
 def bare_pass(classifier: Classifier, images: ImageSet, batch_size: int) -> None:

@@ -1,12 +1,18 @@
 """Reproduces out-of-distribution detection papers from Hydra configs, and says honestly how close it came."""
 
 from collections.abc import Sequence
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run"]
+__all__ = ["__version__", "run"]
+
+try:
+    __version__ = metadata.version("ood-bench")
+except metadata.PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "unknown"
 
 
 def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":

@@ -8,32 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ood_bench.errors import ConfigError
+from ood_bench.utils.compose import COMPOSE_ERRORS, composed, explained
 from ood_bench.utils.faults import faults
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
 _ABSENT = object()
-
-
-def conf_dir() -> Path:
-    """Folder of the shipped configs: inside the package once installed, beside it in a checkout.
-
-    Raises:
-        ConfigError: if neither is there.
-    """
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise ConfigError(f"no conf folder in {package} or beside it: the installation is incomplete")
 
 
 class _Part(BaseModel):
@@ -269,12 +254,10 @@ def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -
     Raises:
         ConfigError: if an override names something unknown or ill-typed.
     """
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3", job_name="ood_bench"):
-            config = compose("config", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: model=null and its like
-        raise ConfigError(f"configuration: {error}") from error
+        config = composed(overrides, config_dir)
+    except COMPOSE_ERRORS as error:
+        raise explained(error, overrides) from error
     return settings_of(config, overrides)
 
 

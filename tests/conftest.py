@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -83,23 +84,26 @@ def plain(text: str) -> str:
 
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
-    """Runs ``python -m ood_bench`` with some words in this process; nothing but an exit status may come out of it."""
+    """Runs ``ood-bench`` with some words in this process; an error that is none of ours becomes a traceback."""
     from hydra.core.global_hydra import GlobalHydra  # noqa: PLC0415 - few tests need it
 
-    from ood_bench.__main__ import main  # noqa: PLC0415
+    from ood_bench.cli.main import main  # noqa: PLC0415
 
     root = logging.getLogger()
     before = root.handlers[:], root.level
 
     def run(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["ood_bench", *words])
+        monkeypatch.setattr(sys, "argv", ["ood-bench", *words])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the program sets it for its process
         GlobalHydra.instance().clear()
         capsys.readouterr()
         try:
-            main()
-            status = 0
+            status = main()
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else 1
+        except Exception:
+            traceback.print_exc()
+            status = 1
         out, err = capsys.readouterr()
         return Said(status, plain(out), plain(err))
 

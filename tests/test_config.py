@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ood_bench.config import (
     RunSettings,
     compose_settings,
-    conf_dir,
     default_data_root,
     public,
     settings_of,
 )
 from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import conf_dir
 
 SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
 

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from ood_bench import papers
-from ood_bench.config import compose_settings, conf_dir, settings_of
+from ood_bench.config import compose_settings, settings_of
 from ood_bench.data import mnist
 from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
@@ -29,6 +29,7 @@ from ood_bench.protocols.base import build_protocol
 from ood_bench.runner.execute import execute
 from ood_bench.training import artifact
 from ood_bench.training.recipe import recipe_from
+from ood_bench.utils.configs import conf_dir
 
 TESTS = Path(__file__).parent
 GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+import ood_bench
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -79,10 +81,12 @@ def python(code, path, cwd):
 
 def test_an_installation_finds_its_own_configs(installed, tmp_path):
     code = """
-import ood_bench, ood_bench.config as config
+import ood_bench
+from ood_bench.config import compose_settings
+from ood_bench.utils.configs import conf_dir
 print(ood_bench.__file__)
-print(config.conf_dir())
-print(config.compose_settings(["experiment=quickstart"]).id["name"])
+print(conf_dir())
+print(compose_settings(["experiment=quickstart"]).id["name"])
 """
     module, folder, name = python(code, installed, tmp_path).split()
     assert Path(module) == installed / "ood_bench/__init__.py"
@@ -90,20 +94,26 @@ print(config.compose_settings(["experiment=quickstart"]).id["name"])
     assert name == "digits"
 
 
-def test_the_command_line_of_an_installation_works_anywhere(installed, tmp_path):
-    code = """
-import runpy, sys
-sys.argv[1:] = ["--cfg", "job", "seed=3"]
-runpy.run_module("ood_bench", run_name="__main__")
-"""
+MODULE, FUNCTION = PROJECT["project"]["scripts"]["ood-bench"].split(":")
+STARTS = {"ood-bench": f"from {MODULE} import {FUNCTION}; sys.exit({FUNCTION}())"}
+STARTS["python -m ood_bench"] = "import runpy; runpy.run_module('ood_bench', run_name='__main__')"
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_command_line_of_an_installation_works_anywhere(installed, tmp_path, start):
+    code = f"import sys; sys.argv[:] = ['ood-bench', '--cfg', 'job', 'seed=3']; {STARTS[start]}"
     assert OmegaConf.create(python(code, installed, tmp_path)).seed == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_that_of_the_project():
+    assert ood_bench.__version__ == PROJECT["project"]["version"]
 
 
 def test_an_installation_without_configs_says_so(tmp_path):
     shutil.copytree(ROOT / "ood_bench", tmp_path / "ood_bench", ignore=shutil.ignore_patterns("conf", "__pycache__"))
     code = """
-from ood_bench.config import conf_dir
+from ood_bench.utils.configs import conf_dir
 from ood_bench.errors import ConfigError
 try:
     conf_dir()
@@ -119,7 +129,8 @@ except ConfigError as error:
     ("module", "heavy"),
     [
         ("ood_bench", ["torch", "hydra", "numpy", "pandas", "sklearn", "pydantic"]),
-        ("ood_bench.__main__", ["torch", "pandas", "sklearn", "scipy"]),
+        ("ood_bench.__main__", ["torch", "numpy", "hydra", "pandas", "sklearn", "scipy", "rich"]),
+        ("ood_bench.cli.job", ["torch", "pandas", "sklearn", "scipy"]),
         ("ood_bench.utils.locks, ood_bench.errors", ["torch", "hydra", "numpy"]),
         ("ood_bench.sweep.status", ["torch"]),
     ],

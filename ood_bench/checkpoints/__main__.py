@@ -1,7 +1,6 @@
-"""Command line over checkpoints: ``python -m ood_bench.checkpoints import FILE --model NAME --id NAME``."""
+"""``ood-bench checkpoints import``: published weights as a classifier of the store."""
 
 import argparse
-import difflib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from ood_bench.checkpoints.importer import Claim, import_checkpoint
-from ood_bench.config import conf_dir, default_data_root
+from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import load_node
 from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import source_of
-from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.console import one_message
 from ood_bench.utils.device import device_named
+from ood_bench.utils.suggest import did_you_mean
 
 Moments = Mapping[str, Sequence[float]]
 
@@ -34,7 +36,7 @@ NORMALISATIONS: Mapping[str, Moments] = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="python -m ood_bench.checkpoints", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ood-bench checkpoints", description="Looks after published weights.")
     commands = parser.add_subparsers(dest="command", required=True)
     text = "read a published checkpoint, without running anything in it, into the store of classifiers"
     command = commands.add_parser("import", help=text, description=text)
@@ -63,29 +65,26 @@ def node_named(group: str, name: str) -> dict[str, Any]:
     Raises:
         ConfigError: if there is no such file.
     """
-    folder = conf_dir() / group
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    path = Path(name) if name.endswith(".yaml") else conf_dir() / group / f"{name}.yaml"
     if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise ConfigError(f"--{group} {name}: unknown{hint}; known: {', '.join(known)}")
+        known = options(group)
+        raise ConfigError(f"--{group} {name}: unknown{did_you_mean(name, known)}; known: {', '.join(known)}")
     return load_node(path)
 
 
-def normalisation_of(options: argparse.Namespace, channels: int) -> Moments | None:
+def normalisation_of(chosen: argparse.Namespace, channels: int) -> Moments | None:
     """The normalisation that the command line asks for, or none.
 
     Raises:
         ConfigError: if it is given twice, by halves, or for another number of channels.
     """
-    if (options.mean is None) != (options.std is None):
+    if (chosen.mean is None) != (chosen.std is None):
         raise ConfigError("--mean and --std belong together: give both, or neither")
-    if options.mean is not None and options.normalisation is not None:
+    if chosen.mean is not None and chosen.normalisation is not None:
         raise ConfigError("--normalisation and --mean/--std exclude each other")
-    moments: Moments | None = NORMALISATIONS.get(options.normalisation)
-    if options.mean is not None:
-        moments = {"mean": options.mean, "std": options.std}
+    moments: Moments | None = NORMALISATIONS.get(chosen.normalisation)
+    if chosen.mean is not None:
+        moments = {"mean": chosen.mean, "std": chosen.std}
     if moments is not None and {len(values) for values in moments.values()} != {channels}:
         raise ConfigError(f"the normalisation has not one mean and one std for each of the {channels} channels")
     if moments is not None and min(moments["std"]) <= 0:
@@ -93,32 +92,33 @@ def normalisation_of(options: argparse.Namespace, channels: int) -> Moments | No
     return moments
 
 
-def run_import(options: argparse.Namespace) -> Path:
+def run_import(chosen: argparse.Namespace) -> Path:
     """Runs the command ``import`` and returns the classifier's folder.
 
     Raises:
         OodBenchError: if something is wrong with the file, the configs or the data.
     """
-    model, id_node = node_named("model", options.model), node_named("id", options.id)
-    if options.name:
-        model["name"] = options.name
-    store = options.store or options.data_root / "store"
+    model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
+    if chosen.name:
+        model["name"] = chosen.name
+    store = chosen.store or chosen.data_root / "store"
     test: ImageSet | None = None
-    if not options.skip_accuracy:
-        test = ImageStore(store).open(source_of(id_node, "test"), options.data_root)
+    if not chosen.skip_accuracy:
+        test = ImageStore(store).open(source_of(id_node, "test"), chosen.data_root)
     return import_checkpoint(
-        options.file,
+        chosen.file,
         model=model,
         id_node=id_node,
         store=store,
         test=test,
-        classes=options.classes,
-        normalisation=normalisation_of(options, int(id_node["shape"][0])),
-        claim=Claim(options.stated_accuracy, options.licence, options.source),
-        device=device_named(options.device),
+        classes=chosen.classes,
+        normalisation=normalisation_of(chosen, int(id_node["shape"][0])),
+        claim=Claim(chosen.stated_accuracy, chosen.licence, chosen.source),
+        device=device_named(chosen.device),
     )
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -126,15 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; that of the process if none.
 
     Returns:
-        Exit status: 0 if all went well, 1 if not, 2 for a wrong command line.
+        Exit status: 0 if all went well, 2 for what the user has to fix.
     """
-    options = build_parser().parse_args(arguments)
+    chosen = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        folder = run_import(options)
-    except OodBenchError as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/]", highlight=False)
-        return 1
+    folder = run_import(chosen)
     Console(highlight=False, soft_wrap=True).print(escape(str(folder)))
     return 0
 

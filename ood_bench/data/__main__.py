@@ -1,4 +1,4 @@
-"""Command line over the image sets: ``python -m ood_bench.data list | verify | fetch``."""
+"""``ood-bench data list | verify | fetch``: looks after the image sets."""
 
 import argparse
 import logging
@@ -13,13 +13,14 @@ from rich.table import Table
 from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.errors import OodBenchError
+from ood_bench.utils.console import one_message
 
 _WIDTH_OF_A_PIPE = 200
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="python -m ood_bench.data", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ood-bench data", description="Looks after the image sets.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--root",
@@ -97,6 +98,7 @@ def fetch_sets(chosen: Sequence[Entry], root: Path, console: Console) -> int:
     return failed
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -104,16 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; that of the process if none.
 
     Returns:
-        Exit status: 0 if all went well, 1 if a set failed, 2 for a wrong command line.
+        Exit status: 0 if all went well, 1 if a set failed, 2 for what the user has to fix.
     """
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
-    try:
-        chosen = select(entries(), options.names)
-    except OodBenchError as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/]")
-        return 2
+    chosen = select(entries(), options.names)
     if options.command == "list":
         console.print(list_sets(chosen, options.root))
         return 0

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
-from ood_bench.config import conf_dir
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.suggest import did_you_mean
 
 # Stands in for the ID set that noise and patches take their shape from.

@@ -130,5 +130,5 @@ class Source(ABC):
     def _how_to_get(self, root: Path) -> str:
         """The second half of a message about missing files."""
         if self.fetchable:
-            return f"fetch it with: python -m ood_bench.data fetch {self.name} --root {root}"
+            return f"fetch it with: ood-bench data fetch {self.name} --root {root}"
         return f"no mirror is known; get it by hand: {self.origin()}"

@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ood_bench import papers
-from ood_bench.config import conf_dir
 from ood_bench.errors import ConfigError
 from ood_bench.results import Record
+from ood_bench.utils.configs import conf_dir
 
 Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings", "metrics"]
 """What a protocol fixes, in the page's comparison of the paper's with ours."""

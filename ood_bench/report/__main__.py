@@ -1,4 +1,4 @@
-"""``python -m ood_bench.report``: tables and page again from the records, or a check that they are up to date."""
+"""``ood-bench report``: tables and page again from the records, or a check that they are up to date."""
 
 import argparse
 import logging
@@ -6,16 +6,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.errors import OodBenchError
 from ood_bench.report import tables
 from ood_bench.results import RecordStore
+from ood_bench.utils.console import one_message
 
 _log = logging.getLogger("ood_bench.report")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
     parser = argparse.ArgumentParser(
-        prog="python -m ood_bench.report",
+        prog="ood-bench report",
         description="Makes tables, page and plots of published numbers beside ours from a folder of records.",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -40,19 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: as on the command line; that of the process by default.
 
     Returns:
-        The exit code: 1 if ``--check`` found a difference or something cannot be used, else 0.
+        The exit code: 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    chosen = _parser().parse_args(arguments)
-    try:
-        if chosen.check:
-            return _check(chosen.results, chosen.readme)
-        if chosen.set_aside is not None:
-            _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-        changed = tables.write(chosen.results, chosen.readme)
-    except OodBenchError as error:
-        _log.error("error: %s", error)
-        return 1
+    chosen = build_parser().parse_args(arguments)
+    if chosen.check:
+        return _check(chosen.results, chosen.readme)
+    if chosen.set_aside is not None:
+        _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
+    changed = tables.write(chosen.results, chosen.readme)
     for path in changed:
         _log.info("wrote %s" if path.exists() else "removed %s", path)
     if not changed:
@@ -65,7 +63,7 @@ def _check(results: Path, readme: Path | None) -> int:
     for line in differences:
         _log.error("%s", line)
     if differences:
-        _log.error("run `python -m ood_bench.report` with the same --results and --readme to write them again")
+        _log.error("run `ood-bench report` with the same --results and --readme to write them again")
     return 1 if differences else 0
 
 

@@ -1,11 +1,10 @@
-"""``python -m ood_bench.report.paired``: paired tests of every two methods that scored the same images."""
+"""``ood-bench compare``: paired tests of every two methods that scored the same images."""
 
 import argparse
 import csv
 import io
 import itertools
 import logging
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +14,12 @@ import numpy as np
 from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Rows
 from ood_bench.data.views import Array
-from ood_bench.errors import ArtifactError, OodBenchError
+from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import bootstrap_difference, delong
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
+from ood_bench.utils.console import one_message
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 COLUMNS = (
@@ -146,9 +146,7 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
             for line in csv.DictReader(text.splitlines()):
                 _add(found, line)
         except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(
-                f"{path}: not a file of python -m ood_bench.report.paired ({error!r}): delete it"
-            ) from error
+            raise ArtifactError(f"{path}: not a file of ood-bench compare ({error!r}): delete it") from error
     return found
 
 
@@ -165,9 +163,10 @@ def _add(found: dict[str, list[dict[str, Any]]], line: Mapping[str, str]) -> Non
         found.setdefault(line[f"{me}_cell"], []).append(shared | seen)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
     parser = argparse.ArgumentParser(
-        prog="python -m ood_bench.report.paired",
+        prog="ood-bench compare",
         description="Tests every two methods that scored the same images: DeLong's test and a paired bootstrap.",
     )
     store = Path(default_data_root()) / "store"
@@ -177,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -184,25 +184,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: as on the command line; that of the process by default.
 
     Returns:
-        The exit code: 1 if nothing could be compared or something cannot be used, else 0.
+        The exit code: 1 if nothing could be compared, 2 for what the user has to fix, else 0.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    chosen = _parser().parse_args(arguments)
-    try:
-        records = RecordStore(chosen.results).load()
-        files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
-        for name, text in files.items():
-            path = chosen.results / PAIRED / name
-            write_atomically(path, text.encode())
-            _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
-    except OodBenchError as error:
-        _log.error("error: %s", error)
-        return 1
+    chosen = build_parser().parse_args(arguments)
+    records = RecordStore(chosen.results).load()
+    files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
+    for name, text in files.items():
+        path = chosen.results / PAIRED / name
+        write_atomically(path, text.encode())
+        _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
     if not files:
         hint = "score the cells again with scoring.details=all and the same store.root"
         _log.error("error: %s has no two records whose scores are in %s: %s", chosen.results, chosen.store, hint)
     return 0 if files else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

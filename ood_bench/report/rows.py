@@ -119,7 +119,7 @@ def _refuse_mixtures(row: Row) -> None:
         if one.seed == other.seed:
             raise RecordError(
                 f"{place}: two results for seed {one.seed}, of different settings ({files}): a table averages over "
-                "seeds only. Set one aside (`python -m ood_bench.report --set-aside FILE`), or run one as a `variant`."
+                "seeds only. Set one aside (`ood-bench report --set-aside FILE`), or run one as a `variant`."
             )
         if (one.evaluation.convention, one.evaluation.positive) != (
             other.evaluation.convention,

@@ -87,7 +87,7 @@ class RecordStore:
             )
 
     def _hint(self, path: Path) -> str:
-        return f"set it aside with `python -m ood_bench.report --results {self.root} --set-aside {path}`"
+        return f"set it aside with `ood-bench report --results {self.root} --set-aside {path}`"
 
     def _read(self, path: Path) -> Record:
         """Reads one record.

@@ -22,7 +22,7 @@ from ood_bench.utils.faults import faults
 _log = logging.getLogger(__name__)
 
 _OF_METHODS = ("outliers", "validation")
-QUICKSTART = "python -m ood_bench experiment=quickstart"
+QUICKSTART = "ood-bench experiment=quickstart"
 
 
 class _Moments(BaseModel):

@@ -1,4 +1,4 @@
-"""``python -m ood_bench.store check | gc | export | speeds``: looks after artifacts and records."""
+"""``ood-bench store check | gc | export | speeds``: looks after artifacts and records."""
 
 import argparse
 import logging
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ood_bench.config import default_data_root
-from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.store import checking, garbage
 from ood_bench.store.export import export
 from ood_bench.store.inventory import KINDS, Entry, entries, readable
 from ood_bench.store.speeds import speeds
+from ood_bench.utils.console import one_message
 from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.store")
@@ -22,7 +22,7 @@ _HOUR = 3600.0
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="python -m ood_bench.store", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ood-bench store", description="Looks after artifacts and records.")
     place = argparse.ArgumentParser(add_help=False)
     default = Path(default_data_root()) / "store"
     place.add_argument("--store", type=Path, default=default, metavar="DIR", help="default: $OOD_BENCH_DATA/store")
@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -66,15 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: as on the command line; that of the process by default.
 
     Returns:
-        The exit code: 1 if something is damaged or cannot be done, else 0.
+        The exit code: 1 if something is damaged, 2 for what the user has to fix, else 0.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
-    try:
-        return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
-    except OodBenchError as error:
-        _log.error("error: %s", error)
-        return 1
+    return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
 
 
 def _check(chosen: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record
         if store.problems:
             raise RecordError(
                 f"{len(store.problems)} files in {store.folder} are no valid records and may refer to anything: "
-                f"run `python -m ood_bench.store check --results {folder} --set-aside` first"
+                f"run `ood-bench store check --results {folder} --set-aside` first"
             )
         if not found and not without_records:
             raise RecordError(

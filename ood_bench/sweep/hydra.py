@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,11 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.config import RunSettings, settings_of
-from ood_bench.errors import ConfigError, OodBenchError
-from ood_bench.sweep.run import REFUSED_OR_MISSING, Compose, run_sweep
+from ood_bench.errors import OodBenchError
+from ood_bench.sweep.run import Compose, run_sweep
+from ood_bench.utils.compose import explained
 from ood_bench.utils.time_limit import time_limit
 
-_log = logging.getLogger(__name__)
 Jobs = Sequence[Sequence[str]]
 
 
@@ -31,7 +30,10 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
         launcher: Hydra's launcher.
 
     Returns:
-        The exit status, see :func:`~ood_bench.sweep.run.run_sweep`; a refusal is logged.
+        The exit status, see :func:`~ood_bench.sweep.run.run_sweep`.
+
+    Raises:
+        OodBenchError: before anything is started, if one of the jobs would be refused.
     """
 
     def compose(words: Sequence[str]) -> RunSettings:
@@ -39,18 +41,14 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
             whole = loader.load_sweep_config(config, list(words))
             return settings_of(OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"]), words)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(f"configuration: {error}") from error
+            raise explained(error, words) from error
 
     def launch(words: Jobs) -> list[Exception | None]:
         return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]
 
-    try:
-        minutes = config.time_limit if isinstance(config.time_limit, int | float) else None  # else a job is refused
-        with time_limit(minutes):
-            return run_sweep(list(expanded(jobs, compose)), compose, launch, parallel_jobs(config.hydra.launcher))
-    except OodBenchError as error:
-        _log.error("error: %s", error)
-        return REFUSED_OR_MISSING
+    minutes = config.time_limit if isinstance(config.time_limit, int | float) else None  # else a job is refused
+    with time_limit(minutes):
+        return run_sweep(list(expanded(jobs, compose)), compose, launch, parallel_jobs(config.hydra.launcher))
 
 
 def expanded(jobs: Jobs, compose: Compose) -> Iterator[Sequence[str]]:

@@ -58,7 +58,7 @@ class Job:
     @property
     def command(self) -> str:
         """The command that runs just this job; cells with a record are not computed again."""
-        return "python -m ood_bench " + " ".join(map(quoted, self.words))
+        return "ood-bench " + " ".join(map(quoted, self.words))
 
 
 def quoted(word: str) -> str:

@@ -48,7 +48,7 @@ def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, 
         return 0
     if ordered:
         path = manifest.save(jobs, ordered)
-        _log.info("progress: python -m ood_bench.sweep.status --store %s", path.parent.parent)
+        _log.info("progress: ood-bench status --store %s", path.parent.parent)
     errors = _launch(ordered, launch)
     after = [_now(job) for job in jobs]
     missing = [job for job in after if job.missing]

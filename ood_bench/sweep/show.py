@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ood_bench.errors import reason
+from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, exists, shared
 from ood_bench.utils.time_limit import OutOfTime
@@ -21,13 +22,14 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
         ordered: those with work left, in the order in which they start.
         parallel: number of jobs that run at a time.
         console: where to write.
-        full: whether to list jobs and classifiers, too.
+        full: whether to list jobs, classifiers and the records that exist, too.
     """
     cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
     estimator = Estimator.of(jobs)
     lines = [f"plan: {len(jobs)} jobs with {cells} cells; {done} cells are done, {cells - done} to compute"]
     lines += _classifier_lines(ordered, estimator, full=full)
     if full:
+        lines += _few([line for job in jobs for line in _record_lines(job)])
         lines += ["jobs in the order in which they start:"] if ordered else []
         lines += _few([_job_line(number, job, estimator) for number, job in enumerate(ordered)])
     if ordered:
@@ -53,6 +55,12 @@ def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: boo
             texts.append(f"  {spec.title}: for {jobs} job{'s' * (jobs > 1)}{cost}")
         lines += _few(texts)
     return lines if needed else []
+
+
+def _record_lines(job: Job) -> list[str]:
+    """A line for each cell that needs no computing: the record that says so."""
+    paths = RecordStore(job.results).find_paths(job.done)
+    return [f"  skipped: {cell.title}: {paths[cell.key]}" for cell in job.cells if cell.key in paths]
 
 
 def _job_line(number: int, job: Job, estimator: Estimator) -> str:

@@ -1,4 +1,4 @@
-"""``python -m ood_bench.sweep.status``: progress of the sweeps in a store, from any machine that sees it."""
+"""``ood-bench status``: progress of the sweeps in a store, from any machine that sees it."""
 
 import argparse
 import json
@@ -19,6 +19,7 @@ from rich.text import Text
 from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.progress import ORDER, JobState, job_states
+from ood_bench.utils.console import one_message
 
 _COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
 _MOST = 30
@@ -28,7 +29,7 @@ _WIDTH_OF_A_PIPE = 160
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="python -m ood_bench.sweep.status", description="Shows how sweeps get on.")
+    parser = argparse.ArgumentParser(prog="ood-bench status", description="Shows how sweeps get on.")
     default = Path(default_data_root()) / "store"
     parser.add_argument(
         "--store", type=Path, default=default, metavar="DIR", help="store.root (default: $OOD_BENCH_DATA/store)"
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -122,7 +124,3 @@ def _parts(name: str, plan: dict[str, Any], jobs: Sequence[JobState]) -> Iterato
     for job in ordered:
         if job.state in ("failed", "lost", "interrupted"):
             yield Text(f"run again: {job.command}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -58,7 +58,7 @@ def test_numbers_for_the_normalisation(arguments, tmp_path, capsys):
     ],
 )
 def test_what_is_wrong_is_said(arguments, capsys, options, reason):
-    assert main([*arguments, *options]) == 1
+    assert main([*arguments, *options]) == 2
     assert reason in " ".join(capsys.readouterr().err.split())
 
 

@@ -133,7 +133,7 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
     assert ended.count("ended without a result (killed, cancelled or out of memory)") == 2
     assert disturbed.attempts(2)[0] != "0"
 
-    again = [line.strip() for line in ended.splitlines() if line.startswith("    python -m ood_bench ")]
+    again = [line.strip() for line in ended.splitlines() if line.startswith("    ood-bench ")]
     assert len(again) == 2
     processes = [command(*shlex.split(line)[3:]) for line in again]
     for process in processes:

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from ood_bench.config import conf_dir
 from ood_bench.data import catalogue
 from ood_bench.data.catalogue import entries, load_node, select
 from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import conf_dir
 
 
 def test_every_config_is_listed():

@@ -62,7 +62,7 @@ def test_a_fetched_set_is_read_here_and_by_torchvision(tiny, tmp_path):
     mirror, packed = tiny
     message = TEST.missing(tmp_path)
     assert message is not None
-    assert "python -m ood_bench.data fetch kmnist" in message
+    assert "ood-bench data fetch kmnist" in message
     assert str(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte") in message
     mirror.content = packed[0]
     with pytest.raises(DataError, match=r"labels-idx1-ubyte\.gz could not be fetched"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ood_bench.config import compose_settings, conf_dir
+from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Networks, Scorer
@@ -17,6 +17,7 @@ from ood_bench.models.classifier import build_network
 from ood_bench.models.heads import without_default_head
 from ood_bench.scoring.engine import Engine, View
 from ood_bench.scoring.stochastic import dropout_modules, sample_passes
+from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.files import content_key
 
 KEYS = {

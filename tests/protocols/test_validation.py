@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ood_bench.config import conf_dir
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
@@ -11,6 +10,7 @@ from ood_bench.protocols.odin import OdinProtocol
 from ood_bench.protocols.plain import Plain
 from ood_bench.runner.cell import Cell
 from ood_bench.tuning.search import FPR95, ID_MEAN
+from ood_bench.utils.configs import conf_dir
 
 GRIDS = {
     "odin": {"magnitudes": [0.05, 0.0], "temperatures": [10.0]},

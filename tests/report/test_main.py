@@ -25,10 +25,10 @@ def test_check_fails_until_the_tables_are_written(make, fill, results, caplog):
     assert "up to date" in caplog.text
 
 
-def test_a_contradiction_is_one_message_and_can_be_set_aside(make, fill, results, caplog):
+def test_a_contradiction_is_one_message_and_can_be_set_aside(make, fill, results, capsys):
     fill(make(), make(cell_key="a" * 16))
-    assert main(["--results", str(results)]) == 1
-    assert "error: msp on mnist: two results for seed 0" in caplog.text
+    assert main(["--results", str(results)]) == 2
+    assert "error: msp on mnist: two results for seed 0" in capsys.readouterr().err
     path = RecordStore(results).path(make(cell_key="a" * 16))
     assert main(["--results", str(results), "--set-aside", str(path)]) == 0
     assert (results / "tables" / "fssd_fashionmnist.md").exists()

@@ -225,7 +225,7 @@ def test_a_readme_block_without_records_says_so(results, conf, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table:fssd_fashionmnist -->\n<!-- /table -->\n")
     tables.write(results, readme, conf)
-    assert "No results yet: run `python -m ood_bench paper=fssd_fashionmnist`." in readme.read_text()
+    assert "No results yet: run `ood-bench paper=fssd_fashionmnist`." in readme.read_text()
     readme.write_text("<!-- table:nothing -->\n<!-- /table -->\n")
     with pytest.raises(ConfigError, match="no block 'nothing'"):
         tables.write(results, readme, conf)

@@ -86,7 +86,5 @@ def test_without_records_nothing_is_decided(full, tmp_path):
 def test_a_damaged_record_may_refer_to_anything(full):
     (path,) = full.results.rglob("*.json")
     path.write_text("{")
-    with pytest.raises(
-        RecordError, match=r"may refer to anything: run `python -m ood_bench\.store check .*--set-aside`"
-    ):
+    with pytest.raises(RecordError, match=r"may refer to anything: run `ood-bench store check .*--set-aside`"):
         garbage.records_of([full.results], without_records=True)

@@ -20,7 +20,7 @@ def test_a_job_knows_what_it_needs(job, toy):
     assert [seed for _, seed in recipes] == [3, 3, 4, 4]
     assert found.classifiers[1].initial is not None
     assert found.classifiers[1].initial.key == found.classifiers[0].key
-    assert found.command.startswith("python -m ood_bench experiment=quickstart ")
+    assert found.command.startswith("ood-bench experiment=quickstart ")
     assert "'method=[msp,outlier_exposure]'" in found.command
 
 

@@ -63,7 +63,7 @@ def test_a_failed_job_stops_no_other_and_is_named(sweep, toy):
     assert "sweep: 1 of 2 cells have a record" in said
     assert said.count("failed: ") == 1
     assert "failed: msp on uniform, seed 0: loss or weights of lenet-digits" in said
-    assert f"python -m ood_bench {' '.join(toy)} method=msp train.epochs=2 train.optimizer.lr=1e29" in said
+    assert f"ood-bench {' '.join(toy)} method=msp train.epochs=2 train.optimizer.lr=1e29" in said
     assert "the same sweep again computes all that is missing, and nothing else" in said
 
 

@@ -17,7 +17,7 @@ def job(number, results, key=None):
     return {
         "key": job_key(words),
         "words": words,
-        "command": f"python -m ood_bench experiment=quickstart seed={number}",
+        "command": f"ood-bench experiment=quickstart seed={number}",
         "place": number,
         "results": str(results),
         "cells": {key or f"{number:016x}": f"msp on mnist, seed {number}"},
@@ -71,8 +71,8 @@ def test_every_state_is_told(sweep, capsys):
     assert "interrupted 0/1 seed=4" in said
     assert "waiting 0/1 seed=5" in said
     for seed in (2, 3, 4):
-        assert f"run again: python -m ood_bench experiment=quickstart seed={seed}" in said
-    assert "run again: python -m ood_bench experiment=quickstart seed=1" not in said
+        assert f"run again: ood-bench experiment=quickstart seed={seed}" in said
+    assert "run again: ood-bench experiment=quickstart seed=1" not in said
 
 
 def test_for_programs(sweep, capsys):

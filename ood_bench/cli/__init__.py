@@ -1,0 +1,1 @@
+"""The command line ``ood-bench``, which ``python -m ood_bench`` is, too."""

@@ -1,0 +1,113 @@
+"""What ``ood-bench --help`` and ``ood-bench list`` show."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ood_bench
+from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import options
+from ood_bench.utils.console import one_message
+from ood_bench.utils.suggest import did_you_mean
+
+
+class Command(NamedTuple):
+    """A command: the module with its ``main``, and what it does."""
+
+    module: str
+    about: str
+
+
+COMMANDS = {
+    "list": Command("ood_bench.cli.help", "options of a group, one line each"),
+    "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
+    "checkpoints": Command("ood_bench.checkpoints.__main__", "import published weights"),
+    "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),
+    "compare": Command("ood_bench.report.paired", "paired tests of methods on the same images"),
+    "status": Command("ood_bench.sweep.status", "progress of sweeps"),
+    "store": Command("ood_bench.store.__main__", "check, clear (gc) and export what is stored"),
+}
+
+GROUPS = {
+    "model": "network, with its taps",
+    "id": "in-distribution set, with its normalisation",
+    "ood": "one or more OOD sets: ood=mnist, ood=[mnist,kmnist]",
+    "method": "one or more methods: method=msp, method=[msp,odin]",
+    "train": "recipe, if the classifier is not trained yet",
+    "protocol": "rows, tuning, metric convention",
+    "tune": "tuning rule",
+    "paper": "a block of a paper's table, as a whole",
+    "experiment": "a ready-made run",
+}
+
+_OVERVIEW = """\
+ood-bench {version}: reproduces out-of-distribution (OOD) detection papers
+
+usage:
+  ood-bench [-m] GROUP=OPTION KEY=VALUE ...  run; -m: all combinations of a,b,c
+  ood-bench COMMAND ...                      see ood-bench COMMAND --help
+
+examples:
+  ood-bench experiment=quickstart            embedded data, a minute on a CPU
+  ood-bench method=odin ood=lsun_crop data.root=DATA
+  ood-bench -m paper=fssd_fashionmnist seed=0,1,2 dry_run=true
+
+commands:
+{commands}
+
+groups, with their number of options (ood-bench list GROUP shows them):
+{groups}
+
+--cfg job shows all keys with their values; --hydra-help lists Hydra's flags
+"""
+
+
+def overview() -> str:
+    """The whole program on one screen."""
+    commands = "\n".join(f"  {name:11}  {command.about}" for name, command in COMMANDS.items())
+    return _OVERVIEW.format(version=ood_bench.__version__, commands=commands, groups=_groups())
+
+
+def _groups() -> str:
+    return "\n".join(f"  {group:11} {len(options(group)):3}  {about}" for group, about in GROUPS.items())
+
+
+def explain(group: str) -> str:
+    """The options of a group, one line each; cut to the width of the terminal if there is one.
+
+    Raises:
+        ConfigError: if there is no such group.
+    """
+    if group not in GROUPS:
+        raise ConfigError(f"there is no group {group!r}{did_you_mean(group, GROUPS)}", f"choose {', '.join(GROUPS)}")
+    found = options(group)
+    width = max(map(len, found))
+    lines = [f"{name:{width}}  {about}" for name, about in found.items()]
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        lines = [line if len(line) <= columns else f"{line[: columns - 1]}…" for line in lines]
+    return "\n".join([f"{group}: {GROUPS[group]}", "", *lines, ""])
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog="ood-bench list", description="Shows groups, or the options of one group.")
+    parser.add_argument("group", nargs="?", help=", ".join(GROUPS))
+    return parser
+
+
+@one_message
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs ``ood-bench list``.
+
+    Args:
+        arguments: the command line without the command; that of the process if none.
+
+    Returns:
+        Exit status: 0, or 2 for an unknown group.
+    """
+    group = build_parser().parse_args(arguments).group
+    sys.stdout.write(f"{_groups()}\n" if group is None else explain(group))
+    return 0

@@ -1,0 +1,107 @@
+"""One run, or one job of a sweep, under Hydra."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from ood_bench.config import RunSettings, settings_of
+from ood_bench.errors import OodBenchError
+from ood_bench.utils.compose import explained
+from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.console import INTERRUPTED, show_error
+from ood_bench.utils.time_limit import OutOfTime
+
+_log = logging.getLogger(__name__)
+
+
+def run(words: Sequence[str]) -> int:
+    """Hands the command line to Hydra, which composes the configuration and calls :func:`job`.
+
+    Args:
+        words: overrides and Hydra's flags.
+
+    Returns:
+        Exit status 0; any other ends the process with :class:`SystemExit`.
+
+    Raises:
+        ConfigError: if the configuration cannot be composed.
+    """
+    sys.argv[1:] = words
+    if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does: `_target_` may name a class beside my_conf
+        sys.path.insert(0, here)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
+    program = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)
+    try:
+        program()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, [word for word in words if "=" in word and not word.startswith("-")]) from error
+    return 0
+
+
+def job(config: DictConfig) -> None:
+    """Runs one configuration and shows its table, or shows its plan.
+
+    An error ends the process with one message. In a sweep it is raised: the sweep goes on, and names it at its end.
+    """
+    task = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    words = [str(word) for word in task or ()]
+    try:
+        settings = settings_of(config, words)
+        if settings.dry_run:
+            _show_plan(settings, words)
+        else:
+            _run(settings, words)
+    except OodBenchError as error:
+        status = show_error(error)
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            # a class that every launcher can send back
+            raise error if isinstance(error, OutOfTime) else OodBenchError(error.message, error.hint) from None
+        sys.exit(status)
+    except KeyboardInterrupt:
+        _log.error("interrupted: the same command goes on from the last whole epoch, bank and record")
+        sys.exit(INTERRUPTED)
+
+
+def _run(settings: RunSettings, words: list[str]) -> None:
+    # Importing torch takes seconds, --cfg needs none.
+    from ood_bench.report.terminal import show  # noqa: PLC0415
+    from ood_bench.runner.execute import execute  # noqa: PLC0415
+    from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
+    from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
+    from ood_bench.sweep.plan import job_key  # noqa: PLC0415
+
+    def show_records(finished: Finished) -> None:
+        console = Console()
+        show(finished.records, console)
+        console.print(
+            f"{len(finished.records)} records ({finished.new} new) under {settings.results.root}/records; "
+            f"tables: ood-bench report --results {settings.results.root}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    try:
+        with beating(settings.store.root, job_key(words), words):
+            finished = execute(settings)
+        show_records(finished)
+    except CellsFailedError as error:
+        show_records(error.finished)
+        raise
+
+
+def _show_plan(settings: RunSettings, words: list[str]) -> None:
+    from ood_bench.sweep.plan import in_order, job_of  # noqa: PLC0415 - as above
+    from ood_bench.sweep.show import show_plan  # noqa: PLC0415
+
+    planned = job_of(words, settings)
+    show_plan([planned], in_order([planned], 1), 1, Console(), full=True)

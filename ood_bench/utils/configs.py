@@ -1,0 +1,29 @@
+"""The shipped configs as files: their folder, the options of a group, and a line about each option."""
+
+from pathlib import Path
+
+from ood_bench.errors import ConfigError
+
+
+def conf_dir() -> Path:
+    """Folder of the shipped configs: inside the package once installed, beside it in a checkout.
+
+    Raises:
+        ConfigError: if neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ConfigError(f"no conf folder in {package} or beside it: the installation is incomplete")
+
+
+def options(group: str) -> dict[str, str]:
+    """The options of a group in alphabetical order, each with the first comment line of its file."""
+    return {path.stem: _about(path) for path in sorted((conf_dir() / group).glob("*.yaml"))}
+
+
+def _about(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    return next((comment for comment in comments if not comment.startswith("@package")), "")

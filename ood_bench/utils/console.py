@@ -1,0 +1,41 @@
+"""How every command ends: one message for what the user can fix, and an exit status."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+from ood_bench.errors import OodBenchError
+from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
+
+REFUSED, INTERRUPTED = 2, 130
+P = ParamSpec("P")
+
+
+def show_error(error: OodBenchError) -> int:
+    """Shows what is wrong and what to do on standard error; gives the exit status."""
+    from rich.text import Text  # noqa: PLC0415 - rare, and slow to import
+
+    from ood_bench.utils.progress import console  # noqa: PLC0415
+
+    text = Text.assemble(("error: ", "bold red"), error.message)
+    if error.hint:
+        text.append_text(Text.assemble(("\nhint: ", "bold cyan"), error.hint))
+    console.print(text, soft_wrap=True)
+    return OUT_OF_TIME if isinstance(error, OutOfTime) else REFUSED
+
+
+def one_message(main: Callable[P, int]) -> Callable[P, int]:
+    """Makes a command's ``main`` show an :class:`OodBenchError` as one message, and end with its status."""
+
+    @functools.wraps(main)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> int:
+        try:
+            return main(*arguments, **options)
+        except OodBenchError as error:
+            return show_error(error)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            return INTERRUPTED
+
+    return wrapped

@@ -1,0 +1,41 @@
+"""What the front door shows."""
+
+import pytest
+
+from ood_bench.cli.help import COMMANDS, GROUPS, explain, main, overview
+from ood_bench.utils.configs import conf_dir, options
+
+
+def test_the_overview_fits_on_a_screen_and_names_all_commands_and_groups():
+    lines = overview().splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    for name in COMMANDS:
+        assert any(line.startswith(f"  {name} ") for line in lines)
+    for group in GROUPS:
+        assert any(line.split()[:2] == [group, str(len(options(group)))] for line in lines)
+
+
+def test_every_group_of_conf_is_shown():
+    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == {*GROUPS, "hydra"}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_is_a_line_with_a_sentence(group):
+    shown = explain(group).splitlines()[2:]
+    assert [line.split()[0] for line in shown] == sorted(options(group))
+    for name, about in options(group).items():
+        assert about.endswith("."), f"conf/{group}/{name}.yaml begins with no comment that is a sentence: {about!r}"
+
+
+def test_lines_are_cut_to_the_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = explain("paper").splitlines()[2:]
+    assert max(map(len, lines)) == 60
+    assert any(line.endswith("…") for line in lines)
+
+
+def test_list_without_a_group_shows_the_groups(capsys):
+    assert main([]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(GROUPS)
