@@ -5,12 +5,15 @@ from the repository's root; files of the same keys from other seeds must pass as
 """
 
 import functools
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 DEFAULT = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
@@ -46,3 +49,26 @@ def golden() -> Callable[[str], Golden]:
             pytest.fail(message)
         pytest.skip(message)
     return lambda name: _read(folder / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def lookup() -> ModuleType:
+    """Networks whose logits are given row by row."""
+    spec = importlib.util.spec_from_file_location("golden_lookup", Path(__file__).with_name("lookup.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def gradients() -> Callable[..., list[np.ndarray]]:
+    """Gives a loss and its gradients with respect to each of its inputs."""
+
+    def compute(loss: Callable[..., torch.Tensor], *inputs: np.ndarray) -> list[np.ndarray]:
+        leaves = [torch.from_numpy(one).requires_grad_() for one in inputs]
+        value = loss(*leaves)
+        return [one.detach().numpy() for one in (value, *torch.autograd.grad(value, leaves))]
+
+    return compute
