@@ -1,11 +1,15 @@
 """Maximum softmax probability."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ood_bench.methods.base import Array
+from ood_bench.methods.base import Array, Scorer, Setting, View, at_every
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.scoring.quantities import LOGITS
 
 
 def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
@@ -21,6 +25,15 @@ def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
     return np.asarray(-np.log1p(odds.sum(axis=-1)))
 
 
+def max_softmax_float32(logits: Tensor) -> Tensor:
+    """Largest softmax probability ``[N]`` of float32 logits ``[N, K]``, computed in float32 as papers' code does.
+
+    Confident rows tie at exactly 1. Rounding a float64 probability gives other ties: the sum of the odds is rounded
+    above 1, where float32 is half as fine as below it.
+    """
+    return logits.softmax(dim=1).amax(dim=1)
+
+
 @dataclass
 class Msp(LogitsDetector):
     """Maximum softmax probability at T = 1, on clean images.
@@ -29,10 +42,13 @@ class Msp(LogitsDetector):
     Networks", arXiv 1610.02136. The score is the logarithm, which ranks alike and does not saturate.
     """
 
+    paper_revision = 1
+
     def score(self, logits: Array) -> Array:
         """Log of the maximum softmax probability."""
         return log_max_softmax(logits)
 
-    def regression_features(self, raw_scores: Array) -> Array:
-        """The probability itself."""
-        return np.exp(raw_scores)
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The probability itself, in float32."""
+        logits = torch.from_numpy(scorer.rows(view, LOGITS)).float()
+        return at_every(settings, max_softmax_float32(logits).double().numpy())

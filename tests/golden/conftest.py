@@ -52,9 +52,9 @@ def golden() -> Callable[[str], Golden]:
 
 
 @pytest.fixture(scope="session")
-def lookup() -> ModuleType:
-    """Networks whose logits are given row by row."""
-    spec = importlib.util.spec_from_file_location("golden_lookup", Path(__file__).with_name("lookup.py"))
+def networks() -> ModuleType:
+    """The tiny networks, and what detectors score them with."""
+    spec = importlib.util.spec_from_file_location("golden_networks", Path(__file__).with_name("networks.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -33,14 +33,14 @@ def test_loss(values, gradients):
             np.testing.assert_allclose(gradient, values[f"loss/{case}/{side}_gradient"], atol=1e-7, err_msg=case)
 
 
-def test_the_epoch_is_chosen_by_the_code_s_own_auroc(values, lookup):
+def test_the_epoch_is_chosen_by_the_code_s_own_auroc(values, networks):
     """From the code's scores exactly; from logits the last bit of a softmax, which decides ties, is the processor's."""
     for case in values.groups("selection"):
         key, is_ood = f"selection/{case}", values[f"selection/{case}/is_ood"]
         scores = [values[f"{key}/{side}_score"] for side in ("id", "ood")]
         assert swept_auroc(*scores) == pytest.approx(values[f"{key}/value"], abs=1e-12), case
-        network = lookup.Lookup(np.concatenate([values[f"{key}/logits"][side] for side in (~is_ood, is_ood)]))
-        sets = lookup.rows_as_images("id", 0, len(scores[0])), lookup.rows_as_images("ood", *map(len, scores))
+        network = networks.Lookup(np.concatenate([values[f"{key}/logits"][side] for side in (~is_ood, is_ood)]))
+        sets = networks.rows_as_images("id", 0, len(scores[0])), networks.rows_as_images("ood", *map(len, scores))
         selector = MspSelector(*sets, normalise=lambda batch: batch.float())
         found = [selector.scores(network, View(images)) for images in sets]
         np.testing.assert_allclose(np.concatenate(found), np.concatenate(scores), atol=1e-6, err_msg=case)
