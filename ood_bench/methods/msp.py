@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ood_bench.methods.base import Array, Scorer, Setting, View, at_every
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.quantities import LOGITS
 
 
@@ -23,15 +23,6 @@ def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
     odds = np.exp(scaled - np.take_along_axis(scaled, winner, axis=-1))
     np.put_along_axis(odds, winner, 0.0, axis=-1)
     return np.asarray(-np.log1p(odds.sum(axis=-1)))
-
-
-def max_softmax_float32(logits: Tensor) -> Tensor:
-    """Largest softmax probability ``[N]`` of float32 logits ``[N, K]``, computed in float32 as papers' code does.
-
-    Confident rows tie at exactly 1. Rounding a float64 probability gives other ties: the sum of the odds is rounded
-    above 1, where float32 is half as fine as below it.
-    """
-    return logits.softmax(dim=1).amax(dim=1)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import product, refuse_steps
-from ood_bench.methods.msp import max_softmax_float32
+from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import Rows32, View
+from ood_bench.models.softmax import max_softmax_float32
 
 REVISION = 2
 """Raised whenever the rule comes to choose another epoch: classifiers that an older rule chose no longer count."""
@@ -70,5 +71,5 @@ class MspSelector:
     def scores(self, network: torch.nn.Module, view: View) -> Rows32:
         """Maximum softmax probability ``[n]`` of the view's images, the softmax in float32."""
         with torch.inference_mode():
-            rows = [network(self.normalise(batch)).softmax(dim=1).amax(dim=1).cpu() for batch in view.batches(_BATCH)]
+            rows = [max_softmax_float32(network(self.normalise(batch))).cpu() for batch in view.batches(_BATCH)]
         return torch.cat(rows).numpy()

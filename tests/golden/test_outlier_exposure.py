@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.metrics import evaluate
 from ood_bench.metrics.outlier_exposure import of_draw
-from ood_bench.training.losses import outlier_exposure
+from ood_bench.protocols.outlier_exposure import OutlierExposureProtocol
+from ood_bench.models.classifier import accuracy
+from ood_bench.training.objectives import cross_entropy_to_uniform, outlier_exposure
 
 NAMES = ["auroc", "auprc_out_ratio_1to5", "fpr95_ood_positive"]
 
@@ -27,6 +31,53 @@ def test_loss(values, gradients):
         assert value == pytest.approx(values[f"loss/{case}/value"], abs=within), case
         for side, gradient in zip(("id", "outlier"), found, strict=True):
             np.testing.assert_allclose(gradient, values[f"loss/{case}/{side}_gradient"], atol=1e-7, err_msg=case)
+
+
+CASES = ["c10", "c10_ties_at_one", "c100_ties_at_one"]
+
+
+@pytest.fixture(params=CASES)
+def rows(request, values, networks):
+    """A case, and a network that gives its logits with its two sets of images."""
+    key = f"scores/{request.param}"
+    logits = [values[f"{key}/{side}_logits"] for side in ("id", "ood")]
+    inside = networks.rows_as_images("id", 0, len(logits[0]))
+    labelled = ImageSet.of("id", inside.images, values[f"{key}/id_labels"])
+    outside = networks.rows_as_images("ood", len(logits[0]), len(logits[1]))
+    return request.param, networks.as_rows(np.concatenate(logits), id_accuracy=87.5), (labelled, outside)
+
+
+def test_every_case_is_in_these_tests(values):
+    assert values.groups("scores") == values.groups("draws") == CASES
+
+
+def test_scores(values, networks, rows):
+    """The code's scores are higher for OOD, and so is the loss of being sure, with its sign turned."""
+    case, network, sets = rows
+    using = networks.scorer(network)
+    found = networks.detector(using, "msp", "msp.Msp")
+    for side, images in zip(("id", "ood"), sets, strict=True):
+        ours = found.paper_scores(using, View(images), [{}])[0, :, 0]
+        np.testing.assert_allclose(-ours, values[f"scores/{case}/{side}_score"], atol=1e-6)
+        unsure = -cross_entropy_to_uniform(torch.from_numpy(values[f"scores/{case}/{side}_logits"]))
+        np.testing.assert_allclose(unsure, values[f"scores/{case}/{side}_xent_score"], atol=1e-5)
+    right, wrong = (int(values[f"scores/{case}/{kind}_count"]) for kind in ("right", "wrong"))
+    assert accuracy(network, sets[0]) == pytest.approx(100 * right / (right + wrong), abs=1e-9)
+
+
+def test_the_protocol_ranks_the_ties(values, networks, rows):
+    """On the code's draws of our scores."""
+    case, network, sets = rows
+    using = networks.scorer(network)
+    found = networks.detector(using, "msp", "msp.Msp")
+    outcome = OutlierExposureProtocol(name="outlier_exposure").run("msp", found, using, *sets)
+    inside, outside = outcome.convention_scores
+    for draw, expected in zip(values[f"draws/{case}/rows"], values[f"draws/{case}/measures"], strict=True):
+        ours = of_draw(inside, outside[draw])
+        np.testing.assert_allclose([ours[name] for name in NAMES], expected, atol=1e-3)
+    for side, scores in zip(("id", "ood"), outcome.convention_scores, strict=True):
+        assert (scores == 1).sum() == pytest.approx((values[f"scores/{case}/{side}_score"] == -1).sum(), abs=2)
+    assert all(len(np.unique(scores)) > 0.95 * len(scores) for scores in (outcome.id_scores, outcome.ood_scores))
 
 
 def test_measures(values):

@@ -6,7 +6,8 @@ import torch
 from pytorch_ood.detector import MaxSoftmax
 
 from ood_bench.data.views import View
-from ood_bench.methods.msp import log_max_softmax, max_softmax_float32
+from ood_bench.methods.msp import log_max_softmax
+from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.quantities import LOGITS
 
 
