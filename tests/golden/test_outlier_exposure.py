@@ -8,8 +8,8 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
 from ood_bench.metrics import evaluate
 from ood_bench.metrics.outlier_exposure import of_draw
-from ood_bench.protocols.outlier_exposure import OutlierExposureProtocol
 from ood_bench.models.classifier import accuracy
+from ood_bench.protocols.outlier_exposure import OutlierExposureProtocol
 from ood_bench.training.objectives import cross_entropy_to_uniform, outlier_exposure
 
 NAMES = ["auroc", "auprc_out_ratio_1to5", "fpr95_ood_positive"]
