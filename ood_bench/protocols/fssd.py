@@ -80,9 +80,14 @@ class FssdProtocol(Protocol):
             detector.paper_scores(scorer, view, [choice.setting])[0] for view in (id_split.test, ood_split.test)
         )
         ood_features = ood_features[:most]
+        id_scores, ood_scores = combination.decision(id_features), combination.decision(ood_features)
+        if detector.paper_revision:  # log odds of float32 probabilities tie as these do
+            way = np.sign(combination.coefficients.sum())
+            id_scores = way * detector.scores(scorer, id_split.test, choice.setting)
+            ood_scores = way * detector.scores(scorer, ood_split.test, choice.setting)[:most]
         return Outcome(
-            id_scores=combination.decision(id_features),
-            ood_scores=combination.decision(ood_features),
+            id_scores,
+            ood_scores,
             setting=choice.setting,
             rows=self._rows(method),
             tuned_on=choice.tuned_on,
