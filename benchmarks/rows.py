@@ -25,7 +25,7 @@ PAPER_GRID: Grid = ((1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), [round(0.0002 * 
 """Temperatures and magnitudes that ODIN's paper searches, arXiv 1706.02690."""
 SMALL_GRID: Grid = ((1, 10, 100, 1000), (0.0014, 0.0028))
 """The grid that pytorch-ood takes over from OpenOOD."""
-_STEPS = "steps differ where the gradient is exactly 0, and float32 probabilities tie"
+_STEPS = "steps differ where the gradient is exactly 0; float32 maxima tie, as in papers' code, our logarithms do not"
 
 
 @dataclass(frozen=True)

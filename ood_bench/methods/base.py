@@ -81,7 +81,7 @@ class Scorer:
         return self.bank(view, (quantity,), network)[quantity].astype(np.float64)
 
     def stepped(self, view: View, steps: Sequence[Steps], network: int = 0) -> list[Array]:
-        """Scores ``[losses, magnitudes, n]`` after each of ``steps``, which share one clean forward pass."""
+        """Scores ``[*shape, n]`` after each of ``steps``, which share one clean forward pass."""
         return self.engine.stepped(self.classifiers[network], view, steps)
 
 
@@ -105,6 +105,9 @@ class Detector(ABC):
 
     revision: ClassVar[int] = 1
     """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count."""
+
+    paper_revision: ClassVar[int] = 0
+    """Above 0 where :meth:`paper_scores` are not the raw scores, and raised whenever they change."""
 
     tunes_by_id: ClassVar[bool] = False
     """Whether ``tune=id_only`` may choose among the method's settings by the mean of :meth:`id_scores`."""
@@ -195,9 +198,20 @@ class Detector(ABC):
         """Final scores ``[n]`` of the view's images at one setting."""
         return self.final_scores(self.raw_scores(scorer, view, [setting])[0])
 
-    def regression_features(self, raw_scores: Array) -> Array:
-        """Raw scores ``[n, K]`` on the scale on which papers feed them to a logistic regression; rank-equal."""
-        return raw_scores
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """What papers' code ranks, or feeds to a logistic regression: ``[len(settings), n, K]``.
+
+        By default the raw scores. Softmax probabilities are given in float32, as the code computes them: many of them
+        are exactly 1 and tie.
+        """
+        return self.raw_scores(scorer, view, settings)
+
+    def paper_ranking(self, scorer: Scorer, views: Sequence[View], setting: Setting) -> tuple[Array, Array] | None:
+        """What papers' code ranks of an ID and an OOD view at one setting; none where that is :meth:`scores`."""
+        if self.paper_revision == 0:
+            return None
+        inside, outside = (self.final_scores(self.paper_scores(scorer, view, [setting])[0]) for view in views)
+        return inside, outside
 
     def final_scores(self, raw_scores: Array) -> Array:
         """One score ``[n]`` from raw scores ``[n, K]``, without having seen any OOD image."""

@@ -120,16 +120,15 @@ class Eloc(Detector):
         temperatures = list(dict.fromkeys(setting["temperature"] for setting in settings))
         magnitudes = list(dict.fromkeys(setting["epsilon"] for setting in settings))
         members = [
-            self._member(scorer, view, number, temperatures, magnitudes) for number in range(len(scorer.classifiers))
+            scorer.stepped(view, [self.member_steps(scorer, number, temperatures, magnitudes)], number)[0]
+            for number in range(len(scorer.classifiers))
         ]
         scores = np.sum(members, axis=0)
         rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"])] for s in settings]
         return np.stack(rows)[:, :, None]
 
-    def _member(
-        self, scorer: Scorer, view: View, number: int, temperatures: list[float], magnitudes: list[float]
-    ) -> Array:
-        """One member's scores, ``[temperatures, magnitudes, n]``."""
+    def member_steps(self, scorer: Scorer, number: int, temperatures: list[float], magnitudes: list[float]) -> Steps:
+        """One member's steps along its own gradient, and its score after them."""
         classifier = scorer.classifiers[number]
         loss = cross_entropy_to_predicted if self.perturb_loss == "ce" else entropy
         step = Perturbation(
@@ -145,8 +144,7 @@ class Eloc(Detector):
             "temperatures": temperatures,
             "perturb_loss": self.perturb_loss,
         }
-        (scores,) = scorer.stepped(view, [Steps(f"eloc member {number + 1}", identity, step, magnitudes)], number)
-        return scores
+        return Steps(f"eloc member {number + 1}", identity, step, magnitudes)
 
 
 def _fold_checkpoint(folder: Path, number: int) -> Path:

@@ -60,6 +60,7 @@ class GodinPortBaseline(Detector):
     head: str = "godin_inner"
     magnitudes: list[float] = field(default_factory=lambda: [0.04])
 
+    paper_revision = 1
     tunes_by_id = True
 
     def __post_init__(self) -> None:
@@ -109,9 +110,9 @@ class GodinPortBaseline(Detector):
                 ticker.advance(len(batch))
         return scores
 
-    def regression_features(self, raw_scores: Array) -> Array:
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The probability itself."""
-        return np.exp(raw_scores)
+        return np.exp(self.raw_scores(scorer, view, settings))
 
 
 def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:

@@ -1,5 +1,6 @@
 """Mahalanobis distance to the nearest class mean in feature space, with optional input steps and several taps."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,35 +19,46 @@ from ood_bench.scoring.taps import named_taps
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Class means and one shared covariance of one tap, in whitened coordinates.
+    """Class means and one shared covariance of one tap.
 
     Attributes:
         whitening: float64 ``[D, R]``: columns span the directions that vary, scaled to unit variance.
-        means: float64 ``[K, R]``: class means in those coordinates.
+        means: float64 ``[K, D]``: class means.
     """
 
     whitening: Tensor
     means: Tensor
+
+    @property
+    def precision(self) -> Tensor:
+        """Pseudo-inverse of the covariance, float64 ``[D, D]``."""
+        return self.whitening @ self.whitening.T
+
+    @functools.cached_property
+    def _white_means(self) -> Tensor:
+        """Class means in whitened coordinates, ``[K, R]``."""
+        return self.means @ self.whitening
 
     @classmethod
     def fit(cls, features: Array, labels: np.ndarray, classes: int) -> "Gaussians":
         """Estimates means and tied covariance (divided by N) from features ``[N, D]`` and labels ``[N]``.
 
         The inverse is a pseudo-inverse: directions whose variance is below 1e6 times float64's rounding unit of the
-        largest one are left out, as in the release of SciPy that the papers' code ran on. Channels that never vary
-        fall out; channels that seldom do stay in.
+        largest one are left out, as ``scipy.linalg.pinvh`` did before SciPy 1.7 (the papers' code ran on 1.1 to 1.4).
+        Since 1.7 its cut-off is D times the unit, which lets directions of mere rounding in and gives other scores.
+        Channels that never vary fall out; channels that seldom do stay in.
         """
         means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
         centred = features - means[labels]
         variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
         kept = variances > variances[-1] * 1e6 * np.finfo(np.float64).eps
         whitening = axes[:, kept] / np.sqrt(variances[kept])
-        return cls(torch.from_numpy(whitening), torch.from_numpy(means @ whitening))
+        return cls(torch.from_numpy(whitening), torch.from_numpy(means))
 
     def confidences(self, features: Tensor) -> Tensor:
         """Minus half the squared Mahalanobis distance to every class, float64 ``[B, K]``, of features ``[B, D]``."""
         white = features.double() @ self.whitening.to(features.device)
-        means = self.means.to(features.device)
+        means = self._white_means.to(features.device)
         squares = white.square().sum(dim=1, keepdim=True) + means.square().sum(dim=1)
         return white @ means.T - 0.5 * squares
 
@@ -75,7 +87,7 @@ class Mahalanobis(Detector):
 
     def __post_init__(self) -> None:
         refuse_steps("mahalanobis", self.magnitudes)
-        self._fitted: dict[str, Gaussians] = {}
+        self.fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 
     def tap_names(self) -> Sequence[str]:
@@ -103,7 +115,7 @@ class Mahalanobis(Detector):
             return
         bank = scorer.bank(View(scorer.train), self.fit_quantities(scorer.classifier))
         classes = int(labels.max()) + 1
-        self._fitted = {
+        self.fitted = {
             quantity.tap: Gaussians.fit(rows.astype(np.float64), labels, classes) for quantity, rows in bank.items()
         }
         self._fitted_on = fitted_on
@@ -142,7 +154,7 @@ class Mahalanobis(Detector):
 
     def _confidence(self, tap: str, features: Tensor) -> Tensor:
         """Confidence ``[B]`` of a tap's features ``[B, D]``: that of the nearest class."""
-        return self._fitted[tap].confidences(features).amax(dim=1)
+        return self.fitted[tap].confidences(features).amax(dim=1)
 
     def final_scores(self, raw_scores: Array) -> Array:
         """The only tap's confidence, or the plain sum over taps."""

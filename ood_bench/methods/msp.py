@@ -1,11 +1,15 @@
 """Maximum softmax probability."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from ood_bench.methods.base import Array
+from ood_bench.methods.base import Array, Scorer, Setting, View, at_every
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.scoring.quantities import LOGITS
 
 
 def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
@@ -29,10 +33,13 @@ class Msp(LogitsDetector):
     Networks", arXiv 1610.02136. The score is the logarithm, which ranks alike and does not saturate.
     """
 
+    paper_revision = 1
+
     def score(self, logits: Array) -> Array:
         """Log of the maximum softmax probability."""
         return log_max_softmax(logits)
 
-    def regression_features(self, raw_scores: Array) -> Array:
-        """The probability itself."""
-        return np.exp(raw_scores)
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The probability itself, in float32."""
+        logits = torch.from_numpy(scorer.rows(view, LOGITS)).float()
+        return at_every(settings, max_softmax_float32(logits).double().numpy())

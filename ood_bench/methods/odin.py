@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
 
@@ -32,6 +33,7 @@ class Odin(Detector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
 
+    paper_revision = 1
     tunes_by_id = True
 
     def __post_init__(self) -> None:
@@ -47,26 +49,31 @@ class Odin(Detector):
         step = Perturbation(
             tap=OUTPUT,
             losses=[_Loss(temperature) for temperature in temperatures],
-            scores=[_LogMaxSoftmax(temperature) for temperature in temperatures],
+            scores=[_MaxSoftmax(temperature) for temperature in temperatures],
             rule=sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
+            columns=2,
         )
-        return [Steps("odin", {"method": f"odin-{self.revision}", "temperatures": temperatures}, step, magnitudes)]
+        identity = {"method": f"odin-{self.revision}.{self.paper_revision}", "temperatures": temperatures}
+        return [Steps("odin", identity, step, magnitudes)]
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability at T after the step, ``[len(settings), n, 1]``.
 
         Costs 1 + n_T + n_T * n_epsilon forward equivalents for n_T temperatures and n_epsilon non-zero magnitudes.
         """
+        return self._column(0, scorer, view, settings)
+
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The probability itself, in float32, from the same passes."""
+        return self._column(1, scorer, view, settings)
+
+    def _column(self, column: int, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         temperatures, magnitudes = _axes(settings)
         (scores,) = scorer.stepped(view, self.steps(scorer, settings))
-        rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"])] for s in settings]
+        rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"]), column] for s in settings]
         return np.stack(rows)[:, :, None]
-
-    def regression_features(self, raw_scores: Array) -> Array:
-        """The probability itself."""
-        return np.exp(raw_scores)
 
 
 def _axes(settings: Sequence[Setting]) -> tuple[list[float], list[float]]:
@@ -86,8 +93,8 @@ class _Loss:
 
 
 @dataclass(frozen=True)
-class _LogMaxSoftmax:
-    """Log of the largest tempered softmax probability, float64 ``[B]``."""
+class _MaxSoftmax:
+    """Largest tempered softmax probability ``[2, B]``: its log in float64, and itself as float32 gives it."""
 
     temperature: float
 
@@ -95,4 +102,4 @@ class _LogMaxSoftmax:
         scaled = logits.double() / self.temperature
         top, winner = scaled.max(dim=1, keepdim=True)
         odds = torch.exp(scaled - top).scatter(1, winner, 0.0)
-        return -torch.log1p(odds.sum(dim=1))
+        return torch.stack([-torch.log1p(odds.sum(dim=1)), max_softmax_float32(logits / self.temperature).double()])

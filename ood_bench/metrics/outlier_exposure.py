@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.metrics import exact
-from ood_bench.metrics.curve import Curve, Scores, checked_scores
+from ood_bench.metrics.curve import Curve, checked_scores
 from ood_bench.metrics.featurenorm import fpr_at_nearest_recall
 
 _SHARE = 5
@@ -40,11 +40,12 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
     ranked, random = np.sort(oods), np.random.default_rng(seed)
     enough = oods.size > count
     draws = [random.choice(ranked, count, replace=False) if enough else ranked for _ in range(_DRAWS if enough else 1)]
-    found = [_of_draw(ids, draw) for draw in draws]
+    found = [of_draw(ids, draw) for draw in draws]
     return {name: 100 * float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
-def _of_draw(ids: Scores, oods: Scores) -> dict[str, float]:
+def of_draw(ids: npt.ArrayLike, oods: npt.ArrayLike) -> dict[str, float]:
+    """The same metrics of all given rows, as fractions: one draw."""
     curve = Curve.of(ids, oods)
     return {
         "auroc": exact.auroc(curve),

@@ -25,7 +25,7 @@ class Outcome:
         rows: which rows are scored, in words.
         tuned_on: what the choice of settings or weights saw, in words; ``"nothing"`` if nothing.
         convention_scores: ID and OOD scores for the paper's metric convention, where its code ranks other numbers
-            than ``id_scores`` and ``ood_scores``.
+            than ``id_scores`` and ``ood_scores``, such as probabilities that tie at 1.
         convention_options: options of the metric convention.
         tuning: what the record says of the tuning, or none.
         id_rows: int64 ``[n_id]``, which rows of the ID test set were scored; not needed where it is all of them.
@@ -68,6 +68,12 @@ class Protocol(ABC):
     deviations: list[str] = field(default_factory=list)
     method_deviations: dict[str, list[str]] = field(default_factory=dict)
 
+    revision: ClassVar[int] = 1
+    """Raised whenever the same options come to mean other numbers for every method; older records no longer count."""
+
+    ranks_paper_scores: ClassVar[bool] = False
+    """Whether the convention ranks :meth:`~ood_bench.methods.base.Detector.paper_scores`."""
+
     def attach(self, sets: Mapping[str, ImageSet]) -> None:
         """Takes note of the run's OOD sets, by config name, before anything is trained.
 
@@ -80,7 +86,7 @@ class Protocol(ABC):
         options = asdict(self)
         for wordy in ("methods", "deviations", "method_deviations"):
             del options[wordy]
-        return options
+        return options if self.revision == 1 else {**options, "revision": self.revision}
 
     @abstractmethod
     def check(self, method: str, detector: Detector) -> None:

@@ -44,6 +44,8 @@ class FssdProtocol(Protocol):
     unshuffled: list[str] = field(default_factory=list)
     uncut: list[str] = field(default_factory=list)
 
+    ranks_paper_scores = True
+
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates under ``tune=none`` or without rows to choose by."""
         count = len(detector.grid())
@@ -75,13 +77,17 @@ class FssdProtocol(Protocol):
         choice = self._select(detector, scorer, id_split, ood_split)
         combination = self._fit(detector, scorer, id_split.fit, ood_split.fit, [choice.setting])[0]
         id_features, ood_features = (
-            detector.regression_features(detector.raw_scores(scorer, view, [choice.setting])[0])
-            for view in (id_split.test, ood_split.test)
+            detector.paper_scores(scorer, view, [choice.setting])[0] for view in (id_split.test, ood_split.test)
         )
         ood_features = ood_features[:most]
+        id_scores, ood_scores = combination.decision(id_features), combination.decision(ood_features)
+        if detector.paper_revision:  # log odds of float32 probabilities tie as these do
+            way = np.sign(combination.coefficients.sum())
+            id_scores = way * detector.scores(scorer, id_split.test, choice.setting)
+            ood_scores = way * detector.scores(scorer, ood_split.test, choice.setting)[:most]
         return Outcome(
-            id_scores=combination.decision(id_features),
-            ood_scores=combination.decision(ood_features),
+            id_scores,
+            ood_scores,
             setting=choice.setting,
             rows=self._rows(method),
             tuned_on=choice.tuned_on,
@@ -122,11 +128,8 @@ class FssdProtocol(Protocol):
         self, detector: Detector, scorer: Scorer, id_view: View, ood_view: View, settings: Sequence[Setting]
     ) -> list[Combination]:
         """One regression for each setting."""
-        inside, outside = (detector.raw_scores(scorer, view, settings) for view in (id_view, ood_view))
-        return [
-            fit_combination(detector.regression_features(a), detector.regression_features(b))
-            for a, b in zip(inside, outside, strict=True)
-        ]
+        inside, outside = (detector.paper_scores(scorer, view, settings) for view in (id_view, ood_view))
+        return [fit_combination(a, b) for a, b in zip(inside, outside, strict=True)]
 
     def _select(self, detector: Detector, scorer: Scorer, id_split: Split, ood_split: Split) -> Choice:
         """The setting with the highest TNR at 95 % TPR; rows to fit on are seen even where there is no choice."""
@@ -144,11 +147,9 @@ class FssdProtocol(Protocol):
     ) -> list[float]:
         """TNR at 95 % TPR of every setting on the selection rows, in percent."""
         combinations = self._fit(detector, scorer, id_split.fit, ood_split.fit, settings)
-        inside, outside = (detector.raw_scores(scorer, view, settings) for view in (id_split.select, ood_split.select))
-        curve = [
-            _tnr95(combination, detector.regression_features(a), detector.regression_features(b))
-            for combination, a, b in zip(combinations, inside, outside, strict=True)
-        ]
+        views = id_split.select, ood_split.select
+        inside, outside = (detector.paper_scores(scorer, view, settings) for view in views)
+        curve = [_tnr95(*one) for one in zip(combinations, inside, outside, strict=True)]
         if max(curve) <= 0:
             raise ConfigError(
                 f"protocol {self.name}: no setting of {type(detector).__name__} reaches a TNR above 0 at 95 % TPR on "

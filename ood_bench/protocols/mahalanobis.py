@@ -12,7 +12,8 @@ from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.base import Outcome, Protocol
 from ood_bench.tuning.adversarial import fgsm_images
-from ood_bench.tuning.logistic import Combination, fit_combination
+from ood_bench.tuning.logistic import Combination
+from ood_bench.tuning.logistic_2018 import fit_combination_2018
 from ood_bench.tuning.search import Choice, Rule
 
 _RULE = Rule("TNR at 95 % TPR (percent) on validation rows; the first of equals", "highest")
@@ -50,6 +51,9 @@ class MahalanobisProtocol(Protocol):
     fgsm_magnitude: float = 0.05
     excluded: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     seed: int = 0
+
+    revision = 2
+    ranks_paper_scores = True
 
     @property
     def rows(self) -> int:
@@ -104,21 +108,26 @@ class MahalanobisProtocol(Protocol):
         settings = self._grid(method, detector)
         inside = self._first_rows(id_test)
         outside = self._first_rows(ood if self.validation == "ood" else self._adversarial(scorer, inside))
-        validation = [detector.raw_scores(scorer, view, settings) for view in (inside, outside)]
-        combinations = self._fit(detector, validation)
+        validation = [detector.paper_scores(scorer, view, settings) for view in (inside, outside)]
+        combinations = self._fit(validation)
         curve = self._curve(detector, scorer, settings, validation, combinations) if len(settings) > 1 else []
         choice = self._choice(settings, curve, combinations[0], (inside, outside))
         setting, combination = choice.setting, combinations[settings.index(dict(choice.setting))]
         detector.calibrate(scorer, setting)
         test = self.scored(method, detector, id_test, ood)
-        id_rows, ood_rows = (detector.raw_scores(scorer, view, [setting])[0] for view in test)
+        id_scores, ood_scores = (
+            _exact(detector, detector.raw_scores(scorer, view, [setting])[0], combination) for view in test
+        )
+        id_ranked, ood_ranked = (
+            _ranked(detector, detector.paper_scores(scorer, view, [setting])[0], combination) for view in test
+        )
         return Outcome(
-            id_scores=_ranked(detector, id_rows, combination),
-            ood_scores=_ranked(detector, ood_rows, combination),
+            id_scores,
+            ood_scores,
             setting=setting,
             rows=f"test rows in file order, without the first {self.rows} of each set",
             tuned_on=choice.tuned_on,
-            convention_scores=_probabilities(detector, (id_rows, ood_rows), combination),
+            convention_scores=(id_ranked, ood_ranked),
             tuning=choice.record,
             id_rows=test[0].rows,
             ood_rows=test[1].rows,
@@ -137,15 +146,12 @@ class MahalanobisProtocol(Protocol):
     def _adversarial(self, scorer: Scorer, inside: View) -> ImageSet:
         return fgsm_images(scorer, inside, self.fgsm_magnitude)
 
-    def _fit(self, detector: Detector, validation: Sequence[Array]) -> list[Combination | None]:
+    def _fit(self, validation: Sequence[Array]) -> list[Combination | None]:
         """One regression for each setting, or none for detectors with a single raw score."""
         if validation[0].shape[2] == 1:
             return [None] * len(validation[0])
-        fitted: list[Combination | None] = []
-        for pair in zip(*validation, strict=True):
-            inside, outside = (detector.regression_features(rows[: self.fit_rows]) for rows in pair)
-            fitted.append(fit_combination(inside, outside, folds=self.folds))
-        return fitted
+        fit = slice(self.fit_rows)
+        return [fit_combination_2018(a[fit], b[fit], self.folds) for a, b in zip(*validation, strict=True)]
 
     def _curve(
         self,
@@ -160,8 +166,7 @@ class MahalanobisProtocol(Protocol):
         for setting, a, b, combination in zip(settings, *validation, combinations, strict=True):
             detector.calibrate(scorer, setting)
             start = 0 if combination is None else self.fit_rows
-            ranked = _probabilities(detector, (a[start:], b[start:]), combination)
-            scores = ranked or (detector.final_scores(a), detector.final_scores(b))
+            scores = (_ranked(detector, rows[start:], combination) for rows in (a, b))
             curve.append(evaluate("mahalanobis", *scores)["tnr95"])
         return curve
 
@@ -187,18 +192,11 @@ class MahalanobisProtocol(Protocol):
         return _RULE.choose(settings, curve, counts, f"{words}; no OOD image" if attacked else words)
 
 
-def _ranked(detector: Detector, raw_scores: Array, combination: Combination | None) -> Array:
+def _exact(detector: Detector, raw_scores: Array, combination: Combination | None) -> Array:
     """Scores free of artificial ties: log odds, or the raw score itself."""
-    if combination is None:
-        return detector.final_scores(raw_scores)
-    return combination.decision(detector.regression_features(raw_scores))
+    return detector.final_scores(raw_scores) if combination is None else combination.decision(raw_scores)
 
 
-def _probabilities(
-    detector: Detector, raw_scores: Sequence[Array], combination: Combination | None
-) -> tuple[Array, Array] | None:
-    """What the released code ranks of ID and OOD rows: the regression's probabilities; none without one."""
-    if combination is None:
-        return None
-    inside, outside = (combination.probability(detector.regression_features(rows)) for rows in raw_scores)
-    return inside, outside
+def _ranked(detector: Detector, scores: Array, combination: Combination | None) -> Array:
+    """What the released code ranks: minus the regression's probability of OOD, or the score as papers' code has it."""
+    return detector.final_scores(scores) if combination is None else -combination.ood_probability(scores)

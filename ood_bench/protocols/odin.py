@@ -1,6 +1,5 @@
 """The protocol of ODIN's released code."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Scorer, View
+from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.metrics.odin import on_official_grid
 from ood_bench.protocols.base import Outcome
 from ood_bench.protocols.validation import ValidatedProtocol
@@ -49,6 +48,7 @@ class OdinProtocol(ValidatedProtocol):
     classes: int = 10
 
     tuned_method: ClassVar[str] = "odin"
+    ranks_paper_scores = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,13 +82,13 @@ class OdinProtocol(ValidatedProtocol):
         setting = choice.setting
         detector.calibrate(scorer, setting)
         id_view, ood_view = self.scored(method, detector, id_test, ood)
-        raw_scores = [detector.raw_scores(scorer, view, [setting])[0] for view in (id_view, ood_view)]
-        id_scores, ood_scores = (detector.final_scores(rows) for rows in raw_scores)
+        views = id_view, ood_view
+        id_scores, ood_scores = (detector.scores(scorer, view, setting) for view in views)
+        ranked = detector.paper_ranking(scorer, views, setting) or (id_scores, ood_scores)
         row = "msp" if method == "msp" else "odin"
-        columns = _columns(detector, raw_scores)
         own = self.convention == "odin"
         meant = own and method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
-        official = meant and on_official_grid(*columns, row=row, classes=self.classes)
+        official = meant and on_official_grid(*ranked, row=row, classes=self.classes)
         grid = "official" if official else "data"
         first, last, stop = self.skip, self.skip + len(id_view) - 1, self.skip + len(ood_view)
         return Outcome(
@@ -97,7 +97,7 @@ class OdinProtocol(ValidatedProtocol):
             setting,
             rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
             tuned_on=choice.tuned_on,
-            convention_scores=columns if official else None,
+            convention_scores=ranked if own else None,
             convention_options={"row": row, "classes": self.classes, "grid": grid} if own else {},
             tuning=choice.record,
             notes=[_OFF_GRID] if meant and not official else [],
@@ -125,9 +125,3 @@ class OdinProtocol(ValidatedProtocol):
 def _rows(images: ImageSet, start: int, stop: int) -> View:
     """Rows ``start`` to ``stop``, or as many of them as there are."""
     return View(images, np.arange(start, min(stop, len(images)), dtype=np.int64))
-
-
-def _columns(detector: Detector, raw_scores: Sequence[Array]) -> tuple[Array, Array]:
-    """The numbers that the official code ranks: the softmax probabilities themselves."""
-    inside, outside = (detector.regression_features(rows)[:, 0] for rows in raw_scores)
-    return inside, outside

@@ -57,10 +57,16 @@ class Cell:
                 "test": self.test.fingerprint,
                 "ood": self.ood.fingerprint,
                 "protocol": self.protocol.identity(),
+                **self._ranked(),
                 "seed": self.seed,
                 "resamples": self.resamples,
             }
         )
+
+    def _ranked(self) -> dict[str, int]:
+        """The revision of what the protocol's convention ranks, where those are not the detector's own scores."""
+        revision = self.detector.paper_revision if self.protocol.ranks_paper_scores else 0
+        return {"paper_scores": revision} if revision else {}
 
     @functools.cached_property
     def overlap(self) -> dict[str, int]:

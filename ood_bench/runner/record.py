@@ -54,7 +54,7 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
             "checkpoint": _checkpoint(classifiers),
             "data": _data(cell),
             "deviations": _deviations(cell, classifiers),
-            "notes": list(outcome.notes),
+            "notes": [*outcome.notes, *_ties(outcome)],
             "environment": environment(classifiers[0].device),
             "seconds": seconds,
             "created": utc_now(),
@@ -70,6 +70,18 @@ def _measures(cell: Cell, outcome: Outcome) -> tuple[dict[str, Measure], dict[st
     if ranked is not scores:
         _, exact = measure("exact", *scores, resamples=cell.resamples)
     return {**own, **{other: Measure(value) for other, value in outcome.also_measured.items()}}, exact
+
+
+def _ties(outcome: Outcome) -> list[str]:
+    """How many of the convention's scores tie because a probability rounds to 0 or 1."""
+    if outcome.convention_scores is None:
+        return []
+    sentences = []
+    for end in (1, 0, -1):
+        inside, outside = (int((scores == end).sum()) for scores in outcome.convention_scores)
+        if inside + outside > 1:
+            sentences.append(f"{inside:,} ID and {outside:,} OOD scores tie at {end}.")
+    return sentences
 
 
 def _data(cell: Cell) -> dict[str, Any]:

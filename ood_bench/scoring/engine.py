@@ -54,7 +54,7 @@ class Engine:
         return {quantity: rows[quantity] for quantity in wanted}
 
     def stepped(self, classifier: Classifier, view: View, steps: Sequence[Steps]) -> list[Array]:
-        """Scores ``[losses, magnitudes, n]`` of each of ``steps``; what no bank holds shares its clean forward pass.
+        """Scores ``[*shape, n]`` of each of ``steps``; what no bank holds shares its clean forward pass.
 
         Args:
             classifier: the network.

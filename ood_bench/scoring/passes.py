@@ -42,7 +42,7 @@ def run_pass(
         partial: where a pass without quantities saves what it has done, and finds what an earlier one had done.
 
     Returns:
-        Rows ``[n, D]`` of each quantity, and scores ``[losses, magnitudes, n]`` of each of ``steps``.
+        Rows ``[n, D]`` of each quantity, and scores ``[*shape, n]`` of each of ``steps``.
     """
     rows = _Rows(quantities, len(view))
     scores = [np.empty((*one.shape, len(view))) for one in steps]
@@ -57,7 +57,7 @@ def run_pass(
             x = classifier.normalise(batch)
             if steps:
                 for array, part in zip(scores, _step_scores(classifier, x, rows, steps), strict=True):
-                    array[:, :, done : done + len(x)] = part
+                    array[..., done : done + len(x)] = part
             else:
                 with reading(classifier, rows.readers):
                     rows.read(OUTPUT, classifier.scoring_network(x))

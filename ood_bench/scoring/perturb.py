@@ -23,11 +23,13 @@ class Perturbation:
     Attributes:
         tap: tap that losses and scores look at; the network runs no further.
         losses: each maps the tap to one number per image, ``[B]``.
-        scores: one for each loss, maps the tap on the stepped images to one number per image, ``[B]``.
+        scores: one for each loss, maps the tap on the stepped images to one number per image, ``[B]``, or to several,
+            ``[columns, B]``.
         rule: what is done to the gradient: :func:`sign` or :func:`standardised`.
         direction: -1 to go down the loss, +1 to go along the processed gradient.
         batch_size: images that go through together; matters to rules that look at the whole batch.
         clip: whether pixels of x' are brought back to 0 to 1 (on the scale before the normalisation).
+        columns: numbers per image that each score gives, where it gives more than one; else 0.
     """
 
     tap: str
@@ -37,6 +39,7 @@ class Perturbation:
     direction: float
     batch_size: int
     clip: bool = False
+    columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ class Steps:
     magnitudes: Sequence[float]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of losses and of magnitudes."""
-        return len(self.perturbation.losses), len(self.magnitudes)
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of losses and of magnitudes, and of columns where a score gives several numbers."""
+        columns = self.perturbation.columns
+        return (len(self.perturbation.losses), len(self.magnitudes), *([columns] if columns else []))
 
     @property
     def losses(self) -> Sequence[Objective]:
@@ -66,7 +70,7 @@ class Steps:
         return self.perturbation.losses if any(self.magnitudes) else ()
 
     def scores(self, classifier: Classifier, x: Tensor, clean: Tensor, gradients: Sequence[Tensor]) -> Array:
-        """Scores of a batch, float64 ``[losses, magnitudes, B]``: a forward pass for each but those at magnitude 0.
+        """Scores of a batch, float64 ``[*shape, B]``: a forward pass for each loss and magnitude above 0.
 
         Args:
             classifier: the network.

@@ -58,8 +58,12 @@ def outlier_exposure(logits: Tensor, labels: Tensor, outlier_logits: Tensor, wei
         outlier_logits: logits ``[M, K]`` of the outliers.
         weight: weight of the outlier term.
     """
-    uniform = (outlier_logits.logsumexp(dim=1) - outlier_logits.mean(dim=1)).mean()
-    return F.cross_entropy(logits, labels) + weight * uniform
+    return F.cross_entropy(logits, labels) + weight * cross_entropy_to_uniform(outlier_logits).mean()
+
+
+def cross_entropy_to_uniform(logits: Tensor) -> Tensor:
+    """Cross entropy ``[M]`` of logits ``[M, K]`` to the uniform distribution, up to a constant: least if unsure."""
+    return logits.logsumexp(dim=1) - logits.mean(dim=1)
 
 
 def mean_entropy(logits: Tensor) -> Tensor:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.data.views import Array, View
+from ood_bench.data.views import Rows32, View
+from ood_bench.models.softmax import max_softmax_float32
 
+REVISION = 2
+"""Raised whenever the rule comes to choose another epoch: classifiers that an older rule chose no longer count."""
 ROWS, SEED = 1000, 3
 _BATCH = 256
 
@@ -19,11 +23,12 @@ def validation_view(images: ImageSet) -> View:
     return View(images, np.random.RandomState(SEED).permutation(len(images))[:ROWS].astype(np.int64))
 
 
-def swept_auroc(id_scores: Array, ood_scores: Array) -> float:
+def swept_auroc(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> float:
     """AUROC as the unofficial implementation of the leave-out ensemble computes it while it trains.
 
-    Thresholds are 0, 1 and every score plus 1e-4; a score at the threshold counts as accepted; rectangles take the
-    ID rate at their left end.
+    Thresholds are 0, 1 and every score plus 1e-4, from the lowest to the highest; a score at the threshold counts as
+    accepted, compared in float32. Each rectangle is as high as the share of accepted ID rows at its end, and the last
+    one reaches an OOD share of 0. So scores that all lie within 1e-4 of each other give 0, not one half.
 
     Args:
         id_scores: ``[N_id]`` maximum softmax probabilities.
@@ -32,12 +37,11 @@ def swept_auroc(id_scores: Array, ood_scores: Array) -> float:
     Returns:
         A share, not percent.
     """
-    thresholds = np.unique(np.concatenate([[0.0, 1.0], id_scores + 1e-4, ood_scores + 1e-4]))
-    tpr, fpr = (
-        1 - np.searchsorted(np.sort(scores), thresholds, side="left") / len(scores)
-        for scores in (id_scores, ood_scores)
-    )
-    return float(np.dot(-np.diff(fpr), tpr[:-1]))
+    inside, outside = (np.sort(np.asarray(scores, dtype=np.float32)) for scores in (id_scores, ood_scores))
+    shifted = np.concatenate([inside, outside]).astype(np.float64) + 1e-4
+    thresholds = np.unique(np.append(shifted, [0.0, 1.0])).astype(np.float32)
+    tpr, fpr = (1 - np.searchsorted(scores, thresholds, side="left") / len(scores) for scores in (inside, outside))
+    return float(np.dot(-np.diff(fpr), tpr[1:]) + fpr[-1] * tpr[-1])
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class MspSelector:
     def __call__(self, network: torch.nn.Module) -> float:
         """AUROC as a share; the network is put into evaluation mode, and left so."""
         network.eval()
-        return swept_auroc(*(self._scores(network, validation_view(images)) for images in (self.inside, self.outside)))
+        return swept_auroc(*(self.scores(network, validation_view(images)) for images in (self.inside, self.outside)))
 
-    def _scores(self, network: torch.nn.Module, view: View) -> Array:
+    def scores(self, network: torch.nn.Module, view: View) -> Rows32:
+        """Maximum softmax probability ``[n]`` of the view's images, the softmax in float32."""
         with torch.inference_mode():
-            rows = [network(self.normalise(batch)).softmax(dim=1).amax(dim=1).cpu() for batch in view.batches(_BATCH)]
-        return torch.cat(rows).double().numpy()
+            rows = [max_softmax_float32(network(self.normalise(batch))).cpu() for batch in view.batches(_BATCH)]
+        return torch.cat(rows).numpy()

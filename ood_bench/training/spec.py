@@ -13,6 +13,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.models.heads import LINEAR, head_of, without_default_head
 from ood_bench.training.folds import of_known_classes
 from ood_bench.training.recipe import Recipe
+from ood_bench.training.selection import REVISION
 from ood_bench.utils.files import content_key, sha256_file
 
 TRAINER_VERSION = 1
@@ -123,10 +124,10 @@ class TrainingSpec:
             **({} if self.checkpoint is None else {"checkpoint": sha256_file(self.checkpoint)}),
         }
 
-    def _validation(self) -> dict[str, str]:
-        """What the choice of the epoch looks at; its ID part comes from the test images."""
+    def _validation(self) -> dict[str, Any]:
+        """What the choice of the epoch looks at, its ID part from the test images, and the revision of its rule."""
         assert self.validation is not None  # noqa: S101 - asked for only then
-        return {"id": self.test.fingerprint, "ood": self.validation.fingerprint}
+        return {"id": self.test.fingerprint, "ood": self.validation.fingerprint, "rule": REVISION}
 
     @functools.cached_property
     def key(self) -> str:

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 
@@ -35,8 +36,12 @@ class Combination:
         with np.errstate(over="ignore"):
             return np.asarray(1.0 / (1.0 + np.exp(-self.decision(features))))
 
+    def ood_probability(self, features: Array) -> Array:
+        """Probability of OOD ``[n]``; tells rows of a sure ID apart, whose probability of ID rounds to 1."""
+        return np.asarray(expit(-self.decision(features)))
 
-def fit_combination(id_features: Array, ood_features: Array, seed: int = 42, folds: int = FOLDS) -> Combination:
+
+def fit_combination(id_features: Array, ood_features: Array, seed: int = 42) -> Combination:
     """Fits the regression that FSSD's code fits.
 
     scikit-learn 0.23.1's ``LogisticRegressionCV`` with its defaults of that time, spelled out: L2, lbfgs, ten values
@@ -47,14 +52,13 @@ def fit_combination(id_features: Array, ood_features: Array, seed: int = 42, fol
         id_features: float64 ``[n_id, K]``.
         ood_features: float64 ``[n_ood, K]``.
         seed: random state; lbfgs does not use it.
-        folds: of the cross-validation; scikit-learn before 0.22 had 3.
     """
     features = np.concatenate([id_features, ood_features])
     labels = np.concatenate([np.ones(len(id_features), dtype=int), np.zeros(len(ood_features), dtype=int)])
     regression = LogisticRegressionCV(
         Cs=10,
         l1_ratios=(0.0,),
-        cv=folds,
+        cv=FOLDS,
         scoring="accuracy",
         solver="lbfgs",
         tol=1e-4,

@@ -86,10 +86,10 @@ def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str)
 def fpr95_curve(
     detector: Detector, scorer: Scorer, inside: View, outside: View, settings: Sequence[Setting]
 ) -> list[float]:
-    """FPR at 95 % TPR of every setting on validation rows of both kinds, in percent."""
-    raw_scores = [detector.raw_scores(scorer, view, settings) for view in (inside, outside)]
+    """FPR at 95 % TPR of every setting on validation rows of both kinds, in percent; ties as papers' code has them."""
+    scores = [detector.paper_scores(scorer, view, settings) for view in (inside, outside)]
     curve = []
-    for setting, a, b in zip(settings, *raw_scores, strict=True):
+    for setting, a, b in zip(settings, *scores, strict=True):
         detector.calibrate(scorer, setting)
         curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.final_scores(a), detector.final_scores(b)), 0.95))
     return curve

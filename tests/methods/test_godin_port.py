@@ -63,7 +63,7 @@ def test_the_baseline_against_the_slow_score(toys):
     images = toys.image_set("near", 6)
     plain, source = (toys.double(one) for one in using.classifiers)
     expected = [[slow(plain, source, x, magnitude, toys) for x in toys.inputs(images)] for magnitude in MAGNITUDES]
-    ours = found.regression_features(found.raw_scores(using, View(images), found.grid()))
+    ours = found.paper_scores(using, View(images), found.grid())
     np.testing.assert_allclose(ours[:, :, 0], expected, rtol=1e-5)
 
 

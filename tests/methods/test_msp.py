@@ -7,6 +7,8 @@ from pytorch_ood.detector import MaxSoftmax
 
 from ood_bench.data.views import View
 from ood_bench.methods.msp import log_max_softmax
+from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.scoring.quantities import LOGITS
 
 
 def slow(logits, temperature=1.0):
@@ -45,11 +47,26 @@ def test_a_detectors_scores_are_those_of_each_image_alone(toys):
     images, network = toys.image_set("near", 20), toys.double(toys.classifier())
     with torch.no_grad():
         expected = [slow(network(x[None])[0].tolist()) for x in toys.inputs(images)]
-    found = toys.detector("msp")
     raw_scores = toys.raw_scores("msp", View(images))
     # float32 network against a float64 one
-    np.testing.assert_allclose(found.regression_features(raw_scores)[0, :, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(raw_scores)[0, :, 0], expected, rtol=1e-6)
     np.testing.assert_allclose(raw_scores[0, :, 0], np.log(expected), rtol=2e-5)
+
+
+def test_papers_rank_the_float32_softmax(toys):
+    """Rounding the float64 probability is not the same: the sum of the odds is what float32 rounds."""
+    logits = torch.tensor([[20.0, 0.0], [25.0, 0.0], [0.0, 1.0], [16.7, 0.0]])
+    found = max_softmax_float32(logits)
+    assert found.dtype == torch.float32
+    assert found[:2].tolist() == [1.0, 1.0]
+    assert found[2].item() == pytest.approx(math.e / (1 + math.e), rel=1e-6)
+    assert found[3].item() == 1.0
+    assert np.float32(np.exp(log_max_softmax(logits[3:].numpy())))[0] < 1
+    detector, using = toys.fitted("msp")
+    view = View(toys.image_set("near", 20))
+    rows = torch.from_numpy(np.array(using.bank(view, (LOGITS,))[LOGITS]))
+    ours = detector.paper_scores(using, view, [{}])
+    np.testing.assert_array_equal(ours[0, :, 0], max_softmax_float32(rows))
 
 
 def test_pytorch_ood_agrees(toys):

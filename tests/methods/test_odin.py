@@ -43,7 +43,7 @@ def test_the_whole_grid_against_the_slow_score(toys, expected):
     values = toys.raw_scores("odin", View(toys.image_set("near", 12)), magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
     assert values.shape == (9, 12, 1)
     # float32 network against a float64 one
-    np.testing.assert_allclose(found.regression_features(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
+    np.testing.assert_allclose(np.exp(values)[:, :, 0], expected.reshape(9, 12), rtol=2e-6)
 
 
 def test_the_gradient_is_that_of_the_tempered_loss(toys, expected):
@@ -72,6 +72,19 @@ def test_probabilities_are_float64_of_the_float32_logits(temperature, toys):
     # At T = 1 a few rows are so confident that the slow formula itself loses digits to the 1 in its sum.
     np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-15)
     assert len(np.unique(ours)) == 40
+
+
+def test_papers_rank_the_float32_softmax(toys):
+    """At a low temperature all of them are exactly 1, while the logarithms tell the images apart."""
+    view, temperatures = View(toys.image_set("id", 40)), [0.2, 10.0]
+    found, using = toys.fitted("odin", magnitudes=[0.0], temperatures=temperatures)
+    logits = torch.from_numpy(np.array(using.bank(view, (LOGITS,))[LOGITS]))
+    ours = found.paper_scores(using, view, found.grid())[:, :, 0]
+    expected = [(logits / temperature).softmax(dim=1).amax(dim=1) for temperature in temperatures]
+    np.testing.assert_allclose(ours, np.stack(expected), atol=2e-7)
+    assert (ours == ours.astype(np.float32)).all()
+    assert (ours[0] == 1).sum() > 1
+    assert len(np.unique(found.scores(using, view, found.grid()[0]))) == 40
 
 
 class Kink(nn.Module):

@@ -250,7 +250,10 @@ def test_the_protocol_gives_the_scores_of_the_script(method, toys):
     # The regression stops after 100 steps, before it converges on features of Mahalanobis' scale.
     tolerance = 2e-2 if method == "mahalanobis" else 1e-3
     for ours, theirs in zip((outcome.id_scores, outcome.ood_scores), (id_odds, ood_odds), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+        if found.paper_revision:  # ranked by the raw scores, which do not tie
+            assert (np.diff(theirs[np.argsort(ours)]) >= -tolerance).all()
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
     for ours, theirs in zip(outcome.convention_scores, (id_probability, ood_probability), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=tolerance / 10)
     assert np.concatenate([id_probability, ood_probability]).std() > 0.1

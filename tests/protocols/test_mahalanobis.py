@@ -6,7 +6,7 @@ from ood_bench.metrics import evaluate
 from ood_bench.protocols.mahalanobis import MahalanobisProtocol
 from ood_bench.scoring.engine import View
 from ood_bench.tuning.adversarial import fgsm_images
-from ood_bench.tuning.logistic import fit_combination
+from ood_bench.tuning.logistic_2018 import fit_combination_2018
 
 STEPS = [0.0, 0.05, 0.1]
 FIT, ROWS = slice(0, 20), slice(0, 30)
@@ -33,8 +33,8 @@ def slow(detector, using, inside, outside, other):
         def of(images, rows, setting=setting):
             return detector.raw_scores(using, rows_of(images, rows), [setting])[0]
 
-        regression = fit_combination(of(inside, FIT), of(other, FIT), folds=3)
-        chosen_on = (regression.probability(of(images, slice(20, 30))) for images in (inside, other))
+        regression = fit_combination_2018(of(inside, FIT), of(other, FIT))
+        chosen_on = (-regression.ood_probability(of(images, slice(20, 30))) for images in (inside, other))
         tnr = evaluate("mahalanobis", *chosen_on)["tnr95"]
         if tnr > best:
             rest = [regression.decision(of(images, slice(30, None))) for images in (inside, outside)]
@@ -83,7 +83,7 @@ def test_single_statistics_are_chosen_on_all_validation_rows_without_a_regressio
     curve = []
     for epsilon, temperature in candidates:
         setting = {"epsilon": epsilon, "temperature": temperature}
-        scores = (found.raw_scores(using, rows_of(images, ROWS), [setting])[0, :, 0] for images in pair)
+        scores = (found.paper_scores(using, rows_of(images, ROWS), [setting])[0, :, 0] for images in pair)
         curve.append([evaluate("mahalanobis", *scores)["tnr95"]])
     assert outcome.tuning["curve"] == curve
     best = candidates[int(np.argmax(curve))]

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -11,27 +9,33 @@ from ood_bench.training.selection import MspSelector, swept_auroc, validation_vi
 
 
 def slow_sweep(inside, outside):
-    """Threshold by threshold, in the order of the unofficial code: rectangles between neighbouring rates."""
-    thresholds = sorted({0.0, 1.0, *(score + 1e-4 for score in (*inside, *outside))})
-    rates = [
-        (sum(one >= t for one in inside) / len(inside), sum(one >= t for one in outside) / len(outside))
-        for t in thresholds
-    ]
-    return sum((before[1] - after[1]) * before[0] for before, after in itertools.pairwise(rates))
+    """Threshold by threshold: a step of the OOD rate counts with the ID rate that is left after it."""
+    area, before = 0.0, 1.0
+    for threshold in sorted({0.0, 1.0, *(float(score) + 1e-4 for score in (*inside, *outside))}):
+        kept = np.float32(threshold)
+        tpr, fpr = (sum(one >= kept for one in rows) / len(rows) for rows in (inside, outside))
+        area, before = area + (before - fpr) * tpr, fpr
+    return area + before * tpr
 
 
 def scores(seed, count=60):
     random = np.random.default_rng(seed)
-    return random.beta(5, 2, count), random.beta(3, 2, count + 10)
+    return random.beta(5, 2, count).astype(np.float32), random.beta(3, 2, count + 10).astype(np.float32)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_sweep_equals_a_slow_one_and_is_near_the_exact_value(seed):
     inside, outside = scores(seed)
     found = swept_auroc(inside, outside)
-    assert found == pytest.approx(slow_sweep(inside.tolist(), outside.tolist()), rel=1e-12)
+    assert found == pytest.approx(slow_sweep(inside, outside), rel=1e-12)
     truth = [1] * len(inside) + [0] * len(outside)
     assert found == pytest.approx(roc_auc_score(truth, np.concatenate([inside, outside])), abs=0.01)
+
+
+def test_the_rate_at_the_end_of_a_step_counts():
+    """By hand: at .5 + 1e-4 the lower OOD row falls while half of the ID rows are left, at .9 + 1e-4 none is."""
+    assert swept_auroc(np.array([0.9, 0.5]), np.array([0.9, 0.5])) == pytest.approx(0.5 * 0.5)
+    assert swept_auroc(np.array([0.7, 0.7]), np.array([0.7, 0.7])) == 0
 
 
 def test_separated_scores_give_one():
