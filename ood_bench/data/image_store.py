@@ -55,7 +55,7 @@ class ImageStore:
                 if (found := _load(entry, source)) is not None:
                     return found
             except ArtifactError as error:
-                _log.warning("%s; it is renamed to .torn and read again", error)
+                _log.warning("%s; it is renamed to .torn and made again", error)
                 _keep_torn(entry)
             self._make(entry, source, data_root, identity)
         if (found := _load(entry, source)) is None:
