@@ -10,6 +10,7 @@ from enum import Enum
 from ood_bench.data.download import is_web_page
 from ood_bench.errors import ArtifactError
 
+AGAIN = "download it again"
 # In the layout of PyTorch 0.1.10 to 1.5, a magic number and a version come first, each as a pickle.
 _LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."
 _UNPACKED_LIMIT = 8 << 30
@@ -65,7 +66,7 @@ def unwrap(content: bytes) -> tuple[bytes, Layout]:
 
 def _refuse_others(content: bytes) -> None:
     if not content:
-        raise ArtifactError("empty: download it again")
+        raise ArtifactError("empty", AGAIN)
     if is_web_page(content):
         raise ArtifactError(
             "a web page that was saved under the name of a checkpoint (the download asked for a confirmation or the "
@@ -83,7 +84,7 @@ def _gunzip(content: bytes, limit: int) -> bytes:
                 unpacked.write(chunk)
                 _hold_to_limit(unpacked.tell(), limit)
     except (OSError, EOFError, zlib.error) as error:
-        raise ArtifactError(f"a truncated or damaged gzip file ({error}): download it again") from error
+        raise ArtifactError(f"a truncated or damaged gzip file ({error})", AGAIN) from error
     return unpacked.getvalue()
 
 
@@ -113,9 +114,9 @@ def _only_member_of_tar(content: bytes, limit: int) -> bytes:
             member = archive.extractfile(entry)
             inner = b"" if member is None else member.read()
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ArtifactError(f"a truncated or damaged tar file ({error}): download it again") from error
+        raise ArtifactError(f"a truncated or damaged tar file ({error})", AGAIN) from error
     if len(inner) != entry.size:
-        raise ArtifactError("a truncated tar file: download it again")
+        raise ArtifactError("a truncated tar file", AGAIN)
     return inner
 
 
@@ -132,7 +133,7 @@ def _only_member_of_zip(content: bytes, limit: int) -> bytes | None:
             entry = entries[_only_one([name for name in entries if not _hidden(name)])]
             return archive.read(entry)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise ArtifactError(f"a truncated or damaged zip file ({error}): download it again") from error
+        raise ArtifactError(f"a truncated or damaged zip file ({error})", AGAIN) from error
 
 
 def _hidden(name: str) -> bool:
@@ -161,7 +162,7 @@ def torch_archive(content: bytes) -> tuple[io.BytesIO, dict[str, int]]:
         names = archive.namelist()
         roots = [name.removesuffix("data.pkl") for name in names if name.split("/")[1:] == ["data.pkl"]]
         if len(roots) != 1 or len({name.lower() for name in names}) != len(names):
-            raise ArtifactError("damaged (an archive of several pickles, or with a name twice): download it again")
+            raise ArtifactError("damaged (an archive of several pickles, or with a name twice)", AGAIN)
         copy.writestr("archive/version", "3")
         for name in names:
             kind, _, key = name.removeprefix(roots[0]).partition("/")

@@ -8,12 +8,11 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from ood_bench.checkpoints.container import Layout, torch_archive, unwrap
+from ood_bench.checkpoints.container import AGAIN, Layout, torch_archive, unwrap
 from ood_bench.checkpoints.unpickle import Inert, PickleModule
-from ood_bench.errors import ArtifactError
+from ood_bench.errors import ArtifactError, reason
 from ood_bench.utils.files import clear_io_errors
 
 # Under which of its keys a training script puts the network, in the order of trust.
@@ -38,17 +37,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         return _tensors(_tree(*unwrap(content)))
     except ArtifactError as error:
-        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # of names in the file
-        raise ArtifactError(f"{path}: {reason}") from error
+        message = "".join(letter if letter.isprintable() else "?" for letter in error.message)  # names in the file
+        raise ArtifactError(f"{path}: {message}", error.hint) from error
 
 
 def _tree(content: bytes, layout: Layout) -> Any:
-    if layout is Layout.safetensors:
-        try:
-            return safetensors.torch.load(content)
-        except (SafetensorError, ValueError, KeyError) as error:
-            raise ArtifactError(f"a truncated or damaged safetensors file ({error}): download it again") from error
     try:
+        if layout is Layout.safetensors:
+            return safetensors.torch.load(content)
         file, sizes = torch_archive(content) if layout is Layout.zip else (io.BytesIO(content), {})
         module = PickleModule(file.getbuffer().nbytes, sizes)
         with warnings.catch_warnings():
@@ -57,8 +53,7 @@ def _tree(content: bytes, layout: Layout) -> Any:
     except ArtifactError:
         raise
     except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
-        reason = str(error)[:200] or type(error).__name__
-        raise ArtifactError(f"truncated or damaged ({reason}): download it again") from error
+        raise ArtifactError(f"truncated or damaged ({reason(error):.200})", AGAIN) from error
 
 
 def _tensors(tree: Any) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 from torch import Tensor
 
+from ood_bench.checkpoints.container import AGAIN
 from ood_bench.errors import ArtifactError
 
 _INSTEAD = "Nothing of it was run. Ask its authors for a plain state dict, or for safetensors"
@@ -236,7 +237,7 @@ class PickleModule:
         if key not in self._claimed:
             self._room -= size
         if not 0 <= size <= self._sizes.get(key, size) or self._room < 0 or self._claimed.setdefault(key, size) != size:
-            raise ArtifactError("truncated or damaged: it holds less than a tensor's storage claims: download it again")
+            raise ArtifactError("truncated or damaged: it holds less than a tensor's storage claims", AGAIN)
 
     def load(self, file: BinaryIO, **options: Any) -> Any:
         """Reads one of the four pickles around the legacy layout's network; the last one names all storages."""
@@ -245,5 +246,5 @@ class PickleModule:
         if self._loaded == 4:
             listed = isinstance(value, list) and all(type(name) is str for name in value)
             if not listed or set(value) != self._claimed.keys():
-                raise ArtifactError("damaged: it does not list its storages: download it again")
+                raise ArtifactError("damaged: it does not list its storages", AGAIN)
         return value

@@ -3,6 +3,7 @@ import gzip
 import io
 import sys
 import tarfile
+import warnings
 import zipfile
 
 import numpy as np
@@ -198,6 +199,21 @@ def test_a_module_that_holds_itself(tmp_path, legacy):
     main = b"\x80\x02cnet\nNet\n)\x81q\x00}(X\x08\x00\x00\x00_modules}(X\x01\x00\x00\x00ah\x00uub."
     with pytest.raises(ArtifactError, match="a module that holds itself"):
         read(tmp_path, legacy(main))
+
+
+@pytest.mark.parametrize("wrap", [lambda content: gzip.compress(content, 1), lambda content: zipped_up({"a": content})])
+def test_what_unpacks_to_far_more_than_its_size(tmp_path, wrap):
+    with pytest.raises(ArtifactError, match="unpacks to more than"):
+        read(tmp_path, wrap(bytes(80 << 20)))
+
+
+@pytest.mark.parametrize("second", ["archive/data.pkl", "archive/DATA.pkl", "other/data.pkl"])
+def test_an_archive_that_can_be_read_in_two_ways(tmp_path, network, second):
+    buffer = io.BytesIO(saved(network.state_dict()))
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(second, b"\x80\x02}.")
+    with pytest.raises(ArtifactError, match=r"a name twice"):
+        read(tmp_path, buffer.getvalue())
 
 
 def test_torchscript_is_named(tmp_path):
