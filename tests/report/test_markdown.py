@@ -16,11 +16,8 @@ def test_further_published_numbers_have_a_column_of_their_own():
         "not run",
     ]
     assert cells[2] != cells[3]
-
-
-def test_blocks_without_further_numbers_have_no_such_column():
-    block = next(one for one in load_blocks() if not one.further)
-    assert "unofficial code" not in compared(arrange([], block), block)
+    plain = next(one for one in load_blocks() if not one.further)
+    assert "unofficial code" not in compared(arrange([], plain), plain)
 
 
 def test_further_columns_stand_only_where_they_have_numbers():
