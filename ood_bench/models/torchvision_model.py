@@ -45,7 +45,9 @@ class TorchvisionModel(WrappedModel):
         from torchvision.models import get_model  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
         if shape[0] != 3:
-            raise ConfigError(f"torchvision's networks take RGB, but the images have {shape[0]} channels: model=timm")
+            raise ConfigError(
+                f"torchvision's networks take RGB, but the images have {shape[0]} channels: use model=timm"
+            )
         net = get_model(torchvision_name, weights=None, num_classes=classes, **dict(options or {}))
         if dropout:
             _set_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
