@@ -87,7 +87,7 @@ UNKNOWN = [
     (["experiment=quickstart", "train.epoch=1"], "there is no key 'train.epoch' (did you mean epochs?)", ""),
     (["method=odni"], "there is no method 'odni' (did you mean odin?); known: deep_ensemble, ", ""),
     (["method=[msp,odni]"], "there is no method 'odni' (did you mean odin?)", ""),
-    (["-m", "experiment=quickstart", "method=msp,odni"], "there is no method 'odni' (did you mean odin?)", "the sweep"),
+    (["-m", "experiment=quickstart", "method=msp,odni"], "there is no method 'odni' (did you mean odin?)", ""),
 ]
 
 

@@ -135,7 +135,7 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
 
     again = [line.strip() for line in ended.splitlines() if line.startswith("    ood-bench ")]
     assert len(again) == 2
-    processes = [command(*shlex.split(line)[3:]) for line in again]
+    processes = [command(*shlex.split(line)[1:]) for line in again]
     for process in processes:
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
@@ -151,7 +151,7 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
     assert found.equals(expected)
     assert tables.render(disturbed.results).files == tables.render(undisturbed.results).files
     done = subprocess.run(
-        [sys.executable, "-m", "ood_bench.sweep.status", "--store", str(disturbed.store)],
+        [sys.executable, "-m", "ood_bench", "status", "--store", str(disturbed.store)],
         capture_output=True,
         text=True,
         check=False,
