@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-import ood_bench
-
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -106,8 +104,9 @@ def test_the_command_line_of_an_installation_works_anywhere(installed, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_version_is_that_of_the_project():
-    assert ood_bench.__version__ == PROJECT["project"]["version"]
+def test_the_version_is_that_of_the_project(installed, tmp_path):
+    found = python("import ood_bench; print(ood_bench.__version__)", installed, tmp_path)
+    assert found.strip() == PROJECT["project"]["version"]
 
 
 def test_an_installation_without_configs_says_so(tmp_path):
