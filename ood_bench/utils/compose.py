@@ -40,9 +40,7 @@ def explained(error: Exception) -> ConfigError:
         )
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-        known = [*map(str, cause.parent_node), *([] if "." in str(cause.full_key) else ["experiment"])]
-        near = did_you_mean(str(cause.key), known)
-        return ConfigError(
-            f"configuration: there is no key '{cause.full_key}'{near}", f"to add a new one: +{cause.full_key}=…"
-        )
+        key, parent = str(cause.full_key), map(str, cause.parent_node)
+        near = did_you_mean(str(cause.key), parent if "." in key else [*parent, "experiment"])
+        return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
     return ConfigError(f"configuration: {text}")
