@@ -153,7 +153,7 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
     Raises:
         ArtifactError: if a file is missing, unreadable or was changed.
     """
-    mend = f"delete the folder {folder} to have the classifier made again"
+    hint = f"delete the folder {folder} to have the classifier made again"
     with clear_io_errors("read the classifier", folder):
         try:
             card = json.loads((folder / CARD).read_text())
@@ -162,14 +162,14 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
             model, shape, classes = spec["model"], spec["shape"], spec["classes"]
             mean, std = (tuple(spec["normalisation"][moment]) for moment in ("mean", "std"))
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error}): {mend}") from error
+            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
     if not intact:
-        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written: {mend}")
+        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written", hint)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
         network = build_network(model, shape, classes)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error}): {mend}") from error
+        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error})", hint) from error
     network = to_layout(freeze(network).to(device), torch.channels_last)
     return Classifier(network, mean, std, card)
