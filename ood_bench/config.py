@@ -1,6 +1,5 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
-import copy
 import math
 import os
 import re
@@ -8,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ood_bench.errors import ConfigError
 from ood_bench.utils.compose import COMPOSE_ERRORS, composed, explained
 from ood_bench.utils.faults import faults
+from ood_bench.utils.overrides import changed_below, leaves
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
-_ABSENT = object()
 
 
 class _Part(BaseModel):
@@ -172,12 +170,15 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
         assert isinstance(plain, dict)  # noqa: S101 - the root of a Hydra config is a mapping
         content = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
         _refuse_gaps(content)
-        return RunSettings.model_validate(OmegaConf.to_container(_adapted(OmegaConf.create(content), overrides)))
+        methods = _changes("protocol.methods", {"method": content["protocol"].get("methods")})
+        adapt = _changes("adapt", content.pop("adapt"))
+        changes = [*methods.of_selected(content), *adapt.of_selected(content)]
+        return RunSettings.model_validate(changed_below(content, changes, overrides))
     except OmegaConfBaseException as error:
         where = f" (key: {error.full_key})" if error.full_key else ""
         raise ConfigError(f"configuration: {str(error).splitlines()[0]}{where}") from error
     except ValidationError as error:
-        raise ConfigError(f"configuration: {faults(error)}") from error
+        raise ConfigError(f"configuration: {faults(error, RunSettings.model_fields)}") from error
 
 
 def _refuse_gaps(content: Mapping[str, Any]) -> None:
@@ -188,18 +189,9 @@ def _refuse_gaps(content: Mapping[str, Any]) -> None:
     for group in ("ood", "method", "protocol", "adapt"):
         if not isinstance(content.get(group), dict):
             raise ConfigError(f"configuration: {group} is {content.get(group)!r}, which is no mapping with its keys")
-    for place, value in _leaves(content, ""):
+    for place, value in leaves(content):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"configuration: {place} is {value}: it must be a finite number")
-
-
-def _leaves(node: Any, place: str, nested: Any = (dict, list)) -> Iterator[tuple[str, Any]]:
-    """Every value in nested containers of some kinds, with its dotted place."""
-    if not isinstance(node, nested):
-        yield place, node
-        return
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        yield from _leaves(value, f"{place}.{key}" if place else str(key), nested)
 
 
 def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
@@ -207,41 +199,6 @@ def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
         return Changes.model_validate({group: nodes for group, nodes in groups.items() if nodes is not None})
     except ValidationError as error:
         raise ConfigError(f"configuration: {place}: {faults(error)}") from error
-
-
-def _adapted(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The composed content with what protocol, paper and experiment change, then the command line's keys over it."""
-    adapted = copy.deepcopy(composed)
-    methods = _changes("protocol.methods", {"method": composed.protocol.get("methods")})
-    for changes in (methods, _changes("adapt", adapted.pop("adapt"))):
-        for key, value in changes.of_selected(composed):
-            OmegaConf.update(adapted, key, value, merge=False, force_add=True)
-    for key in _named(overrides):
-        if key.startswith(("method.", "ood.", "protocol.")):
-            _copy(key, composed, adapted)
-    return adapted
-
-
-def _named(overrides: Sequence[str]) -> Iterator[str]:
-    """The dotted keys that overrides set.
-
-    ``method=odin`` only selects. ``method.odin={temperatures: [2]}`` names ``method.odin.temperatures``, because Hydra
-    merges mappings. ``ood@method.eloc.validation=isun`` names all of ``method.eloc.validation``.
-    """
-    for one in OverridesParser.create().parse_overrides(list(overrides)):
-        key = one.package or one.key_or_group
-        if "." in key:
-            yield from (place for place, _ in _leaves(one.value(), key, dict))
-
-
-def _copy(key: str, source: DictConfig, target: DictConfig) -> None:
-    """Sets a dotted key of ``target`` to its value in ``source``, or removes it if ``source`` has none."""
-    value = OmegaConf.select(source, key, default=_ABSENT)
-    if value is not _ABSENT:
-        OmegaConf.update(target, key, value, merge=False, force_add=True)
-        return
-    parent, _, last = key.rpartition(".")
-    OmegaConf.select(target, parent).pop(last, None)
 
 
 def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -> RunSettings:
@@ -257,7 +214,7 @@ def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -
     try:
         config = composed(overrides, config_dir)
     except COMPOSE_ERRORS as error:
-        raise explained(error, overrides) from error
+        raise explained(error) from error
     return settings_of(config, overrides)
 
 

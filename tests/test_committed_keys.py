@@ -104,6 +104,11 @@ def published_checksums(monkeypatch):
         monkeypatch.setattr(module, "sha256_file", lambda path: PUBLISHED[path.name])
 
 
+# Protocol and method of cells whose scores are ranked in another precision since their records were written: they get
+# a new key, so that the old records do not pass for new ones.
+RANKED_ANEW = {("odin", "msp"), ("odin", "odin"), ("fssd", "msp"), ("fssd", "odin"), ("fssd", "outlier_exposure")}
+
+
 def test_the_keys_of_every_committed_record_stay():
     settings_of = {command: compose_settings(command) for command in set(map(command_of, RECORDS))}
     cells, wrong = {}, []
@@ -116,7 +121,7 @@ def test_the_keys_of_every_committed_record_stay():
         networks = [imported_key(settings)] if settings.checkpoint else [spec.key for spec in cell.specs]
         if networks != [network.key for network in record.checkpoint.networks]:
             wrong.append(f"classifier of {record.cell_key}: {networks}")
-        if cell.key != record.cell_key:
+        if cell.key != record.cell_key and (record.protocol, record.method) not in RANKED_ANEW:
             wrong.append(f"cell {record.cell_key}: {cell.key}, {cell.title}")
     assert wrong == []
     assert len(RECORDS) == 361

@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     try:
         program()
     except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, [word for word in words if "=" in word and not word.startswith("-")]) from error
+        raise explained(error) from error
     return 0
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import ConfigDict
+
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
+from ood_bench.utils.build import STRICT
 
 _CHUNK = 1 << 20
 _ANOTHER = "delete it and get it again"
@@ -59,6 +62,8 @@ class Source(ABC):
         kind: the value of ``kind`` in a config that builds this class.
         reader: number of the reading code; raised when the same files are to give other pixels.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str = not_keyed("")
     variant: str = not_keyed("")

@@ -1,11 +1,8 @@
 """From a config's ``source:`` node to a :class:`Source`, with every unknown or ill-typed key refused at once."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
-
-import pydantic
 
 from ood_bench.data.archive import ArchiveSource
 from ood_bench.data.cifar import Cifar
@@ -18,6 +15,8 @@ from ood_bench.data.npy import NpySource
 from ood_bench.data.source import Source
 from ood_bench.data.svhn import Svhn
 from ood_bench.errors import ConfigError
+from ood_bench.utils.build import build
+from ood_bench.utils.suggest import did_you_mean
 
 __all__ = ["KINDS", "Source", "build_source", "source_of"]
 
@@ -50,26 +49,17 @@ def build_source(
     Raises:
         ConfigError: if the kind or a key is unknown, or a value has the wrong type.
     """
-    settings = {str(key): value for key, value in config.items()}
+    settings = {"name": name, "variant": variant, **config}
     kind = settings.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ConfigError(f"source of {name or 'a set'}: kind is {kind!r}{_meant(str(kind), KINDS)}")
-    cls = KINDS[kind]
-    known = [item.name for item in fields(cls) if item.init]
-    settings.setdefault("name", name)
-    settings.setdefault("variant", variant)
+        meant = did_you_mean(str(kind), KINDS)
+        known = ", ".join(sorted(KINDS))
+        raise ConfigError(f"source of {name or 'a set'}: kind is {kind!r}{meant}", hint=f"known are {known}")
     if not settings["name"]:
         raise ConfigError(f"data config with a source of kind {kind}: no name")
-    if shape is not None and "shape" in known:
+    if shape is not None and any(item.name == "shape" for item in fields(KINDS[kind])):
         settings.setdefault("shape", tuple(shape))
-    for key in settings:
-        if key not in known:
-            raise ConfigError(f"source of {settings['name']}: kind {kind} has no key {key!r}{_meant(key, known)}")
-    try:
-        return pydantic.TypeAdapter(cls).validate_python(settings)
-    except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ConfigError(f"source of {settings['name']} (kind {kind}): {faults}") from error
+    return build(f"source of {settings['name']} (kind {kind})", KINDS[kind], settings)
 
 
 def source_of(node: Mapping[str, Any], part: str = "source", *, shape: Iterable[int] | None = None) -> Source:
@@ -86,11 +76,3 @@ def source_of(node: Mapping[str, Any], part: str = "source", *, shape: Iterable[
     if not isinstance(node.get(part), Mapping):
         raise ConfigError(f"data config of {node.get('name', 'a set')}: no mapping under {part!r}")
     return build_source(node[part], name=str(node.get("name", "")), variant=str(node.get("variant") or ""), shape=shape)
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    """The part of a message that names the nearest known word, and all of them."""
-    options = sorted(known)
-    near = difflib.get_close_matches(word, options, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"{hint}; known: {', '.join(options)}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import get_class
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
+from ood_bench.utils.build import build
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
@@ -36,15 +36,11 @@ def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) 
     Raises:
         ConfigError: if the class is unknown, refuses an option, lacks named taps, or cannot take the head.
     """
-    options = {key: value for key, value in model.items() if key not in ("_target_", "name", "variants", "head")}
-    try:
-        network = get_class(model["_target_"])(shape=tuple(shape), classes=classes, **options)
-    except (ImportError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"model {model.get('name')!r}: cannot build {model.get('_target_')}: {error}") from error
-    if not isinstance(network, nn.Module) or not isinstance(getattr(network, "taps", None), Mapping):
-        raise ConfigError(
-            f"model {model.get('name')!r}: {model['_target_']} is not a torch module with a mapping `taps`"
-        )
+    what = f"model {model.get('name')!r}"
+    options = {key: value for key, value in model.items() if key not in ("name", "variants", "head")}
+    network = build(what, nn.Module, {"_target_": None, **options}, shape=tuple(shape), classes=classes)
+    if not isinstance(getattr(network, "taps", None), Mapping):
+        raise ConfigError(f"{what}: {model['_target_']} has no mapping `taps` from names to modules")
     attach_head(network, head_of(model), classes)
     return network
 
@@ -157,7 +153,7 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
     Raises:
         ArtifactError: if a file is missing, unreadable or was changed.
     """
-    mend = f"delete the folder {folder} to have the classifier made again"
+    hint = f"delete the folder {folder} to have the classifier made again"
     with clear_io_errors("read the classifier", folder):
         try:
             card = json.loads((folder / CARD).read_text())
@@ -166,14 +162,14 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
             model, shape, classes = spec["model"], spec["shape"], spec["classes"]
             mean, std = (tuple(spec["normalisation"][moment]) for moment in ("mean", "std"))
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error}): {mend}") from error
+            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
     if not intact:
-        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written: {mend}")
+        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written", hint)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
         network = build_network(model, shape, classes)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error}): {mend}") from error
+        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error})", hint) from error
     network = to_layout(freeze(network).to(device), torch.channels_last)
     return Classifier(network, mean, std, card)

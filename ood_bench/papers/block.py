@@ -12,6 +12,7 @@ from ood_bench import papers
 from ood_bench.errors import ConfigError
 from ood_bench.results import Record
 from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.faults import faults
 
 Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings", "metrics"]
 """What a protocol fixes, in the page's comparison of the paper's with ours."""
@@ -221,8 +222,7 @@ def _block(path: Path, folder: Path, read: _Read) -> Block:
     try:
         block = Block.model_validate(node)
     except ValidationError as error:
-        found = [f"paper.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ConfigError(f"{path}: " + "; ".join(found)) from error
+        raise ConfigError(f"{path}: paper: {faults(error, Block.model_fields)}") from error
     if block.name != path.stem:
         raise ConfigError(f"{path}: paper.name is {block.name!r}; it must be {path.stem!r}, like the file")
     return block

@@ -20,6 +20,7 @@ from ood_bench.metrics.curve import Curve
 from ood_bench.results.record import CellKey
 from ood_bench.results.schema import Count, Part
 from ood_bench.results.thumbnails import Thumbnails, thumbnails
+from ood_bench.utils.faults import faults
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 BINS = 64
@@ -209,11 +210,9 @@ class DetailStore:
         try:
             details = Details.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "content"
-            raise RecordError(f"{path}: not valid details ({place}: {first['msg']}): {hint}") from error
+            raise RecordError(f"{path}: not valid details ({faults(error, most=1)})", hint) from error
         if details.cell_key != cell_key:
-            raise RecordError(f"{path}: holds the details of cell {details.cell_key}: {hint}")
+            raise RecordError(f"{path}: holds the details of cell {details.cell_key}", hint)
         return details
 
     def load(self, cell_keys: Iterable[str]) -> tuple[dict[str, Details], list[str]]:

@@ -24,6 +24,7 @@ from ood_bench.results.schema import (
     Text,
     Tuning,
 )
+from ood_bench.utils.faults import faults
 from ood_bench.utils.files import content_key
 
 SCHEMA = 1
@@ -31,18 +32,6 @@ _SEAL = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
 _AFTER_SEAL = '\n  "seconds": '
 _SHOWN = 4
 _CIRCUMSTANCES = {"created": True, "seconds": True, "environment": True}
-_READABLE = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a key of the schema",
-    "finite_number": "must be a finite number",
-    "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "string_type": "must be a text",
-    "bool_type": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be an object with keys",
-    "model_type": "must be an object with keys",
-}
 
 
 def _utc(text: str) -> str:
@@ -61,28 +50,11 @@ CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The content key of everything that determines the cell."""
 
 
-def _explain(error: Any) -> str:
-    """One pydantic error as ``place: what is wrong, is <value>``."""
-    kind, message = error["type"], error["msg"]
-    if kind == "json_invalid":
-        return f"not whole JSON ({message.removeprefix('Invalid JSON: ')})"
-    place = ".".join(str(step) for step in error["loc"]) or "record"
-    text = _READABLE.get(kind) or message.removeprefix("Value error, ")
-    if place == "schema" and kind == "literal_error":
-        text = f"must be {SCHEMA}; a record of another schema needs the version of ood-bench that wrote it"
-    if kind in {"missing", "extra_forbidden"} or isinstance(error["input"], Mapping | Part):
-        return f"{place}: {text}"
-    value = repr(error["input"])
-    return f"{place}: {text}, is {value if len(value) <= 60 else value[:57] + '...'}"
-
-
 def _refuse(error: ValidationError, where: str) -> NoReturn:
-    """Raises a :class:`RecordError` with at most a few lines of what pydantic found."""
-    found = error.errors(include_url=False, include_context=False)
-    lines = [_explain(one) for one in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"and {len(found) - _SHOWN} more")
-    raise RecordError(f"{where}: not a valid record: " + "; ".join(lines)) from error
+    """Raises a :class:`RecordError` with the first faults that pydantic found."""
+    outdated = any(one["loc"] == ("schema",) for one in error.errors(include_url=False))
+    hint = "a record of another schema needs the version of ood-bench that wrote it" if outdated else ""
+    raise RecordError(f"{where}: not a valid record: {faults(error, most=_SHOWN)}", hint) from error
 
 
 class Record(Part):

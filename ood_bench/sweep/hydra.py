@@ -41,7 +41,7 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
             whole = loader.load_sweep_config(config, list(words))
             return settings_of(OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"]), words)
         except (HydraException, OmegaConfBaseException) as error:
-            raise explained(error, words) from error
+            raise explained(error) from error
 
     def launch(words: Jobs) -> list[Exception | None]:
         return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]

@@ -1,4 +1,4 @@
-"""Trained classifiers as artifacts: found if they exist, else trained once, whoever comes first."""
+"""Trained classifiers as artifacts: found if they exist, else trained once, by the process that asks first."""
 
 import logging
 import shutil

@@ -78,5 +78,5 @@ class TrainingState:
             self.best = saved.get("best")
         except Exception as error:  # a damaged file can fail in the unpickler in any way
             raise ArtifactError(
-                f"checkpoint {path} is truncated or damaged ({error}): delete it to start again"
+                f"checkpoint {path} is truncated or damaged ({error})", "delete it to start again"
             ) from error

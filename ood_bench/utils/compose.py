@@ -1,14 +1,12 @@
 """Composing the shipped configs with Hydra, and saying what is wrong where that cannot be done."""
 
-import contextlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
@@ -31,7 +29,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> DictConfig
         return compose("config", overrides=list(overrides))
 
 
-def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
+def explained(error: Exception) -> ConfigError:
     """What Hydra found wrong with overrides, with the known name that is nearest to an unknown one."""
     text = str(error)
     if isinstance(error, MissingConfigException):
@@ -40,16 +38,9 @@ def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
         return ConfigError(
             f"configuration: there is no {group} {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
         )
-    if found := re.match(r"Could not override '([\w.]+)'", text):
-        parent, _, key = found[1].rpartition(".")
-        near = did_you_mean(key, _keys_at(parent, [one for one in overrides if found[1] not in one]))
-        return ConfigError(f"configuration: there is no key {found[1]!r}{near}", f"to add a new one: +{found[1]}=…")
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
+        key, parent = str(cause.full_key), map(str, cause.parent_node)
+        near = did_you_mean(str(cause.key), parent if "." in key else [*parent, "experiment"])
+        return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
     return ConfigError(f"configuration: {text}")
-
-
-def _keys_at(place: str, overrides: Sequence[str]) -> list[str]:
-    """The keys at a dotted place of the configuration; none if the other overrides cannot be composed, either."""
-    with contextlib.suppress(*COMPOSE_ERRORS):
-        config = composed(overrides)
-        return [str(key) for key in (OmegaConf.select(config, place) if place else [*config, "experiment"])]
-    return []

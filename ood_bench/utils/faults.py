@@ -9,7 +9,7 @@ from ood_bench.utils.suggest import did_you_mean
 
 _LONGEST = 60
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-_WITHOUT_VALUE = ("missing", "value_error", "json_invalid")
+_WITHOUT_VALUE = ("missing", "value_error")
 
 
 def faults(error: ValidationError, known: Iterable[str] = (), most: int = 8) -> str:
@@ -32,6 +32,8 @@ def has_unknown_key(error: ValidationError) -> bool:
 
 def _fault(one: Any, known: Iterable[str]) -> str:
     place, message = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+    if one["type"] == "json_invalid":
+        return f"not whole JSON ({message.removeprefix('Invalid JSON: ')})"
     if one["type"] in _UNKNOWN:
         return f"{place}: unknown key{did_you_mean(str(one['loc'][-1]), known)}"
     text = f"{place}: {message[0].lower()}{message[1:]}" if place else message

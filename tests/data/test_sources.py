@@ -28,12 +28,12 @@ def test_the_shape_of_the_id_set_is_the_default():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "kind is None; known: archive"),
+        ({}, "kind is None: known are archive"),
         ({"kind": "digit"}, "did you mean digits"),
-        ({"kind": "digits", "clases": [1]}, r"kind digits has no key 'clases' \(did you mean classes\?\)"),
+        ({"kind": "digits", "clases": [1]}, r"\(kind digits\): clases: unknown key \(did you mean classes\?\)"),
         ({"kind": "digits", "classes": [10]}, r"classes\.0: .*less than or equal to 9"),
         ({"kind": "digits", "split": "val"}, "split: .*'train', 'test' or 'all'"),
-        ({"kind": "noise", "recipe": "uniform"}, "shape: Field required"),
+        ({"kind": "noise", "recipe": "uniform"}, "shape: field required"),
         ({"kind": "noise", "recipe": "uniform", "shape": [1, 2]}, "shape"),
         ({"kind": "noise", "recipe": "uniform", "shape": [1, 2, 2], "count": 0}, "count: .*greater than 0"),
         ({"kind": "photo_patches", "shape": [2, 8, 8]}, "shape.0"),
