@@ -51,16 +51,6 @@ def test_integers_stand_for_floats_and_outliers_are_not_a_hyperparameter():
     assert found.hyperparameters() == {"magnitudes": [0.0014], "temperatures": [10.0]}
 
 
-def test_defaults_of_a_detector(toys):
-    pair = Pair()
-    assert pair.grid() == [{}]
-    assert (pair.variant, pair.deviations(), pair.block) == ("", [], 1)
-    assert pair.hyperparameters() == {"steps": [1.0]}
-    networks = toys.networks(seed=3)
-    assert pair.networks(networks) == [networks.base]
-    assert pair.quantities(toys.classifier()) == pair.fit_quantities(toys.classifier()) == ()
-
-
 def test_several_statistics_need_a_rule():
     with pytest.raises(ValueError, match="Pair must say how it combines 2 raw scores"):
         Pair().final_scores(np.zeros((3, 2)))

@@ -83,12 +83,6 @@ def test_score_is_the_sum_over_taps(toys):
     np.testing.assert_allclose(found.final_scores(values), values[:, 0] + values[:, 1], rtol=1e-12)
 
 
-def test_a_step_raises_the_confidence(toys):
-    view = View(toys.image_set("blend", 20))
-    values = toys.raw_scores("mahalanobis", view, taps=["logits"], magnitudes=[0.0, 1e-4, 1e-3])[:, :, 0]
-    assert (np.diff(values, axis=0) > 0).all()
-
-
 @pytest.mark.parametrize("dead", [False, True])
 def test_estimate_against_scikit_learn(dead):
     """With ``dead``, one channel never varies, one repeats another, and one fires for a single row."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ood_bench.metrics import exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
+from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
 from ood_bench.metrics.conventions import CONVENTIONS, convention_named, evaluate
 from ood_bench.metrics.curve import Curve, MetricError
 
@@ -19,6 +19,7 @@ def test_each_name_leads_to_its_module_and_passes_the_options_on() -> None:
     assert evaluate("fssd", IDS, OODS, seed=5) == fssd.metrics(IDS, OODS, seed=5)
     assert evaluate("mahalanobis", IDS, OODS) == mahalanobis.metrics(IDS, OODS)
     assert evaluate("featurenorm", IDS, OODS) == featurenorm.metrics(IDS, OODS)
+    assert evaluate("eloc", IDS, OODS) == eloc.metrics(IDS, OODS)
     assert evaluate("outlier_exposure", IDS, OODS, seed=5) == outlier_exposure.metrics(IDS, OODS, seed=5)
     options = {"row": "odin", "grid": "data"}
     assert evaluate("odin", IDS, OODS, **options) == odin.metrics(IDS, OODS, row="odin", grid="data")

@@ -4,7 +4,6 @@ import pytest
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
-from ood_bench.metrics import Curve, exact
 from ood_bench.protocols.base import build_protocol
 from ood_bench.protocols.eloc import ElocProtocol
 
@@ -53,26 +52,6 @@ def test_published_magnitudes_go_by_the_set(toys):
     assert stand_in.run("eloc", found, using, inside, outside).setting["epsilon"] == 0.0
 
 
-@pytest.mark.parametrize("tune", ["per_set", "validation_ood"])
-def test_the_search_takes_the_lowest_fpr_on_validation_rows_alone(tune, toys):
-    inside, outside, other = toys.image_set("id", 40), toys.image_set("near", 36), toys.image_set("blend", 30)
-    found, using = toys.fitted("eloc", **GRID)
-    chooser = protocol(tune=tune, validation="other")
-    chooser.attach({"graded": outside, "other": other})
-    outcome = chooser.run("eloc", found, using, inside, outside)
-    seen = outside if tune == "per_set" else other
-    views = [View(one, np.random.RandomState(3).permutation(len(one))[:10]) for one in (inside, seen)]
-    curve = []
-    for setting in found.grid():
-        a, b = (found.raw_scores(using, view, [setting])[0][:, 0] for view in views)
-        curve.append(100 * exact.fpr_at_tpr(Curve.of(a, b), 0.95))
-    assert outcome.tuning["curve"] == [[value] for value in curve]
-    assert outcome.tuning["seen"] == {"toy_id": 10, seen.name: 10}
-    assert outcome.setting == found.grid()[int(np.argmin(curve))]
-    for view, scored in zip(chooser.seen("eloc", found, inside, outside), views, strict=True):
-        np.testing.assert_array_equal(view.rows, scored.rows)
-
-
 def test_what_cannot_be_chosen_is_refused_before_any_work(toys):
     found = toys.detector("eloc", **GRID)
     with pytest.raises(ConfigError, match="method eloc has 4 candidate settings"):
@@ -86,16 +65,6 @@ def test_what_cannot_be_chosen_is_refused_before_any_work(toys):
         protocol().check_sets(toys.image_set("id", 20), toys.image_set("near", 10))
     with pytest.raises(ConfigError, match="validation_rows must be at least 1"):
         protocol(validation_rows=0)
-
-
-def test_the_pixels_of_the_validation_set_are_part_of_the_identity(toys):
-    chooser = protocol(tune="validation_ood", validation="other")
-    identities = []
-    for seed in (0, 1):
-        chooser.attach({"other": toys.image_set("near", 20, seed=seed)})
-        identities.append(chooser.identity())
-    assert identities[0] != identities[1]
-    assert protocol().identity()["validation_set"] is None
 
 
 def test_the_shipped_config_makes_it(toys):

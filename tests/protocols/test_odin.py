@@ -66,11 +66,6 @@ def test_rows_from_skip_to_stop_in_file_order():
     assert (outcome.tuned_on, outcome.tuning) == ("nothing", None)
 
 
-def test_the_released_rows():
-    plain = OdinProtocol(name="odin")
-    assert (plain.skip, plain.stop, plain.deviations) == (1000, 10_000, [])
-
-
 @pytest.mark.parametrize(("cut_id", "last"), [(["outside"], 24), (["other"], 39), ([], 39)])
 def test_a_short_ood_set_also_ends_the_id_stream_where_it_is_named(cut_id, last):
     stub = Stub()
@@ -145,13 +140,6 @@ def test_the_search_can_use_another_ood_set():
     assert outcome.setting["epsilon"] == 100.0
     assert outcome.tuning["seen"] == {"inside": 10, "other": 10}
     assert outcome.tuned_on == "the first 10 rows each of the ID test set and of other"
-
-
-def test_tuning_and_test_rows_do_not_meet():
-    stub = Stub([0.0, 1.0])
-    run(stub, tune="per_set")
-    (_, _, last, _), (_, first, _, _) = stub.asked[0], stub.asked[2]
-    assert last < first
 
 
 # Metrics
@@ -246,20 +234,6 @@ def test_the_generator_follows_the_seed_alone():
 def test_several_candidates_need_something_that_chooses(tune, method, changes):
     with pytest.raises(ConfigError, match=f"method {method} has 2 candidate settings: use tune=per_set"):
         protocol(tune=tune, **changes).check(method, Stub([0.1, 0.2]))
-
-
-@pytest.mark.parametrize(
-    ("tune", "method", "changes"),
-    [
-        ("per_set", "odin", {}),
-        ("validation_ood", "odin", {"validation": "tuning"}),
-        ("published", "odin", {"epsilons": {"outside": 0.1}}),
-    ],
-)
-def test_several_candidates_that_are_chosen_from(tune, method, changes):
-    found = protocol(tune=tune, **changes)
-    found.check(method, Stub([0.1, 0.2]))
-    assert found.run(method, Stub([0.1, 0.2]), "scorer", *sets()).setting["epsilon"] in (0.1, 0.2)
 
 
 @pytest.mark.parametrize(("skip", "stop"), [(-1, 10), (10, 10), (11, 10)])

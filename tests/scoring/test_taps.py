@@ -79,12 +79,6 @@ def test_a_tap_is_what_its_module_returned_whatever_happens_to_it_later(x, toys)
         torch.testing.assert_close(both[OUTPUT], classifier.network(x))
 
 
-def test_the_output_needs_the_whole_pass(x, toys):
-    classifier = toys.classifier()
-    with torch.no_grad():
-        torch.testing.assert_close(forward_to(classifier, x, OUTPUT), classifier.network(x), rtol=0, atol=0)
-
-
 def test_all_readers_see_their_taps_in_every_pass(x, toys):
     classifier, seen = toys.classifier(), []
     readers = {tap: lambda value, tap=tap: seen.append((tap, tuple(value.shape))) for tap in ("fc1", "conv2")}
@@ -141,9 +135,7 @@ def test_full_precision_switches_tf32_off_and_back(fails, tf32_allowed):
     [
         ("msp", {}),
         ("odin", {"magnitudes": [0.1]}),
-        ("odin", {"magnitudes": [0.0]}),
         ("fssd", {"magnitudes": [0.1]}),
-        ("mahalanobis", {"magnitudes": [0.1]}),
         ("mc_dropout", {"passes": 2}),
     ],
 )

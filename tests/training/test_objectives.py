@@ -54,18 +54,6 @@ def network():
     return forward
 
 
-def test_a_batch_is_cut_where_the_labels_end(batch):
-    torch.testing.assert_close(torch.cat([batch.inside, batch.outside]), batch.images, rtol=0, atol=0)
-    assert (len(batch.inside), len(batch.outside)) == (3, 2)
-
-
-def test_cross_entropy(batch, network):
-    alone = Batch(batch.inside, LABELS)
-    loss, logits = objective("cross_entropy", {})(network, alone)
-    torch.testing.assert_close(logits, network(alone.images))
-    torch.testing.assert_close(loss, F.cross_entropy(logits, LABELS))
-
-
 def test_outlier_exposure_takes_one_pass(batch, network):
     loss, inside = objective("outlier_exposure", {"weight": 0.7})(network, batch)
     assert network.sizes == [5]
@@ -111,8 +99,6 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
         ("torch.nn.MSELoss", {}, r"torch\.nn\.MSELoss is not a subclass of ood_bench\.training\.objectives\.Objective"),
         ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unknown key"),
         ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
-        ("margin_entropy", {"passes": "three"}, r"options of margin_entropy: passes: "),
-        ("margin_entropy", {"beta": float("nan")}, r"options of margin_entropy: beta: "),
     ],
 )
 def test_what_cannot_work_is_refused(name, options, message):
@@ -156,38 +142,10 @@ def test_outlier_exposure_adds_the_distance_to_uniform(logits, outliers, weight)
     assert outlier_exposure(logits, TARGETS, outliers, weight).item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_outlier_term_is_least_for_equal_logits(outliers):
-    nothing = torch.zeros(1, 4, dtype=torch.float64), torch.tensor([0])
-    alone = F.cross_entropy(*nothing).item()
-    flat = outlier_exposure(*nothing, torch.full((2, 4), 7.0, dtype=torch.float64), 1.0).item() - alone
-    assert flat == pytest.approx(math.log(4))
-    assert outlier_exposure(*nothing, outliers, 1.0).item() - alone > flat + 0.1
-
-
 def test_large_logits_do_not_overflow():
     large = torch.tensor([[1e4, -1e4, 0.0]])
     value = outlier_exposure(large, torch.tensor([0]), large, 1.0).item()
     assert value == pytest.approx(1e4)
-
-
-def finite_differences(function, point, step=1e-6):
-    slopes = torch.zeros_like(point)
-    for index in range(point.numel()):
-        shift = torch.zeros_like(point).view(-1)
-        shift[index] = step
-        shift = shift.view_as(point)
-        slopes.view(-1)[index] = (function(point + shift) - function(point - shift)) / (2 * step)
-    return slopes
-
-
-def test_gradients_are_those_of_finite_differences(logits, outliers):
-    first, second = logits.clone().requires_grad_(), outliers.clone().requires_grad_()
-    outlier_exposure(first, TARGETS, second, 0.7).backward()
-    by_logits = finite_differences(lambda z: outlier_exposure(z, TARGETS, outliers, 0.7), logits)
-    by_outliers = finite_differences(lambda z: outlier_exposure(logits, TARGETS, z, 0.7), outliers)
-    torch.testing.assert_close(first.grad, by_logits, rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(second.grad, by_outliers, rtol=1e-6, atol=1e-8)
-    assert by_outliers.abs().max() > 0.01
 
 
 def slow_entropy(logits):
@@ -218,8 +176,3 @@ def test_once_the_margin_is_met_the_outliers_have_no_gradient(logits, outliers):
         leaf = outliers.clone().requires_grad_()
         margin_entropy(logits, TARGETS, leaf, margin, 0.2).backward()
         assert bool(leaf.grad.abs().max() > 0) is active
-
-
-def test_the_gradient_of_margin_entropy_agrees_with_finite_differences(logits, outliers):
-    inside, outside = logits.clone().requires_grad_(), outliers.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, b: margin_entropy(a, TARGETS, b, 2.0, 0.7), (inside, outside))

@@ -52,7 +52,9 @@ class Worker:
 
     @property
     def lines(self):
-        return self.log.read_text().splitlines() if self.log.exists() else []
+        """What the store said; on a busy machine lines of progress come between."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line for line in lines if line.startswith(("continuing", "trained"))]
 
     @property
     def asks(self):

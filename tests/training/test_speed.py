@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from ood_bench.models.densenet import DenseNet
-from ood_bench.models.resnet import ResNet
 from ood_bench.training import speed
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.training.speed import Speed, peak_tflops, training_flops, tuned_convolutions
@@ -25,19 +24,6 @@ def test_operations_of_a_network_by_hand():
     )
     first, second, last = convolution(3, 8, 3, 36), convolution(8, 4, 1, 36), 2 * 144 * 5
     assert training_flops(network, (3, 6, 6)) == 2 * first + 3 * second + 3 * last
-
-
-def test_resnet18_is_what_is_computed_by_hand():
-    """555 million multiply-adds forward, on 32x32 pixels."""
-    network = ResNet((3, 32, 32), 10, blocks=[2, 2, 2, 2], widths=[64, 128, 256, 512], stem_padding=1)
-    stem = convolution(3, 64, 3, 1024)
-    forward, channels, pixels = stem + 2 * 512 * 10, 64, 1024
-    for width, side in ((64, 32), (128, 16), (256, 8), (512, 4)):
-        pixels = side * side
-        forward += convolution(channels, width, 3, pixels) + 3 * convolution(width, width, 3, pixels)
-        forward += 0 if width == channels else convolution(channels, width, 1, pixels)
-        channels = width
-    assert training_flops(network, (3, 32, 32)) == 3 * forward - stem
 
 
 def test_counting_leaves_everything_alone():

@@ -36,10 +36,6 @@ def test_the_highest_mean_wins(toys):
     assert choice.tuned_on == "the first 5 rows of the ID test set; no OOD image"
 
 
-def test_the_first_of_equals_wins(toys):
-    assert chosen(IdOnly(1), Given([3.0, 4.0]), toys).setting == {"epsilon": 3.0}  # the only row seen scores 0
-
-
 def test_half_of_the_chosen_step_is_used_if_wanted(toys):
     choice = chosen(IdOnly(5, halve=True), Given([0.5, 2.0]), toys)
     assert choice.setting == {"epsilon": 1.0}
