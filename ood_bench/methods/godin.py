@@ -43,8 +43,8 @@ _VALUES = Quantity(PARTS, Flat())
 class Godin(Detector):
     """``max_i h_i`` (or g) of the image after a step that raises it: ``x + epsilon * sign(gradient of the score)``.
 
-    Where the gradient is exactly 0 the step goes down, and it is not clipped. With ``max_f`` it still raises
-    ``max_i h_i``, as in the TensorFlow port.
+    Where the gradient is exactly 0 the step goes up, and it is not clipped. With ``max_f`` it still raises
+    ``max_i h_i``, as in the TensorFlow port; the PyTorch re-implementation raises ``max_i f_i`` then.
 
     Source: Hsu et al., arXiv 2002.11297. In which units the paper's epsilon is, is not known.
 
@@ -63,8 +63,11 @@ class Godin(Detector):
     unit: Literal["raw", "bytes", "normalised"] = "raw"
     clip: bool = False
 
+    revision = 2
     tunes_by_id = True
     plain: ClassVar[str] = "max_h"
+    at_zero: ClassVar[float] = 1.0
+    """The step's direction where the gradient is exactly 0: 1 is up."""
 
     def __post_init__(self) -> None:
         if self.head not in DECOMPOSED:
@@ -132,10 +135,10 @@ class Godin(Detector):
         raised, std = _STATISTICS[self._raised], scorer.classifier.channel_std()
         step = Perturbation(
             tap=PARTS,
-            losses=[lambda parts: -raised(parts)],
+            losses=[lambda parts: self.at_zero * raised(parts)],
             scores=[_STATISTICS[statistic]],
             rule=(lambda gradient: sign(gradient) * std) if self.unit == "normalised" else sign,
-            direction=-1.0,
+            direction=self.at_zero,
             batch_size=scorer.engine.batch_size(scorer.classifier),
             clip=self.clip,
         )

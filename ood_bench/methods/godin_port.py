@@ -12,6 +12,7 @@ from ood_bench.methods.godin import Godin, max_h
 from ood_bench.methods.msp import log_max_softmax
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import LINEAR, PARTS
+from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import input_gradients, sign
 from ood_bench.scoring.taps import full_precision
 from ood_bench.training.spec import TrainingSpec
@@ -24,7 +25,8 @@ _BYTE = 255.0
 class GodinPort(Godin):
     """``max_i h_i / g`` after a step on 0 to 255 pixels that raises ``max_i h_i``, clipped to their range.
 
-    The paper scores ``max_i h_i`` instead. A magnitude of 0.04 is 3e-4 of the network's input: hardly a step.
+    The paper scores ``max_i h_i`` instead. Where the gradient is exactly 0 the step goes down. A magnitude of 0.04 is
+    3e-4 of the network's input: hardly a step.
 
     Source: sayakpaul/Generalized-ODIN-TF, notebooks for epsilon and evaluation.
 
@@ -41,7 +43,9 @@ class GodinPort(Godin):
     unit: Literal["raw", "bytes", "normalised"] = "bytes"
     clip: bool = True
 
+    revision = 1
     plain: ClassVar[str] = "max_f"
+    at_zero: ClassVar[float] = -1.0
 
 
 @dataclass
@@ -84,9 +88,16 @@ class GodinPortBaseline(Detector):
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability after the step, ``[len(settings), n, 1]``."""
+        return self._column(0, scorer, view, settings)
+
+    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
+        """The probability itself, in float32, from the same passes."""
+        return self._column(1, scorer, view, settings)
+
+    def _column(self, column: int, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         magnitudes = [setting["epsilon"] for setting in settings]
         identity = {
-            "method": f"godin_port_baseline-{self.revision}",
+            "method": f"godin_port_baseline-{self.revision}.{self.paper_revision}",
             "networks": [classifier.key for classifier in scorer.classifiers],
             "view": view.fingerprint,
             "magnitudes": magnitudes,
@@ -95,30 +106,28 @@ class GodinPortBaseline(Detector):
         rows = scorer.engine.cached(
             "godin_port_baseline", identity, lambda: self._transferred(scorer, view, magnitudes)
         )
-        return rows[:, :, None]
+        return rows[column, :, :, None]
 
     def _transferred(self, scorer: Scorer, view: View, magnitudes: Sequence[float]) -> Array:
         plain, source = scorer.classifiers
-        scores = np.empty((len(magnitudes), len(view)))
+        scores = np.empty((2, len(magnitudes), len(view)))
         done = 0
         what = f"godin_port_baseline on {view.images.title}"
         with ticking(what, len(view), "images") as ticker, full_precision(), torch.no_grad():
             for batch in view.batches(scorer.engine.batch_size(source)):
                 rows = slice(done, done + len(batch))
-                scores[:, rows] = _batch_scores(plain, source, batch, magnitudes)
+                scores[:, :, rows] = _batch_scores(plain, source, batch, magnitudes)
                 done += len(batch)
                 ticker.advance(len(batch))
         return scores
 
-    def paper_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """The probability itself."""
-        return np.exp(self.raw_scores(scorer, view, settings))
-
 
 def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:
-    """Log of the maximum softmax probability ``[magnitudes, B]`` of uint8 images ``[B, C, H, W]``."""
+    """Log of the maximum softmax probability, and itself in float32, ``[2, magnitudes, B]``, of uint8 images."""
     x = source.normalise(batch)
     _, gradients = input_gradients(source, x, {PARTS: [lambda parts: -max_h(parts)]})
     direction = -sign(gradients[PARTS][0]) / source.channel_std() / _BYTE
     stepped = [source.clipped(x + magnitude * direction) if magnitude else x for magnitude in magnitudes]
-    return np.stack([log_max_softmax(plain.scoring_network(images).double().cpu().numpy()) for images in stepped])
+    logits = [plain.scoring_network(images) for images in stepped]
+    logs = [log_max_softmax(one.double().cpu().numpy()) for one in logits]
+    return np.stack([logs, [max_softmax_float32(one).cpu().numpy() for one in logits]])

@@ -121,7 +121,9 @@ class Protocol(ABC):
         """Tunes and scores one fitted detector on one pair of sets."""
 
 
-def outcome_of(detector: Detector, scorer: Scorer, choice: Choice, views: tuple[View, View], rows: str) -> Outcome:
+def outcome_of(
+    detector: Detector, scorer: Scorer, choice: Choice, views: tuple[View, View], rows: str, *, paper: bool = False
+) -> Outcome:
     """Scores rows of the ID test set and of the OOD set with a chosen setting.
 
     Args:
@@ -130,6 +132,7 @@ def outcome_of(detector: Detector, scorer: Scorer, choice: Choice, views: tuple[
         choice: the setting, and what it was chosen on.
         views: the rows.
         rows: the same in words.
+        paper: whether the convention ranks what papers' code ranks, where the detector tells that apart.
     """
     detector.calibrate(scorer, choice.setting)
     id_scores, ood_scores = (detector.scores(scorer, view, choice.setting) for view in views)
@@ -139,6 +142,7 @@ def outcome_of(detector: Detector, scorer: Scorer, choice: Choice, views: tuple[
         choice.setting,
         rows,
         choice.tuned_on,
+        convention_scores=detector.paper_ranking(scorer, views, choice.setting) if paper else None,
         tuning=choice.record,
         id_rows=views[0].rows,
         ood_rows=views[1].rows,

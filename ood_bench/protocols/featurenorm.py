@@ -16,3 +16,5 @@ class FeatureNormProtocol(Plain):
     """
 
     convention: str = "featurenorm"
+
+    ranks_paper_scores = True

@@ -35,6 +35,8 @@ class GodinPaperProtocol(Protocol):
     objective_batch: int = 0
     seed: int = 0
 
+    ranks_paper_scores = True
+
     @property
     def rule(self) -> IdOnly:
         """The choice among settings."""
@@ -68,4 +70,5 @@ class GodinPaperProtocol(Protocol):
         """Chooses a setting, then scores the rows that it was not chosen on."""
         choice = self.rule.choose(detector, scorer, id_test)
         views = self.scored(method, detector, id_test, ood)
-        return outcome_of(detector, scorer, choice, views, self.rule.scored_in_words)
+        words = self.rule.scored_in_words
+        return outcome_of(detector, scorer, choice, views, words, paper=self.ranks_paper_scores)

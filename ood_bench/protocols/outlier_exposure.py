@@ -24,7 +24,5 @@ class OutlierExposureProtocol(Plain):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Scores all rows, and adds the accuracy of the network that scores."""
         outcome = super().run(method, detector, scorer, id_test, ood)
-        views = self.scored(method, detector, id_test, ood)
-        ranked = detector.paper_ranking(scorer, views, outcome.setting)
         accuracy = float(scorer.classifier.card["id_accuracy"])
-        return replace(outcome, convention_scores=ranked, also_measured={"id_accuracy": accuracy})
+        return replace(outcome, also_measured={"id_accuracy": accuracy})

@@ -74,4 +74,4 @@ class Plain(Protocol):
             (setting,) = detector.grid()
             choice, rows = Choice(setting), "all test rows of both sets"
         views = self.scored(method, detector, id_test, ood)
-        return outcome_of(detector, scorer, choice, views, rows)
+        return outcome_of(detector, scorer, choice, views, rows, paper=self.ranks_paper_scores)

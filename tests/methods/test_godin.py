@@ -34,7 +34,7 @@ def slow(network, x, statistic, shifts, limits=None):
     read("g" if statistic == "g" else "max_h", network, leaf).backward()
     stepped = x.clone()
     for channel, shift in enumerate(shifts):
-        up = torch.tensor([[1.0 if value > 0 else -1.0 for value in row] for row in leaf.grad[channel].tolist()])
+        up = torch.tensor([[1.0 if value >= 0 else -1.0 for value in row] for row in leaf.grad[channel].tolist()])
         stepped[channel] = x[channel] + shift * up
         if limits is not None:
             stepped[channel] = stepped[channel].clamp(*limits[channel])

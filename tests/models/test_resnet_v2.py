@@ -26,10 +26,18 @@ def test_batch_norms_are_keras():
     assert len(norms) == 1 + 6 * 3 + 1 + 1
 
 
-@pytest.mark.parametrize(("channels", "out", "stride"), [(8, 8, 1), (8, 16, 2), (8, 16, 1)])
-def test_a_block_against_its_formula(channels, out, stride):
+@pytest.mark.parametrize(
+    ("channels", "out", "stride", "padding", "sides"),
+    [
+        (8, 8, 1, "same", (1, 1, 1, 1)),
+        (8, 16, 1, "same", (1, 1, 1, 1)),
+        (8, 16, 2, "both_sides", (1, 1, 1, 1)),
+        (8, 16, 2, "same", (1, 1, 0, 1)),  # of a map of height 6 and width 7: left, right, top, bottom
+    ],
+)
+def test_a_block_against_its_formula(channels, out, stride, padding, sides):
     torch.manual_seed(0)
-    block = BottleneckV2(channels, 4, out, stride).eval()
+    block = BottleneckV2(channels, 4, out, stride, padding).eval()
     weights = block.state_dict()
     for name in ("bn1", "bn2", "bn3"):
         for part in ("weight", "bias", "running_mean", "running_var"):
@@ -39,9 +47,9 @@ def test_a_block_against_its_formula(channels, out, stride):
         parts = (weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
         return F.relu(F.batch_norm(x, *parts, eps=1e-3))
 
-    x = torch.randn(2, channels, 6, 6)
+    x = torch.randn(2, channels, 6, 7)
     branch = F.conv2d(active(x, "bn1"), weights["conv1.weight"])
-    branch = F.conv2d(active(branch, "bn2"), weights["conv2.weight"], stride=stride, padding=1)
+    branch = F.conv2d(F.pad(active(branch, "bn2"), sides), weights["conv2.weight"], stride=stride)
     branch = F.conv2d(active(branch, "bn3"), weights["conv3.weight"])
     kernel = weights.get("shortcut.weight")
     shortcut = x if kernel is None else F.conv2d(x, kernel, stride=stride)

@@ -15,7 +15,7 @@ def protocol(toys, tune="published", **changes):
 
 def test_the_shipped_protocol_is_what_is_known_of_the_papers(toys):
     shipped = build_protocol(toys.content("protocol", "godin_paper"), "published")
-    assert (shipped.id_rows, shipped.halve, shipped.convention) == (1000, False, "mahalanobis")
+    assert (shipped.id_rows, shipped.halve, shipped.convention) == (1000, False, "exact")
     assert {name: node["magnitudes"] for name, node in shipped.methods.items()} == dict.fromkeys(
         ("godin_inner", "godin_euclidean", "godin_cosine"), GRID
     )
