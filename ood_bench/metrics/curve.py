@@ -35,7 +35,7 @@ def _checked(side: str, scores: npt.ArrayLike) -> Scores:
     if array.size == 0:
         raise MetricError(f"there are no {side} scores: a metric needs rows of both ID and OOD")
     if missing := int(np.isnan(array).sum()):
-        raise MetricError(f"{missing} of {array.size} {side} scores are NaN: mend the method, NaN has no rank")
+        raise MetricError(f"{missing} of {array.size} {side} scores are NaN, which has no rank: correct the method")
     return array
 
 

@@ -68,12 +68,12 @@ class OdinProtocol(ValidatedProtocol):
 
     def check_sets(self, id_test: ImageSet, ood: ImageSet) -> None:
         """Refuses sets of which fewer rows would be scored than skipped."""
-        mend = "set protocol.skip=0" if self.tune in ("published", "none") else "set protocol.skip lower"
+        hint = "set protocol.skip=0" if self.tune in ("published", "none") else "set protocol.skip lower"
         for images in (id_test, ood):
             if len(images) < max(2 * self.skip, 1):
                 raise ConfigError(
                     f"protocol {self.name} skips the first {self.skip} rows of {images.title}, which has only "
-                    f"{len(images)}, and would score fewer than it skips: {mend}; tables then say which rows count"
+                    f"{len(images)}, and would score fewer than it skips: {hint}; tables then say which rows count"
                 )
 
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:

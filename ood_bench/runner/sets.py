@@ -145,10 +145,10 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Mo
                 network(torch.zeros(1, *images.shape))
         except RuntimeError as error:
             theirs, ours = ("x".join(map(str, one.shape)) for one in (images, sets.train))
-            mend = "choose another model" if place == "id.test" else f"set {place}.source.resize and size"
+            hint = "choose another model" if place == "id.test" else f"set {place}.source.resize and size"
             raise DataError(
                 f"{place}: model {model['name']}, made for {ours} images, cannot take the {theirs} ones of "
-                f"{images.name}: {mend}, or choose another set"
+                f"{images.name}: {hint}, or choose another set"
             ) from error
     return network
 
