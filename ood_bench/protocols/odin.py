@@ -77,10 +77,10 @@ class OdinProtocol(ValidatedProtocol):
         views = self.scored(method, detector, id_test, ood)
         last, ood_last = (self.skip + len(view) - 1 for view in views)
         rows = f"rows {self.skip} to {last} of the ID test set, {self.skip} to {ood_last} of the OOD set, in file order"
-        outcome = outcome_of(detector, scorer, choice, views, rows)
+        outcome = outcome_of(detector, scorer, choice, views, rows, paper=self.convention == "odin")
         if self.convention != "odin":
             return outcome
-        ranked = detector.paper_ranking(scorer, views, choice.setting) or (outcome.id_scores, outcome.ood_scores)
+        ranked = outcome.convention_scores or (outcome.id_scores, outcome.ood_scores)
         row = "msp" if method == "msp" else "odin"
         meant = method in _OFFICIAL_ROWS and choice.setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         official = meant and on_official_grid(*ranked, row=row, classes=self.classes)
