@@ -16,6 +16,7 @@ from ood_bench.methods.grid import product, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
+from ood_bench.training.objectives import entropy
 from ood_bench.training.recipe import changed
 from ood_bench.training.spec import TrainingSpec
 
@@ -133,8 +134,8 @@ class Eloc(Detector):
         loss = cross_entropy_to_predicted if self.perturb_loss == "ce" else entropy
         step = Perturbation(
             tap=OUTPUT,
-            losses=[_At(temperature, loss) for temperature in temperatures],
-            scores=[_At(temperature, maximum_less_entropy) for temperature in temperatures],
+            losses=[_at(temperature, loss) for temperature in temperatures],
+            scores=[_at(temperature, maximum_less_entropy) for temperature in temperatures],
             rule=sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(classifier),
@@ -159,26 +160,14 @@ def _fold_checkpoint(folder: Path, number: int) -> Path:
     return found[0]
 
 
-@dataclass(frozen=True)
-class _At:
+def _at(temperature: float, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """A function of float64 logits, at a temperature."""
-
-    temperature: float
-    of: Callable[[Tensor], Tensor]
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        return self.of(logits.double() / self.temperature)
+    return lambda logits: function(logits.double() / temperature)
 
 
 def cross_entropy_to_predicted(logits: Tensor) -> Tensor:
     """Cross entropy ``[B]`` of logits ``[B, K]`` to the class that they predict."""
     return F.cross_entropy(logits, logits.argmax(dim=1), reduction="none")
-
-
-def entropy(logits: Tensor) -> Tensor:
-    """Entropy ``[B]`` of the softmax of logits ``[B, K]``, in nats."""
-    log_probabilities = logits.log_softmax(dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1)
 
 
 def maximum_less_entropy(logits: Tensor) -> Tensor:

@@ -16,16 +16,7 @@ def product(**candidates: Sequence[float]) -> list[dict[str, float]]:
 
 
 def refuse_steps(method: str, magnitudes: Sequence[float], temperatures: Sequence[float] | None = None) -> None:
-    """Refuses lists of candidates that are empty or hold impossible numbers.
-
-    Args:
-        method: the method's name, for the message.
-        magnitudes: lengths of steps.
-        temperatures: divisors of logits, if the method has any.
-
-    Raises:
-        ConfigError: see above.
-    """
+    """Raises a :class:`ConfigError` for magnitudes or temperatures that are none, or impossible numbers."""
     if not magnitudes or min(magnitudes) < 0:
         raise ConfigError(f"method {method}: magnitudes must be one or more numbers of at least 0")
     if temperatures is not None and (not temperatures or min(temperatures) <= 0):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -48,8 +49,8 @@ class Odin(Detector):
         temperatures, magnitudes = _axes(settings)
         step = Perturbation(
             tap=OUTPUT,
-            losses=[_Loss(temperature) for temperature in temperatures],
-            scores=[_MaxSoftmax(temperature) for temperature in temperatures],
+            losses=[partial(_cross_entropy, temperature=temperature) for temperature in temperatures],
+            scores=[partial(_max_softmax, temperature=temperature) for temperature in temperatures],
             rule=sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
@@ -82,24 +83,14 @@ def _axes(settings: Sequence[Setting]) -> tuple[list[float], list[float]]:
     return list(temperatures), list(dict.fromkeys(setting["epsilon"] for setting in settings))
 
 
-@dataclass(frozen=True)
-class _Loss:
-    """Cross entropy of the tempered logits against the class that they predict."""
-
-    temperature: float
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        return F.cross_entropy(logits / self.temperature, logits.argmax(dim=1), reduction="none")
+def _cross_entropy(logits: Tensor, temperature: float) -> Tensor:
+    """Cross entropy ``[B]`` of the tempered logits ``[B, K]`` against the class that they predict."""
+    return F.cross_entropy(logits / temperature, logits.argmax(dim=1), reduction="none")
 
 
-@dataclass(frozen=True)
-class _MaxSoftmax:
+def _max_softmax(logits: Tensor, temperature: float) -> Tensor:
     """Largest tempered softmax probability ``[2, B]``: its log in float64, and itself as float32 gives it."""
-
-    temperature: float
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        scaled = logits.double() / self.temperature
-        top, winner = scaled.max(dim=1, keepdim=True)
-        odds = torch.exp(scaled - top).scatter(1, winner, 0.0)
-        return torch.stack([-torch.log1p(odds.sum(dim=1)), max_softmax_float32(logits / self.temperature).double()])
+    scaled = logits.double() / temperature
+    top, winner = scaled.max(dim=1, keepdim=True)
+    odds = torch.exp(scaled - top).scatter(1, winner, 0.0)
+    return torch.stack([-torch.log1p(odds.sum(dim=1)), max_softmax_float32(logits / temperature).double()])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from ood_bench.metrics import exact
-from ood_bench.metrics.bootstrap import curve_intervals, intervals
+from ood_bench.metrics.bootstrap import intervals
 from ood_bench.metrics.conventions import CONVENTIONS, Convention, convention_named, evaluate
 from ood_bench.metrics.curve import Curve, MetricError
 
@@ -61,14 +61,14 @@ def measure(
         The convention's own metrics, then the exact ones.
 
     Raises:
-        MetricError: see :func:`evaluate`.
+        MetricError: as :func:`evaluate`.
     """
     chosen = convention_named(convention)
     if "seed" in chosen.options:
         options["seed"] = seed
     own = evaluate(convention, id_scores, ood_scores, **options)
     curve = Curve.of(id_scores, ood_scores)
-    bounds = curve_intervals(curve, resamples=resamples, seed=seed) if resamples else {}
+    bounds = intervals(curve, resamples=resamples, seed=seed) if resamples else {}
     exacts = {
         name: Measure(100 * value, *bounds.get(name, (None, None))) for name, value in exact.metrics(curve).items()
     }

@@ -14,7 +14,6 @@ the draws themselves.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from ood_bench.metrics import exact
 from ood_bench.metrics.curve import Counts, Curve, MetricError
@@ -41,10 +40,19 @@ def _accepted_draws(rows: int, generator: np.random.Generator) -> Counts:
     return accepted
 
 
-def curve_intervals(
+def intervals(
     curve: Curve, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """As :func:`intervals`, from a curve that is already there.
+    """Percentile interval of every exact metric, in percent; it depends on the scores and the seed, not on row order.
+
+    Args:
+        curve: of the original rows.
+        resamples: number of bootstrap resamples.
+        level: share of the resamples that lie within the interval.
+        seed: of the draws.
+
+    Returns:
+        ``(low, high)`` for each name of :data:`ood_bench.metrics.exact.NAMES`.
 
     Raises:
         MetricError: if ``resamples`` is below 1 or ``level`` not strictly between 0 and 1.
@@ -57,29 +65,3 @@ def curve_intervals(
     values = np.array([list(exact.metrics(resample(curve, ids, oods)).values()) for _ in range(resamples)])
     low, high = 100 * np.quantile(values, ((1 - level) / 2, (1 + level) / 2), axis=0)
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(exact.NAMES)}
-
-
-def intervals(
-    id_scores: npt.ArrayLike,
-    ood_scores: npt.ArrayLike,
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Percentile interval of every exact metric, in percent; it depends on the scores and the seed, not on row order.
-
-    Args:
-        id_scores: ``[N_id]``, higher means more in-distribution.
-        ood_scores: ``[N_ood]``, likewise.
-        resamples: number of bootstrap resamples.
-        level: share of the resamples that lie within the interval.
-        seed: of the draws.
-
-    Returns:
-        ``(low, high)`` for each name of :data:`ood_bench.metrics.exact.NAMES`.
-
-    Raises:
-        MetricError: if the scores cannot be ranked, ``resamples`` is below 1 or ``level`` not strictly between 0 and 1.
-    """
-    return curve_intervals(Curve.of(id_scores, ood_scores), resamples=resamples, level=level, seed=seed)

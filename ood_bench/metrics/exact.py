@@ -82,15 +82,6 @@ def fpr_at_tpr(curve: Curve, tpr: float) -> float:
     return int(curve.fp[first]) / curve.n_ood
 
 
-def tnr_at_tpr(curve: Curve, tpr: float) -> float:
-    """Share of OOD rejected at the first threshold that accepts at least ``tpr`` of ID.
-
-    Raises:
-        MetricError: if ``tpr`` is not above 0 and at most 1.
-    """
-    return 1 - fpr_at_tpr(curve, tpr)
-
-
 def detection_accuracy(curve: Curve) -> float:
     """Best mean of TPR and TNR over the thresholds."""
     # Over a common denominator the search is exact, whatever the counts.
@@ -98,24 +89,11 @@ def detection_accuracy(curve: Curve) -> float:
     return 0.5 + best / (2 * curve.n_id * curve.n_ood)
 
 
-def detection_error(curve: Curve) -> float:
-    """Least mean of the share of ID rejected and the share of OOD accepted, over the thresholds."""
-    return 1 - detection_accuracy(curve)
-
-
-def fpr_ood_positive(curve: Curve, level: float) -> float:
-    """Share of ID rejected at the first threshold, from below, that detects at least ``level`` of OOD.
-
-    This is what OpenOOD v1.5 and pytorch-ood call FPR@95; it looks at the other tail than :func:`fpr_at_tpr`.
-
-    Raises:
-        MetricError: if ``level`` is not above 0 and at most 1.
-    """
-    return fpr_at_tpr(curve.flipped(), level)
-
-
 def metrics(curve: Curve) -> dict[str, float]:
-    """Every exact metric as a fraction, keyed by :data:`NAMES` in that order."""
+    """Every exact metric as a fraction, keyed by :data:`NAMES` in that order.
+
+    ``fpr95_ood_positive`` is what OpenOOD v1.5 and pytorch-ood call FPR@95: it looks at the other tail than ``fpr95``.
+    """
     flipped = curve.flipped()
     fpr95, fpr80, accuracy = fpr_at_tpr(curve, 0.95), fpr_at_tpr(curve, 0.8), detection_accuracy(curve)
     values = (

@@ -28,11 +28,6 @@ class ElocProtocol(ValidatedProtocol):
             paper's is ``validation_ood`` with iSUN.
         validation_rows: number of rows that are left out of each set.
         split_seed: legacy seed of the permutation.
-        epsilons: magnitude by OOD set, for the leave-out ensemble.
-        stands_for: published set whose magnitude a set takes over, as a rebuilt one does.
-        temperature: temperature that goes with ``epsilons``.
-        validation: config name of the OOD set to tune on; it must be one of the run's.
-        seed: seeds what detectors draw when they are fitted.
     """
 
     validation_rows: int = 1000

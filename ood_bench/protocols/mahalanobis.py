@@ -107,7 +107,8 @@ class MahalanobisProtocol(Protocol):
         """Chooses a setting on validation rows and scores the others."""
         settings = self._grid(method, detector)
         inside = self._first_rows(id_test)
-        outside = self._first_rows(ood if self.validation == "ood" else self._adversarial(scorer, inside))
+        attacked = self.validation == "fgsm"
+        outside = self._first_rows(fgsm_images(scorer, inside, self.fgsm_magnitude) if attacked else ood)
         validation = [detector.paper_scores(scorer, view, settings) for view in (inside, outside)]
         combinations = self._fit(validation)
         curve = self._curve(detector, scorer, settings, validation, combinations) if len(settings) > 1 else []
@@ -142,9 +143,6 @@ class MahalanobisProtocol(Protocol):
 
     def _first_rows(self, images: ImageSet) -> View:
         return View(images, np.arange(self.rows, dtype=np.int64))
-
-    def _adversarial(self, scorer: Scorer, inside: View) -> ImageSet:
-        return fgsm_images(scorer, inside, self.fgsm_magnitude)
 
     def _fit(self, validation: Sequence[Array]) -> list[Combination | None]:
         """One regression for each setting, or none for detectors with a single raw score."""

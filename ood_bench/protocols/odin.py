@@ -1,6 +1,6 @@
 """The protocol of ODIN's released code."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +9,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
 from ood_bench.metrics.odin import on_official_grid
-from ood_bench.protocols.base import Outcome
+from ood_bench.protocols.base import Outcome, outcome_of
 from ood_bench.protocols.validation import ValidatedProtocol
 
 _SKIP, _STOP = 1000, 10_000
@@ -33,12 +33,7 @@ class OdinProtocol(ValidatedProtocol):
         skip: first row that is scored.
         stop: row before which scoring stops.
         cut_id: OOD sets whose length also ends the ID stream (iSUN, which has 8,925 images).
-        epsilons: published magnitude by OOD set.
-        stands_for: by OOD set, the one whose published magnitude it takes, such as a rebuilt set its original's.
-        temperature: temperature that goes with ``epsilons``.
         classes: number of classes, which chooses the official grid of thresholds.
-        validation: config name of the OOD set to tune on; it must be one of the run's.
-        seed: seeds what detectors draw when they are fitted.
     """
 
     convention: str = "odin"
@@ -79,30 +74,21 @@ class OdinProtocol(ValidatedProtocol):
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Chooses a setting, then scores the rows that are not skipped."""
         choice = self.choose(method, detector, scorer, id_test, ood)
-        setting = choice.setting
-        detector.calibrate(scorer, setting)
-        id_view, ood_view = self.scored(method, detector, id_test, ood)
-        views = id_view, ood_view
-        id_scores, ood_scores = (detector.scores(scorer, view, setting) for view in views)
-        ranked = detector.paper_ranking(scorer, views, setting) or (id_scores, ood_scores)
+        views = self.scored(method, detector, id_test, ood)
+        last, ood_last = (self.skip + len(view) - 1 for view in views)
+        rows = f"rows {self.skip} to {last} of the ID test set, {self.skip} to {ood_last} of the OOD set, in file order"
+        outcome = outcome_of(detector, scorer, choice, views, rows, paper=self.convention == "odin")
+        if self.convention != "odin":
+            return outcome
+        ranked = outcome.convention_scores or (outcome.id_scores, outcome.ood_scores)
         row = "msp" if method == "msp" else "odin"
-        own = self.convention == "odin"
-        meant = own and method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
+        meant = method in _OFFICIAL_ROWS and choice.setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
         official = meant and on_official_grid(*ranked, row=row, classes=self.classes)
-        grid = "official" if official else "data"
-        first, last, stop = self.skip, self.skip + len(id_view) - 1, self.skip + len(ood_view)
-        return Outcome(
-            id_scores,
-            ood_scores,
-            setting,
-            rows=f"rows {first} to {last} of the ID test set, {first} to {stop - 1} of the OOD set, in file order",
-            tuned_on=choice.tuned_on,
-            convention_scores=ranked if own else None,
-            convention_options={"row": row, "classes": self.classes, "grid": grid} if own else {},
-            tuning=choice.record,
+        return replace(
+            outcome,
+            convention_scores=ranked,
+            convention_options={"row": row, "classes": self.classes, "grid": "official" if official else "data"},
             notes=[_OFF_GRID] if meant and not official else [],
-            id_rows=id_view.rows,
-            ood_rows=ood_view.rows,
         )
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:

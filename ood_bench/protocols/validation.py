@@ -26,7 +26,7 @@ class ValidatedProtocol(Protocol):
             ``validation`` instead, once for all OOD sets; ``id_only`` on those of the ID set alone, which is our
             choice and no paper's for these methods; ``none`` takes the detector's only setting.
         epsilons: published magnitude by OOD set.
-        stands_for: OOD sets that take the published magnitude of another one.
+        stands_for: by OOD set, the one whose published magnitude it takes, such as a rebuilt set its original's.
         temperature: temperature that goes with ``epsilons``.
         validation: config name of the OOD set that ``tune=validation_ood`` searches on; it must be one of the run's.
         seed: seeds what detectors draw when they are fitted.

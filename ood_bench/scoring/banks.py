@@ -39,10 +39,7 @@ class Banks:
             return kept
         if self._root is None or not (path := self._root / place / f"{name}.npy").exists():
             return None
-        try:
-            rows: Rows32 = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            self._warn_once("bank %s is damaged (%s) and is made again", path, error)
+        if (rows := self._read(path, mapped=True)) is None:
             return None
         if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
             self._warn_once("bank %s has an unexpected form and is made again", path)
@@ -66,11 +63,9 @@ class Banks:
             path = None if self._root is None else self._root / "derived" / f"{name}.npy"
             if path is None or not path.exists():
                 return None
-            try:
-                self._derived[name] = np.load(path)
-            except (OSError, ValueError, EOFError) as error:
-                self._warn_once("%s is damaged (%s) and is made again", path, error)
+            if (array := self._read(path)) is None:
                 return None
+            self._derived[name] = array
         return self._derived[name]
 
     def keep_derived(self, name: str, array: Array) -> None:
@@ -92,6 +87,14 @@ class Banks:
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """The lock on something below the folder; it locks nothing if everything is in memory only."""
         return contextlib.nullcontext() if self._root is None else locked(self._root / name)
+
+    def _read(self, path: Path, *, mapped: bool = False) -> npt.NDArray[Any] | None:
+        try:
+            array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
+        except (OSError, ValueError, EOFError) as error:
+            self._warn_once("%s is damaged (%s) and is made again", path, error)
+            return None
+        return array
 
     def _warn_once(self, message: str, *parts: object) -> None:
         """Warns of a damaged file once, though it is read twice: before and after waiting for its lock."""

@@ -64,7 +64,7 @@ def run_pass(
             done += len(x)
             save(done)
             ticker.advance(len(x))
-    return rows.arrays(), scores
+    return {quantity: rows.arrays[quantity] for quantity in quantities}, scores
 
 
 @contextlib.contextmanager
@@ -98,8 +98,8 @@ def _step_scores(classifier: Classifier, x: Tensor, rows: "_Rows", steps: Sequen
     for one in steps:
         losses.setdefault(one.perturbation.tap, []).extend(one.losses)
     with reading(classifier, rows.readers):
-        values, gradients = input_gradients(classifier, x, losses, also=[OUTPUT] if rows.quantities else [])
-    if rows.quantities:
+        values, gradients = input_gradients(classifier, x, losses, also=[OUTPUT] if rows.wanted else [])
+    if rows.wanted:
         rows.read(OUTPUT, values[OUTPUT])
     for one in steps:
         tap = one.perturbation.tap
@@ -110,14 +110,19 @@ def _step_scores(classifier: Classifier, x: Tensor, rows: "_Rows", steps: Sequen
 class _Rows:
     """Collects the rows of quantities, batch after batch.
 
+    Rows go into arrays that are made beforehand: many small results that live as long as the pass, between the
+    network's large and short-lived maps, would fragment the heap to gigabytes.
+
     Attributes:
-        quantities: what is collected.
+        wanted: whether there is any quantity to collect.
+        arrays: rows ``[n, D]`` of each quantity, filled from the top down.
         readers: what reads each inner tap.
     """
 
     def __init__(self, quantities: Sequence[Quantity], count: int) -> None:
-        self.quantities = quantities
-        self._writers = [_RowWriter(count) for _ in quantities]
+        self.wanted, self._count = bool(quantities), count
+        self._done = dict.fromkeys(quantities, 0)
+        self.arrays: dict[Quantity, Rows32] = {}
         self.readers: dict[str, Callable[[Tensor], None]] = {
             tap: lambda value, tap=tap: self.read(tap, value)  # type: ignore[misc]
             for tap in {quantity.tap for quantity in quantities} - {OUTPUT}
@@ -125,34 +130,17 @@ class _Rows:
 
     def read(self, tap: str, value: Tensor) -> None:
         """Reduces one batch of a tap."""
-        both = zip(self.quantities, self._writers, strict=True)
-        mine = [(quantity.reduction, writer) for quantity, writer in both if quantity.tap == tap]
+        mine = [quantity for quantity in self._done if quantity.tap == tap]
         for piece in _pieces(value.detach()) if mine else ():
-            for reduction, writer in mine:
-                writer.add(reduction(piece))
+            for quantity in mine:
+                self._add(quantity, quantity.reduction(piece))
 
-    def arrays(self) -> dict[Quantity, Rows32]:
-        """Rows ``[n, D]`` of each quantity, once everything is read."""
-        return {quantity: writer.rows for quantity, writer in zip(self.quantities, self._writers, strict=True)}
-
-
-class _RowWriter:
-    """Fills one array ``[N, D]`` from the top down.
-
-    Rows go into one array that is made beforehand: many small results that live as long as the pass, between the
-    network's large and short-lived maps, would fragment the heap to gigabytes.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count, self._done = count, 0
-        self.rows: Rows32 = np.empty((0, 0), dtype=np.float32)
-
-    def add(self, values: Tensor) -> None:
-        """Appends ``[n, D]`` rows."""
-        if self._done == 0:
-            self.rows = np.empty((self._count, values.shape[1]), dtype=np.float32)
-        self.rows[self._done : self._done + len(values)] = values.float().cpu().numpy()
-        self._done += len(values)
+    def _add(self, quantity: Quantity, rows: Tensor) -> None:
+        start, width = self._done[quantity], rows.shape[1]
+        if start == 0:
+            self.arrays[quantity] = np.empty((self._count, width), dtype=np.float32)
+        self._done[quantity] = start + len(rows)
+        self.arrays[quantity][start : start + len(rows)] = rows.float().cpu().numpy()
 
 
 def _pieces(value: Tensor) -> Sequence[Tensor]:

@@ -66,7 +66,7 @@ def sample_passes(
             x = classifier.normalise(batch)
             runs = (network(x) for _ in range(passes)) if replay is None else replay.passes(x, passes)
             summary = _summary(torch.stack(list(runs)).double())
-            if done == 0:  # one array made beforehand: see _RowWriter in passes.py
+            if done == 0:  # one array made beforehand: see _Rows in passes.py
                 rows = np.empty((len(view), summary.shape[1]))
             rows[done : done + len(x)] = summary
             done += len(x)

@@ -88,10 +88,9 @@ class ClassifierStore:
         _log.info("trained %s in %.0f s: %s", spec.title, state.seconds, speed)
 
     def _speed(self, spec: TrainingSpec, state: TrainingState) -> Speed:
-        learned = spec.learned
-        steps = -(-learned // spec.recipe.batch_size)
+        steps = -(-spec.learned // spec.recipe.batch_size)
         second = spec.recipe.outlier_batch_size if spec.recipe.objective.streams > 1 else 0
-        images = learned + steps * second
+        images = spec.learned + steps * second
         times = state.times or [state.seconds / state.epoch]  # a checkpoint of an earlier version has no times
         return Speed.of(
             state.network, spec.data.shape, images, times, device=self._device, autocast=spec.recipe.autocast

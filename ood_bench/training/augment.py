@@ -52,13 +52,6 @@ def _crop(images: Tensor, offsets: Tensor, mode: str) -> Tensor:
     return padded[index, channel, rows, columns]
 
 
-# Mirrors each image left to right with probability one half.
-flip = Augmentation(_draw_flips, _flip)
-# Pad each image by 4 pixels, black ones or mirrored ones, and cut a random window of the original size.
-crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="constant"))
-reflect_crop4 = Augmentation(_draw_offsets, functools.partial(_crop, mode="reflect"))
-
-
 def _warp(images: Tensor, matrices: Tensor) -> Tensor:
     """Images whose pixel at centred position p is the bilinear value of the old one at ``M p``; edges are mirrored.
 
@@ -91,16 +84,15 @@ def _zoom(images: Tensor, factors: Tensor) -> Tensor:
     return _warp(images, torch.diag_embed(factors.T))
 
 
-# Turns and stretches as Keras' RandomRotation(0.02) and RandomZoom(0.2, 0.2) with their defaults, in generalized ODIN's
-# TensorFlow port.
-rotate7 = Augmentation(_draw_angles, _rotate)
-zoom20 = Augmentation(_draw_zooms, _zoom)
-
 AugmentationName = Literal["flip", "crop4", "reflect_crop4", "rotate7", "zoom20"]
 AUGMENTATIONS: dict[AugmentationName, Augmentation] = {
-    "flip": flip,
-    "crop4": crop4,
-    "reflect_crop4": reflect_crop4,
-    "rotate7": rotate7,
-    "zoom20": zoom20,
+    # Mirrors each image left to right with probability one half.
+    "flip": Augmentation(_draw_flips, _flip),
+    # Pad each image by 4 pixels, black ones or mirrored ones, and cut a random window of the original size.
+    "crop4": Augmentation(_draw_offsets, functools.partial(_crop, mode="constant")),
+    "reflect_crop4": Augmentation(_draw_offsets, functools.partial(_crop, mode="reflect")),
+    # Turns and stretches as Keras' RandomRotation(0.02) and RandomZoom(0.2, 0.2) with their defaults, in generalized
+    # ODIN's TensorFlow port.
+    "rotate7": Augmentation(_draw_angles, _rotate),
+    "zoom20": Augmentation(_draw_zooms, _zoom),
 }

@@ -66,10 +66,10 @@ def cross_entropy_to_uniform(logits: Tensor) -> Tensor:
     return logits.logsumexp(dim=1) - logits.mean(dim=1)
 
 
-def mean_entropy(logits: Tensor) -> Tensor:
-    """Mean over the batch of the softmax's entropy, in nats, of logits ``[B, K]``."""
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy ``[B]`` of the softmax of logits ``[B, K]``, in nats."""
     log_probabilities = logits.log_softmax(dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
+    return -(log_probabilities.exp() * log_probabilities).sum(dim=1)
 
 
 def margin_entropy(logits: Tensor, labels: Tensor, outlier_logits: Tensor, margin: float, beta: float) -> Tensor:
@@ -87,7 +87,7 @@ def margin_entropy(logits: Tensor, labels: Tensor, outlier_logits: Tensor, margi
         margin: nats by which the outliers' entropy should be higher.
         beta: weight of the hinge.
     """
-    hinge = F.relu(margin + mean_entropy(logits) - mean_entropy(outlier_logits))
+    hinge = F.relu(margin + entropy(logits).mean() - entropy(outlier_logits).mean())
     return F.cross_entropy(logits, labels) + beta * hinge
 
 

@@ -108,6 +108,9 @@ class TrainingSpec:
 
     def identity(self) -> dict[str, Any]:
         """JSON-able description of all that determines the weights; the key is its hash."""
+        choice = None
+        if self.validation is not None:  # what the choice of the epoch looks at, and the revision of its rule
+            choice = {"id": self.test.fingerprint, "ood": self.validation.fingerprint, "rule": REVISION}
         return {
             "trainer": TRAINER_VERSION,
             "model": without_default_head(self.model),
@@ -120,14 +123,9 @@ class TrainingSpec:
             "seed": self.seed,
             "initial": None if self.initial is None else self.initial.key,
             **({} if self.known is None else {"known": list(self.known)}),
-            **({} if self.validation is None else {"validation": self._validation()}),
+            **({} if choice is None else {"validation": choice}),
             **({} if self.checkpoint is None else {"checkpoint": sha256_file(self.checkpoint)}),
         }
-
-    def _validation(self) -> dict[str, Any]:
-        """What the choice of the epoch looks at, its ID part from the test images, and the revision of its rule."""
-        assert self.validation is not None  # noqa: S101 - asked for only then
-        return {"id": self.test.fingerprint, "ood": self.validation.fingerprint, "rule": REVISION}
 
     @functools.cached_property
     def key(self) -> str:

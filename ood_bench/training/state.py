@@ -28,6 +28,11 @@ class TrainingState:
     times: list[float] = field(default_factory=list)
     best: dict[str, Any] | None = None
 
+    @property
+    def last_seconds(self) -> float:
+        """Duration of the last epoch; 0 before the first."""
+        return self.times[-1] if self.times else 0.0
+
     def choose(self, value: float) -> None:
         """Keeps the present weights if ``value`` is strictly the best so far; the first epoch always counts as best."""
         if self.best is None or value > self.best["value"]:

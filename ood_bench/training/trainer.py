@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, to_layout
@@ -15,7 +15,6 @@ from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.folds import split_known, taken
 from ood_bench.training.objectives import Batch
 from ood_bench.training.optim import build_optimizer
-from ood_bench.training.recipe import CompileMode
 from ood_bench.training.schedule import learning_rate_factor
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
@@ -27,15 +26,6 @@ from ood_bench.utils.time_limit import reserve, time_for
 _log = logging.getLogger(__name__)
 _CHECK_EVERY = 50
 _SAVE_SECONDS = 15.0
-
-
-def _compiled(network: nn.Module, mode: CompileMode) -> Callable[[Tensor], Tensor]:
-    compiled: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode.replace("_", "-"), dynamic=False)
-    return compiled
-
-
-def _last(times: list[float]) -> float:
-    return times[-1] if times else 0.0
 
 
 class Trainer:
@@ -58,7 +48,10 @@ class Trainer:
         self.state = TrainingState(
             network, build_optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
-        self._compiled = _compiled(network, spec.recipe.compile_mode) if spec.recipe.compile else network
+        self._compiled: Callable[[Tensor], Tensor] = network
+        if spec.recipe.compile:
+            mode = spec.recipe.compile_mode.replace("_", "-")
+            self._compiled = torch.compile(network, mode=mode, dynamic=False)
         self._augment = [AUGMENTATIONS[name] for name in spec.recipe.augment]
         self._objective = spec.recipe.objective
         self._load(spec)
@@ -106,7 +99,7 @@ class Trainer:
         saved = 0.0
         with ticking(what, left * len(self._images), "images") as ticker, tuned_convolutions(self.device):
             while state.epoch < recipe.epochs:
-                reserve(_last(state.times), f"epoch {state.epoch + 1} of {self.spec.title}")
+                reserve(state.last_seconds, f"epoch {state.epoch + 1} of {self.spec.title}")
                 start = time.monotonic()
                 entry = self._epoch(ticker)
                 state.epoch += 1
@@ -130,7 +123,7 @@ class Trainer:
         Args:
             age: seconds since the last one.
         """
-        last = self.state.epoch == self.spec.recipe.epochs or not time_for(_last(self.state.times))
+        last = self.state.epoch == self.spec.recipe.epochs or not time_for(self.state.last_seconds)
         return last or self.device.type == "cpu" or age > _SAVE_SECONDS
 
     def _epoch(self, ticker: Ticker) -> dict[str, float]:
@@ -162,7 +155,6 @@ class Trainer:
         """The draws of the coming epoch."""
         recipe = self.spec.recipe
         outliers = (0, 0) if self._outliers is None else (len(self._outliers), recipe.outlier_batch_size)
-        order = "random" if self._outliers is None else recipe.outlier_order
         return epoch_steps(
             len(self._images),
             recipe.batch_size,
@@ -170,7 +162,7 @@ class Trainer:
             self.state.generator,
             device=self.device,
             outliers=outliers,
-            order=order,
+            order="random" if self._outliers is None else recipe.outlier_order,
         )
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -55,11 +55,7 @@ class IdOnly:
         return replace(choice, setting={**choice.setting, "epsilon": choice.setting["epsilon"] / 2})
 
     def check_sets(self, protocol: str, id_test: ImageSet) -> None:
-        """Refuses an ID test set of which nothing would be left to score, or no rows to choose on.
-
-        Raises:
-            ConfigError: see above.
-        """
+        """Raises a :class:`ConfigError` where nothing would be left to score, or there are no rows to choose on."""
         if not 0 < self.rows < len(id_test):
             raise ConfigError(
                 f"protocol {protocol} takes {self.rows} rows of {id_test.title}, which has {len(id_test)}, for "

@@ -41,17 +41,16 @@ class Combination:
         return np.asarray(expit(-self.decision(features)))
 
 
-def fit_combination(id_features: Array, ood_features: Array, seed: int = 42) -> Combination:
+def fit_combination(id_features: Array, ood_features: Array) -> Combination:
     """Fits the regression that FSSD's code fits.
 
     scikit-learn 0.23.1's ``LogisticRegressionCV`` with its defaults of that time, spelled out: L2, lbfgs, ten values
     of C from 1e-4 to 1e4, five stratified unshuffled folds, accuracy, refit, 100 iterations at most, tolerance 1e-4,
-    intercept, features as they are. The rows are stacked ID first.
+    intercept, features as they are. The rows are stacked ID first. Its random state is not used by lbfgs.
 
     Args:
         id_features: float64 ``[n_id, K]``.
         ood_features: float64 ``[n_ood, K]``.
-        seed: random state; lbfgs does not use it.
     """
     features = np.concatenate([id_features, ood_features])
     labels = np.concatenate([np.ones(len(id_features), dtype=int), np.zeros(len(ood_features), dtype=int)])
@@ -65,7 +64,6 @@ def fit_combination(id_features: Array, ood_features: Array, seed: int = 42) -> 
         max_iter=100,
         fit_intercept=True,
         refit=True,
-        random_state=seed,
         use_legacy_attributes=False,
     )
     with warnings.catch_warnings():

@@ -119,19 +119,15 @@ def _mean(scores: Array, batch: int) -> float:
 
 
 def refuse_id_only(method: str, detector: Detector) -> None:
-    """Refuses a detector among whose settings the mean score of ID images cannot choose.
-
-    Raises:
-        ConfigError: see above.
-    """
+    """Raises a :class:`ConfigError` for a detector among whose settings the mean score of ID images cannot choose."""
     settings = detector.grid()
     if len(settings) > 1 and not detector.tunes_by_id:
-        raise ConfigError(
-            f"method {method} has {len(settings)} candidate settings, and its mean score on ID images says nothing "
-            f"about which is best: with ID-only tuning give it one value for each of its hyperparameters"
-        )
-    if len({setting.get("temperature") for setting in settings}) > 1:
-        raise ConfigError(
-            f"method {method} has {len(settings)} candidate settings, and its mean score on ID images says nothing "
-            f"about which temperature is best: with ID-only tuning give it one temperature"
-        )
+        which, one = "is best", "value for each of its hyperparameters"
+    elif len({setting.get("temperature") for setting in settings}) > 1:
+        which, one = "temperature is best", "temperature"
+    else:
+        return
+    raise ConfigError(
+        f"method {method} has {len(settings)} candidate settings, and its mean score on ID images says nothing about "
+        f"which {which}: with ID-only tuning give it one {one}"
+    )

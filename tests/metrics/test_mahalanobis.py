@@ -57,5 +57,5 @@ def test_nearest_tpr_may_lie_below_95_percent_and_counts_ood_between_the_rows() 
     # Of 17 ID rows 16 are 94.1 %, nearer to 95 % than all 17; one OOD row lies just above the rejected ID row.
     ids, oods = np.arange(1.0, 18), [0.5, 1.5, 1.7, 8.5]
     assert mahalanobis.metrics(ids, oods)["tnr95"] == 25
-    assert 100 * exact.tnr_at_tpr(Curve.of(ids, oods), 0.95) == 25
-    assert 100 * exact.tnr_at_tpr(Curve.of(ids, oods), 0.94) == 75
+    assert exact.fpr_at_tpr(Curve.of(ids, oods), 0.95) == 0.75
+    assert exact.fpr_at_tpr(Curve.of(ids, oods), 0.94) == 0.25

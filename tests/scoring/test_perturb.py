@@ -54,15 +54,6 @@ def test_only_the_inputs_gradient_is_computed(toys):
     assert not x.requires_grad
 
 
-def test_gradients_are_those_of_each_image_alone(toys):
-    classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 4)).float()
-    losses = {OUTPUT: OBJECTIVES[OUTPUT][:1]}
-    together = input_gradients(classifier, x, losses)[1][OUTPUT][0]
-    for row in range(4):
-        alone = input_gradients(classifier, x[row : row + 1], losses)[1][OUTPUT][0]
-        torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=1e-7)
-
-
 def test_gradients_of_several_taps_share_a_pass(toys):
     classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
     with toys.counting(classifier) as counts:
@@ -133,11 +124,3 @@ def test_work(magnitudes, forward, backward, toys):
     with toys.counting(classifier) as counts:
         perturbed_scores(classifier, View(images), step(), magnitudes)
     assert (counts[""], counts["backward"]) == (10 * forward, 10 * backward)
-
-
-def test_passes_end_at_the_tap(toys):
-    classifier = toys.classifier()
-    plain = step(tap="conv1", losses=OBJECTIVES["conv1"], scores=[lambda value: value.sum(dim=(1, 2, 3))] * 2)
-    with toys.counting(classifier) as counts:
-        perturbed_scores(classifier, View(toys.image_set("near", 10)), plain, [0.1])
-    assert (counts["conv1"], counts["conv2"]) == (30, 0)

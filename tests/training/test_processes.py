@@ -56,10 +56,6 @@ class Worker:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line for line in lines if line.startswith(("continuing", "trained"))]
 
-    @property
-    def asks(self):
-        return self.log.with_suffix(".asking").exists()
-
     def finish(self):
         self.process.join(PATIENCE)
         assert self.process.exitcode == 0, self.lines
@@ -133,21 +129,3 @@ def test_two_at_once_train_once(start, spec, undisturbed, tmp_path):
     found = ClassifierStore(tmp_path / "store", torch.device("cpu")).obtain(spec)
     assert found.card["weights_sha256"] == undisturbed.card["weights_sha256"]
     assert [path.name for path in (tmp_path / "store").iterdir()] == [spec.title]
-
-
-def test_who_waits_takes_over_when_the_owner_is_killed(start, spec, undisturbed, tmp_path):
-    checkpoint = tmp_path / "store" / f"{spec.title}.training" / "last.ckpt"
-    owner = start()
-    wait_for(checkpoint.exists, "the first epoch")
-    waiting = start()
-    wait_for(lambda: waiting.asks, "the second process")
-    time.sleep(0.1)
-    assert waiting.process.is_alive()
-    assert waiting.lines == []
-    owner.process.kill()
-    owner.process.join(PATIENCE)
-    assert owner.process.exitcode == -signal.SIGKILL
-    waiting.finish()
-    assert [line.split()[0] for line in waiting.lines] == ["continuing", "trained"]
-    found = ClassifierStore(tmp_path / "store", torch.device("cpu")).obtain(spec)
-    assert found.card["weights_sha256"] == undisturbed.card["weights_sha256"]

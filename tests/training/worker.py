@@ -11,7 +11,6 @@ from ood_bench.training.artifact import ClassifierStore
 
 def work(root: Path, log: Path, spec: Any) -> None:
     logging.basicConfig(filename=log, level=logging.INFO, format="%(message)s")
-    log.with_suffix(".asking").touch()
     ClassifierStore(root, torch.device("cpu")).obtain(spec)
 
 
