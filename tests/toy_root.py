@@ -71,8 +71,8 @@ def outlier_words(methods: Mapping[str, Any]) -> list[str]:
 
 def fill(root: Path) -> None:
     """Writes CIFAR-10, CIFAR-100, a lossless part of CIFAR-10, SVHN, outliers and the archives."""
-    for name, classes in (("cifar10", 10), ("cifar100", 100)):
-        SUMS[name] = _write_cifar(root, name, classes)
+    for name in ("cifar10", "cifar100"):
+        write_cifar(root, name)
     for split in ("train", "test"):
         for row, image in enumerate(pixels(f"cifar subset {split}")):
             path = root / f"cifar10-png-subset/{split}/{row % 10}/{row:05d}.png"
@@ -94,27 +94,38 @@ def fill(root: Path) -> None:
 def accept(patch) -> None:
     """Lets the readers of CIFAR and SVHN take the toys for the published files."""
     for name in ("cifar10", "cifar100"):
-        reader, sums = getattr(datasets, name.upper()), SUMS[name]
-        for split, files in LAYOUTS[name].splits.items():
-            patch.setattr(reader, f"{split}_list", [[file, sums[file]] for file in files])
-        patch.setitem(reader.meta, "md5", sums[LAYOUTS[name].meta])
+        accept_cifar(patch, name)
     for split, found in SUMS["svhn"].items():
         patch.setitem(datasets.SVHN.split_list, split, ["", f"{split}_32x32.mat", found])
 
 
-def _write_cifar(root: Path, name: str, classes: int) -> dict[str, str]:
-    layout = LAYOUTS[name]
+def accept_cifar(patch, name: str) -> None:
+    """Lets the reader of one CIFAR take the toy for the published files."""
+    reader, sums = getattr(datasets, name.upper()), SUMS[name]
+    for split, files in LAYOUTS[name].splits.items():
+        patch.setattr(reader, f"{split}_list", [[file, sums[file]] for file in files])
+    patch.setitem(reader.meta, "md5", sums[LAYOUTS[name].meta])
+
+
+def cifar(name: str, split: str) -> np.ndarray:
+    """One split's images, uint8 ``[N, 3, 32, 32]``."""
+    return pixels(f"{name} {split}", classes=int(name.removeprefix("cifar"))).transpose(0, 3, 1, 2)
+
+
+def write_cifar(root: Path, name: str) -> None:
+    """Writes both splits of one CIFAR."""
+    layout, classes = LAYOUTS[name], int(name.removeprefix("cifar"))
     folder, sums = root / layout.folder, {}
     folder.mkdir(parents=True)
     for split, files in layout.splits.items():
-        images = pixels(f"{name} {split}", classes=classes).transpose(0, 3, 1, 2).reshape(COUNT, -1)
+        images = cifar(name, split).reshape(COUNT, -1)
         labels = np.arange(COUNT) % classes
         for file, rows in zip(files, np.array_split(np.arange(COUNT), len(files)), strict=True):
             held = {"data": images[rows], "labels" if name == "cifar10" else "fine_labels": labels[rows].tolist()}
             sums[file] = _write(folder / file, pickle.dumps(held))
     names = [f"class {label}" for label in range(classes)]
     held = {getattr(datasets, name.upper()).meta["key"]: names}
-    return sums | {layout.meta: _write(folder / layout.meta, pickle.dumps(held))}
+    SUMS[name] = sums | {layout.meta: _write(folder / layout.meta, pickle.dumps(held))}
 
 
 def _write_svhn(root: Path, split: str) -> str:

@@ -56,13 +56,7 @@ def list_sets(chosen: Sequence[Entry], root: Path) -> Table:
 
 
 def verify_sets(chosen: Sequence[Entry], root: Path, named: bool) -> tuple[Table, int]:
-    """Reads the sets in full; returns what was found and the number of sets that failed.
-
-    Args:
-        chosen: the sets.
-        root: data root.
-        named: whether the user named them, so that a missing one is a failure.
-    """
+    """Reads the sets in full; returns what was found and how many failed, with missing ones if they were ``named``."""
     table = Table(title=f"Image sets read from {escape(str(root))}", title_justify="left")
     for heading in ("set", "images", "shape", "fingerprint", "verdict"):
         table.add_column(heading, overflow="fold")
@@ -100,14 +94,7 @@ def fetch_sets(chosen: Sequence[Entry], root: Path, console: Console) -> int:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: the command line without the program's name; that of the process if none.
-
-    Returns:
-        Exit status: 0 if all went well, 1 if a set failed, 2 for what the user has to fix.
-    """
+    """Runs one command; exit status 0 if all went well, 1 if a set failed, 2 for what the user has to fix."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)

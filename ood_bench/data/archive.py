@@ -41,7 +41,11 @@ def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Pat
         DataError: if the archive is corrupt, is a web page, has another MD5, reaches outside its folder, holds links
             or devices, lacks the folder, or unpacks to more than the disk (or 40 GiB) holds.
     """
-    _examine(archive, md5)
+    with archive.open("rb") as file:
+        if is_web_page(file.read(1024)):
+            raise DataError(f"{archive}: a web page was saved under this name; delete it and get the file again")
+    if md5 is not None:
+        check_md5(archive, md5)
     beside = archive.parent if os.access(archive.parent, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=f".unpacking-{archive.name}-", dir=beside) as name:
         folder = Path(name)
@@ -58,14 +62,6 @@ def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Pat
         if not (folder / inside).is_dir():
             raise DataError(f"{archive}: holds no folder {inside} (it holds: {', '.join(sorted(guard.tops)[:8])})")
         yield folder / inside
-
-
-def _examine(archive: Path, md5: str | None) -> None:
-    with archive.open("rb") as file:
-        if is_web_page(file.read(1024)):
-            raise DataError(f"{archive}: a web page was saved under this name; delete it and get the file again")
-    if md5 is not None:
-        check_md5(archive, md5)
 
 
 class _Guard:
@@ -156,34 +152,25 @@ class ArchiveSource(FolderSource):
 
     @property
     def fetchable(self) -> bool:
-        """See :meth:`Source.fetchable`."""
         return bool(self.mirrors)
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return f"{self.mirrors[0]} -> {self.archive}" if self.mirrors else self.by_hand
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
+    def lacking(self, root: Path) -> str | None:
         if (root / self.path).is_dir() or (root / self.archive).is_file():
             return None
-        return (
-            f"{self.name}: neither {root / self.archive} nor the folder {root / self.path} is there; "
-            f"{self._how_to_get(root)}"
-        )
+        return f"neither {root / self.archive} nor the folder {root / self.path} is there"
 
     def fetch(self, root: Path) -> None:
-        """See :meth:`Source.fetch`."""
         if self.missing(root) is not None and self.mirrors:
             download(self.mirrors, root / self.archive, md5=self.md5, size=self.size_bytes)
         super().fetch(root)
 
     def stamps(self, root: Path) -> Any:
-        """See :meth:`Source.stamps`."""
         return super().stamps(root) if (root / self.path).is_dir() else [stamp(root / self.archive, root)]
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         if (root / self.path).is_dir() or self.missing(root) is not None:
             return super().read(root)
         with unpacked(root / self.archive, self.path, self.md5) as folder:

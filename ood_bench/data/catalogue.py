@@ -57,20 +57,12 @@ def load_node(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in node.items()}
 
 
-def entries(conf: Path | None = None) -> list[Entry]:
-    """Every split of every config under ``conf/id`` and ``conf/ood``, in alphabetical order.
-
-    Args:
-        conf: folder of the configs; the shipped ones without it.
-
-    Raises:
-        ConfigError: if one of them is wrong.
-    """
-    folder = conf or conf_dir()
+def entries() -> list[Entry]:
+    """Every split of every config under ``conf/id`` and ``conf/ood``, in alphabetical order."""
     found: list[Entry] = []
     groups: tuple[Literal["id", "ood"], ...] = ("id", "ood")
     for group in groups:
-        for path in sorted((folder / group).glob("*.yaml")):
+        for path in sorted((conf_dir() / group).glob("*.yaml")):
             node = load_node(path)
             licence, note = str(node.get("licence", "")), str(node.get("note", ""))
             found += [Entry(group, path.stem, part, licence, note, source_of(node, part)) for part in _PARTS[group]]

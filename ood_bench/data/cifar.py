@@ -66,21 +66,16 @@ class Cifar(Source):
     split: Literal["train", "test"]
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return f"{MIRROR}{self._layout.archive}"
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
+    def lacking(self, root: Path) -> str | None:
         folder, archive = root / self._layout.folder, root / self._layout.archive
         if folder.is_dir():
             lost = [name for name in self._files() if not (folder / name).is_file()]
-            return f"{self.name}: {folder / lost[0]} is missing; {self._how_to_get(root)}" if lost else None
-        if archive.is_file():
-            return None
-        return f"{self.name}: neither {archive} nor the folder {folder} is there; {self._how_to_get(root)}"
+            return f"{folder / lost[0]} is missing" if lost else None
+        return None if archive.is_file() else f"neither {archive} nor the folder {folder} is there"
 
     def stamps(self, root: Path) -> Any:
-        """See :meth:`Source.stamps`."""
         folder = root / self._layout.folder
         paths = [folder / name for name in self._files()] if folder.is_dir() else [root / self._layout.archive]
         return [stamp(path, root) for path in paths]
@@ -94,7 +89,6 @@ class Cifar(Source):
         super().fetch(root)
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         self.identity(root)
         reader = self._reader()
         sums = {**dict(reader.train_list), **dict(reader.test_list), reader.meta["filename"]: reader.meta["md5"]}

@@ -1,7 +1,6 @@
 """Downloads that resume, are verified, and say plainly when a server sent something else than the file."""
 
 import contextlib
-import hashlib
 import html
 import http.client
 import logging
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ood_bench.data.source import md5_file
 from ood_bench.errors import DataError
 from ood_bench.utils.locks import locked
 from ood_bench.utils.progress import ticking
@@ -38,34 +38,17 @@ class _CutError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known of a file before it is fetched.
-
-    Attributes:
-        md5: MD5 as the publisher states it, or none.
-        sha256: SHA-256, or none.
-        size: length in bytes, or none.
-    """
+    """MD5 and length in bytes of a file that is to be fetched, as far as its publisher states them."""
 
     md5: str | None
-    sha256: str | None
     size: int | None
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether a wrong file would be noticed."""
-        return self.md5 is not None or self.sha256 is not None
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with ``path``, or none."""
         if self.size is not None and (size := path.stat().st_size) != self.size:
             return f"it holds {size:,} bytes, not {self.size:,}"
-        for algorithm, stated in (("md5", self.md5), ("sha256", self.sha256)):
-            if stated is None:
-                continue
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, algorithm).hexdigest()
-            if found != stated.lower():
-                return f"its {algorithm.upper()} is {found}, not {stated}"
+        if self.md5 is not None and (found := md5_file(path)) != self.md5.lower():
+            return f"its MD5 is {found}, not {self.md5}"
         return None
 
 
@@ -75,14 +58,7 @@ def is_web_page(head: bytes) -> bool:
     return start.startswith((b"<!doctype", b"<html", b"<head", b"<script", b"<?xml"))
 
 
-def download(
-    mirrors: Sequence[str],
-    destination: Path,
-    *,
-    md5: str | None = None,
-    sha256: str | None = None,
-    size: int | None = None,
-) -> None:
+def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = None, size: int | None = None) -> None:
     """Fetches one file from the first mirror that delivers it, and moves it into place once it is verified.
 
     A transfer that broke off goes on where it stopped (``<destination>.part``), now or in a later call.
@@ -91,13 +67,12 @@ def download(
         mirrors: http or https addresses of the same file.
         destination: where to put it; a file that is there and right is kept.
         md5: MD5 that the file must have.
-        sha256: SHA-256 that the file must have.
         size: length in bytes that the file must have.
 
     Raises:
         DataError: if no mirror delivers the file, or it cannot be written; every mirror's failure is named.
     """
-    expected = Expected(md5, sha256, size)
+    expected = Expected(md5, size)
     try:
         with locked(destination):
             _obtain(mirrors, destination, expected)
@@ -112,7 +87,7 @@ def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> No
             raise DataError(f"{destination} is there but {fault}; delete it and fetch it again")
         return
     part = destination.with_name(destination.name + ".part")
-    if not expected.is_certain:
+    if expected.md5 is None:
         part.unlink(missing_ok=True)
     failures = []
     for mirror in mirrors:
@@ -141,7 +116,7 @@ def _from_mirror(address: str, part: Path, expected: Expected) -> None:
         time.sleep(attempt * _PAUSE)
         resumed = part.exists()
         try:
-            if not (resumed and expected.is_certain and expected.fault(part) is None):
+            if not (resumed and expected.md5 is not None and expected.fault(part) is None):
                 _transfer(address, part, expected.size)
         except _CutError as error:
             reason = str(error)

@@ -62,11 +62,9 @@ class Digits(Source):
             raise ConfigError(f"{self.name}: classes {list(self.classes)} are empty or repeat one")
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return "comes with scikit-learn"
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`; ``root`` is not used."""
         from sklearn.datasets import load_digits  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
         bundle = load_digits()
@@ -118,7 +116,7 @@ class PhotoPatches(Source):
     seed: Annotated[int, Field(ge=0)] = 0
 
     def parameters(self) -> dict[str, Any]:
-        """See :meth:`Source.parameters`; the decoder's and the photographs' versions count as well."""
+        """The decoder's and the photographs' versions count as well."""
         return {
             **super().parameters(),
             "pillow": PIL.__version__,
@@ -126,11 +124,9 @@ class PhotoPatches(Source):
         }
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return "comes with scikit-learn"
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`; ``root`` is not used."""
         files = _PHOTOS[self.image]
         shares = [len(range(turn, self.count, len(files))) for turn in range(len(files))]
         images: Images = np.empty((self.count, *self.shape), dtype=np.uint8)

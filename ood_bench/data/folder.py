@@ -95,19 +95,15 @@ class FolderSource(Source):
         return "; ".join(part for part in (self.variant, str(self._decoding), kept) if part)
 
     def parameters(self) -> dict[str, Any]:
-        """See :meth:`Source.parameters`; the decoder's version counts as well."""
+        """The decoder's version counts as well."""
         drawn = {} if self.sample is None else {"sample": self.sample, "sample_seed": self.sample_seed}
         others = {key: value for key, value in super().parameters().items() if not key.startswith("sample")}
         return {**others, **drawn, "pillow": PIL.__version__}
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
-        if (root / self.path).is_dir():
-            return None
-        return f"{self.name}: folder {root / self.path} is missing; {self._how_to_get(root)}"
+    def lacking(self, root: Path) -> str | None:
+        return None if (root / self.path).is_dir() else f"folder {root / self.path} is missing"
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return self.by_hand
 
     def stamps(self, root: Path) -> Any:
@@ -119,7 +115,6 @@ class FolderSource(Source):
         return {"count": len(states), "sha256": digest.hexdigest()}
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         if (message := self.missing(root)) is not None:
             raise DataError(message)
         return self.read_folder(root / self.path)

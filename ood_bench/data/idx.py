@@ -90,23 +90,17 @@ class Idx(Source):
     transpose: bool = False
     by_hand: str = not_keyed("see the config's comments")
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
-        for path in self._expected(root):
-            if either_form(path) is None:
-                return f"{self.name}: {path} (plain or .gz) is missing; {self._how_to_get(root)}"
-        return None
+    def lacking(self, root: Path) -> str | None:
+        lost = [path for path in self._expected(root) if either_form(path) is None]
+        return f"{lost[0]} (plain or .gz) is missing" if lost else None
 
     def inputs(self, root: Path) -> list[Path]:
-        """See :meth:`Source.inputs`."""
         return [found for path in self._expected(root) if (found := either_form(path)) is not None]
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return self.by_hand
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         self.identity(root)
         image_file, *label_files = self.inputs(root)
         pixels = parse_idx(plain_bytes(image_file), 3, str(image_file))

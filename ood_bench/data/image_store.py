@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ood_bench.data.imageset import ImageSet, fingerprint
+from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source
 from ood_bench.errors import ArtifactError, DataError
 from ood_bench.utils.files import clear_io_errors, content_key, staged_folder
@@ -46,7 +46,7 @@ class ImageStore:
             ArtifactError: if the store cannot be written.
         """
         identity = source.identity(data_root)
-        entry = self.entry(source, identity)
+        entry = self._folder / f"{source.name}-{content_key(identity)}"
         with contextlib.suppress(ArtifactError):
             if (found := _load(entry, source)) is not None:
                 return found
@@ -68,22 +68,6 @@ class ImageStore:
         with staged_folder(entry) as staged:
             _save(staged, whole, identity)
         _log.info("%s: %d images stored in %s (%.1f s)", whole.title, len(whole), entry, time.monotonic() - began)
-
-    def entry(self, source: Source, identity: dict[str, Any]) -> Path:
-        """Folder of the decoded set."""
-        return self._folder / f"{source.name}-{content_key(identity)}"
-
-    def verify(self, image_set: ImageSet) -> None:
-        """Reads every pixel and holds it to the set's fingerprint.
-
-        Raises:
-            ArtifactError: if pixels or labels have changed since they were stored.
-        """
-        if (found := fingerprint(image_set.images, image_set.labels)) != image_set.fingerprint:
-            raise ArtifactError(
-                f"{image_set.title}: stored pixels hash to {found[:16]}, not to {image_set.fingerprint[:16]}; "
-                f"delete {self._folder}/{image_set.name}-* and run again"
-            )
 
 
 def _save(folder: Path, whole: ImageSet, identity: dict[str, Any]) -> None:

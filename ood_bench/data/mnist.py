@@ -77,20 +77,14 @@ class TorchvisionMnist(Source):
     split: Literal["train", "test"]
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return f"{self._release.mirrors[0]} -> {self._release.folders[0]}"
 
     def inputs(self, root: Path) -> list[Path]:
-        """See :meth:`Source.inputs`."""
         return [found for name in FILES[self.split] if (found := self._find(root, name)) is not None]
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
-        for name in FILES[self.split]:
-            if self._find(root, name) is None:
-                path = root / self._release.folders[0] / name
-                return f"{self.name}: {path} (plain or .gz) is missing; {self._how_to_get(root)}"
-        return None
+    def lacking(self, root: Path) -> str | None:
+        lost = [name for name in FILES[self.split] if self._find(root, name) is None]
+        return f"{root / self._release.folders[0] / lost[0]} (plain or .gz) is missing" if lost else None
 
     def fetch(self, root: Path) -> None:
         """Downloads what is missing and unpacks it, where torchvision does and as far as the plain sum is known."""
@@ -103,7 +97,6 @@ class TorchvisionMnist(Source):
                 write_atomically(packed.with_suffix(""), plain_bytes(packed), durable=False)
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         self.identity(root)
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder, self.dataset, "raw")

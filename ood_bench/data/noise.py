@@ -56,7 +56,6 @@ class Noise(Source):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`; ``root`` is not used."""
         images: Images = np.empty((self.count, *self.shape), dtype=np.uint8)
         with ticking(f"drawing {self.name}", self.count, "images") as ticker:
             for index in range(self.count):

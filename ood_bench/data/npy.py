@@ -27,22 +27,16 @@ class NpySource(Source):
     count: Annotated[int, Field(gt=0)] | None = None
     by_hand: str = not_keyed("see the config's comments")
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
-        if (root / self.path).is_file():
-            return None
-        return f"{self.name}: {root / self.path} is missing; {self._how_to_get(root)}"
+    def lacking(self, root: Path) -> str | None:
+        return None if (root / self.path).is_file() else f"{root / self.path} is missing"
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return f"{self.by_hand} -> {self.path}"
 
     def inputs(self, root: Path) -> list[Path]:
-        """See :meth:`Source.inputs`."""
         return [root / self.path]
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         self.identity(root)
         path = root / self.path
         try:

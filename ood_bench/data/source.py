@@ -12,7 +12,6 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
 from ood_bench.utils.build import STRICT
 
-_CHUNK = 1 << 20
 _ANOTHER = "delete it and get it again"
 
 
@@ -29,11 +28,8 @@ def stamp(path: Path, root: Path) -> dict[str, Any]:
 
 def md5_file(path: Path) -> str:
     """MD5 of a file's bytes, as 32 hex digits: what the publishers of the sets state; not a safeguard."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def check_md5(path: Path, md5: str, hint: str = _ANOTHER, *, shown: Path | None = None) -> None:
@@ -102,9 +98,17 @@ class Source(ABC):
         """The variant as tables print it, with what this source's settings did to the pixels."""
         return self.variant
 
-    def missing(self, root: Path) -> str | None:
-        """None if the images can be read; otherwise which file is expected where, and how to get it."""
+    def lacking(self, root: Path) -> str | None:
+        """None if the images can be read; otherwise which file or folder is expected where."""
         return None
+
+    def missing(self, root: Path) -> str | None:
+        """None if the images can be read; otherwise what is expected where, and how to get it."""
+        if (what := self.lacking(root)) is None:
+            return None
+        if self.fetchable:
+            return f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {root}"
+        return f"{self.name}: {what}; no mirror is known; get it by hand: {self.origin()}"
 
     def origin(self) -> str:
         """Where the files come from, or how to get them by hand: one line."""
@@ -131,9 +135,3 @@ class Source(ABC):
         Raises:
             DataError: if a file is missing, incomplete, corrupt or not the released one.
         """
-
-    def _how_to_get(self, root: Path) -> str:
-        """The second half of a message about missing files."""
-        if self.fetchable:
-            return f"fetch it with: ood-bench data fetch {self.name} --root {root}"
-        return f"no mirror is known; get it by hand: {self.origin()}"

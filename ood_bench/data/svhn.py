@@ -25,27 +25,20 @@ class Svhn(Source):
     split: Literal["train", "test", "extra"] = "test"
 
     def origin(self) -> str:
-        """See :meth:`Source.origin`."""
         return f"{MIRROR}{self._file}"
 
     def inputs(self, root: Path) -> list[Path]:
-        """See :meth:`Source.inputs`."""
         places = (root / "svhn" / self._file, root / self._file)
         return [path for path in places if path.is_file()][:1]
 
-    def missing(self, root: Path) -> str | None:
-        """See :meth:`Source.missing`."""
-        if self.inputs(root):
-            return None
-        return f"{self.name}: {root / self._file} is missing; {self._how_to_get(root)}"
+    def lacking(self, root: Path) -> str | None:
+        return None if self.inputs(root) else f"{root / self._file} is missing"
 
     def fetch(self, root: Path) -> None:
-        """See :meth:`Source.fetch`."""
         if self.missing(root) is not None:
             download([self.origin()], root / self._file, md5=self._md5())
 
     def read(self, root: Path) -> ImageSet:
-        """See :meth:`Source.read`."""
         self.identity(root)
         (path,) = self.inputs(root)
         check_md5(path, self._md5(), "delete it and get it again; a .mat of your own can be read as a folder of images")

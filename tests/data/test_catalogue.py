@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from ood_bench.data import catalogue
 from ood_bench.data.catalogue import entries, load_node, select
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import conf_dir
@@ -30,8 +29,3 @@ def test_a_broken_config_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(ConfigError, match=r"x\.yaml"):
         load_node(path)
-
-
-def test_noise_gets_a_shape_without_an_id_set():
-    node = load_node(conf_dir() / "ood/uniform.yaml")
-    assert node["source"]["shape"] == catalogue._STAND_IN["shape"]
