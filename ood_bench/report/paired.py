@@ -178,14 +178,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: as on the command line; that of the process by default.
-
-    Returns:
-        The exit code: 1 if nothing could be compared, 2 for what the user has to fix, else 0.
-    """
+    """Runs the command; gives 1 if nothing could be compared, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     records = RecordStore(chosen.results).load()

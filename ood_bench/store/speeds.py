@@ -10,11 +10,7 @@ from ood_bench.models.classifier import CARD
 
 
 def speeds(store: Path) -> pd.DataFrame:
-    """One row for each classifier that was trained here, oldest first; columns without a value are empty.
-
-    Args:
-        store: the artifact store.
-    """
+    """One row for each classifier of a store that was trained here, oldest first; unknown values are empty."""
     paths = sorted((store / "classifiers").glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime)
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return pd.DataFrame([_row(card) for card in cards if card.get("history")])

@@ -30,8 +30,10 @@ paper:
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Path:
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of configs with one paper, in place of the shipped one."""
     folder = tmp_path / "conf"
+    monkeypatch.setattr("ood_bench.papers.block.conf_dir", lambda: folder)
     (folder / "paper").mkdir(parents=True)
     (folder / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
     return folder
