@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ood_bench.report.format import metric_order, number
 from ood_bench.report.rows import Row
@@ -56,10 +56,13 @@ def _lines(row: Row, section: Section) -> list[dict[str, str]]:
 
 def csv_text(sections: Iterable[Section]) -> str:
     """The rows of a page's sections as CSV text, four decimals, percent."""
+    return as_csv(COLUMNS, (line for section in sections for row in section.rows for line in _lines(row, section)))
+
+
+def as_csv(columns: Sequence[str], lines: Iterable[dict[str, str]]) -> str:
+    """CSV text with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for section in sections:
-        for row in section.rows:
-            writer.writerows(_lines(row, section))
+    writer.writerows(lines)
     return text.getvalue()

@@ -74,7 +74,7 @@ def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[s
     """Columns of the further tables that have anything for these rows, by title."""
     columns = {}
     for place, other in enumerate(block.further):
-        cells = [block.printed_further(place, row.method, row.ood, metric) for row in rows]
+        cells = [block.printed(row.method, row.ood, metric, further=place) for row in rows]
         if any(cells):
             columns[other.title] = [text or NOTHING for text in cells]
     return columns
