@@ -10,34 +10,6 @@ from ood_bench.results import Record, RecordStore
 
 Make = Callable[..., Record]
 
-PAPER = """
-defaults:
-  - _self_
-paper:
-  name: fssd_fashionmnist
-  title: FSSD, LeNet on FashionMNIST
-  csv: fssd
-  table: readme_results
-  model: lenet
-  id: fashionmnist
-  protocol: fssd
-  ood: [mnist]
-  methods: [msp, odin, mc_dropout, fssd]
-  metrics: [auroc, fpr80]
-  reference: arXiv 2011.14654
-  notes: [The paper gives no standard deviations.]
-"""
-
-
-@pytest.fixture
-def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of configs with one paper, in place of the shipped one."""
-    folder = tmp_path / "conf"
-    monkeypatch.setattr("ood_bench.papers.block.conf_dir", lambda: folder)
-    (folder / "paper").mkdir(parents=True)
-    (folder / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
-    return folder
-
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:

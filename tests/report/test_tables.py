@@ -192,13 +192,6 @@ def test_write_then_check_then_change(filled, conf, make, fill, tmp_path):
     assert f"{page}: is missing, though there are records for it" in tables.check(filled)
 
 
-def test_equal_records_and_details_in_another_folder_give_equal_bytes(one_cell, conf, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    for folder in ("records", "details"):
-        shutil.copytree(one_cell / folder, elsewhere / folder)
-    assert tables.render(elsewhere) == tables.render(one_cell)
-
-
 def test_files_without_records_go_away_and_those_of_others_stay(one_cell, conf):
     written = tables.write(one_cell)
     theirs = [one_cell / "plots" / "fssd_fashionmnist-norm_ratio.png", one_cell / "tables" / "mine.md"]
