@@ -49,7 +49,7 @@ CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The content key of everything that determines the cell."""
 
 
-def _refuse(error: ValidationError, where: str) -> NoReturn:
+def _refuse(error: ValidationError, where: str | Path) -> NoReturn:
     """Raises a :class:`RecordError` with the first faults that pydantic found."""
     outdated = any(one["loc"] == ("schema",) for one in error.errors(include_url=False))
     hint = "a record of another schema needs the version of ood-bench that wrote it" if outdated else ""
