@@ -14,6 +14,24 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
 
+PAPER = """
+defaults:
+  - _self_
+paper:
+  name: fssd_fashionmnist
+  title: FSSD, LeNet on FashionMNIST
+  csv: fssd
+  table: readme_results
+  model: lenet
+  id: fashionmnist
+  protocol: fssd
+  ood: [mnist]
+  methods: [msp, odin, mc_dropout, fssd]
+  metrics: [auroc, fpr80]
+  reference: arXiv 2011.14654
+  notes: [The paper gives no standard deviations.]
+"""
+
 
 def module_at(name: str, path: str) -> ModuleType:
     """A module of this folder that is no test, loaded once under ``name``."""
@@ -68,6 +86,16 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "scoring.resamples=0",
         "device=cpu",
     ]
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of configs with one paper, in place of the shipped one."""
+    folder = tmp_path / "conf"
+    monkeypatch.setattr("ood_bench.papers.block.conf_dir", lambda: folder)
+    (folder / "paper").mkdir(parents=True)
+    (folder / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
+    return folder
 
 
 class Said(NamedTuple):

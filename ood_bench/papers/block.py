@@ -114,21 +114,15 @@ class Block(BaseModel):
         rows = [papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id)) for table in tables]
         return sorted({source for block in rows for source in block["source"]})
 
-    def printed(self, method: str, ood: str, metric: str) -> str | None:
-        """The published value as its source prints it, in percent, or none.
+    def printed(self, method: str, ood: str, metric: str, further: int | None = None) -> str | None:
+        """The published value as its source prints it, in percent, or none; that of a further table by its number.
 
         Numbers that depend on no OOD set, such as accuracies, are the same for all.
 
         Raises:
             ConfigError: if the file has nothing for this block at all.
         """
-        return self._printed(self.published, method, ood, metric)
-
-    def printed_further(self, number: int, method: str, ood: str, metric: str) -> str | None:
-        """The value of the ``number``-th of the further tables, as :meth:`printed`."""
-        return self._printed(self._further[number], method, ood, metric)
-
-    def _printed(self, cells: dict[tuple[str, str, str], str], method: str, ood: str, metric: str) -> str | None:
+        cells = self.published if further is None else self._further[further]
         places = (self.theirs(ood), *_ANY)
         found = (cells.get((self.theirs(method), place, self.theirs(metric))) for place in places)
         return next((value for value in found if value is not None), None)

@@ -36,18 +36,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: as on the command line; that of the process by default.
-
-    Returns:
-        The exit code: 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0.
-    """
+    """Runs the command; gives 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     if chosen.check:
-        return _check(chosen.results, chosen.readme)
+        differences = tables.check(chosen.results, chosen.readme)
+        for line in differences:
+            _log.error("%s", line)
+        if differences:
+            _log.error("run `ood-bench report` with the same --results and --readme to write them again")
+        return 1 if differences else 0
     if chosen.set_aside is not None:
         _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
     changed = tables.write(chosen.results, chosen.readme)
@@ -56,15 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not changed:
         _log.info("tables, page and plots in %s are up to date", chosen.results)
     return 0
-
-
-def _check(results: Path, readme: Path | None) -> int:
-    differences = tables.check(results, readme)
-    for line in differences:
-        _log.error("%s", line)
-    if differences:
-        _log.error("run `ood-bench report` with the same --results and --readme to write them again")
-    return 1 if differences else 0
 
 
 if __name__ == "__main__":

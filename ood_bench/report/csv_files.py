@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from ood_bench.report.format import metric_order
+from ood_bench.report.format import metric_order, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import outside_tolerance
@@ -17,8 +17,7 @@ _PLACES = 4
 
 
 def _text(value: float | None) -> str:
-    text = "" if value is None else f"{value:.{_PLACES}f}"
-    return text.removeprefix("-") if text and float(text) == 0 else text
+    return "" if value is None else number(value, _PLACES)
 
 
 def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[str, str]:
@@ -56,15 +55,14 @@ def _lines(row: Row, section: Section) -> list[dict[str, str]]:
 
 
 def csv_text(sections: Iterable[Section]) -> str:
-    """The rows of a page as CSV text, four decimals, percent.
+    """The rows of a page's sections as CSV text, four decimals, percent."""
+    return as_csv(COLUMNS, (line for section in sections for row in section.rows for line in _lines(row, section)))
 
-    Args:
-        sections: a paper's block with what goes beyond it, or results of no paper.
-    """
+
+def as_csv(columns: Sequence[str], lines: Iterable[dict[str, str]]) -> str:
+    """CSV text with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for section in sections:
-        for row in section.rows:
-            writer.writerows(_lines(row, section))
+    writer.writerows(lines)
     return text.getvalue()

@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from ood_bench.report.format import bullet, markdown_table, number, paragraph
 from ood_bench.report.rows import Row
 from ood_bench.results import Record
-from ood_bench.results.schema import Network, SetUsed
+from ood_bench.results.schema import Network
 
 _TRAINED_COLUMNS = ("Classifier", "recipe", "epochs", "networks", "ID accuracy", "methods")
 _SHORT = 12
 _OOD = "OOD set"
+_ROLES = ("ID training set", "ID test set", _OOD, "outliers")
 
 
 def methods_of(some: Sequence[Row], every: Sequence[Row]) -> str:
-    """The rows ``some`` in words: ``"all methods"``, or labels, with OOD sets where only a part of a method's is meant.
-
-    Args:
-        some: rows to name.
-        every: all rows that were run, in the table's order.
-    """
+    """``some`` of ``every`` row in words: ``"all methods"``, or labels, with OOD sets where not all of a method's."""
     if len(some) == len(every):
         return "all methods"
     names = []
@@ -57,20 +53,8 @@ def _listed(title: str, texts: Iterable[tuple[str, Sequence[Row]]], rows: Sequen
     return "\n".join([bullet(f"**{title}:**"), *(bullet(line, 1) for line in lines)])
 
 
-def _sets(record: Record) -> Iterable[tuple[str, SetUsed]]:
-    roles = (("ID training set", "id_train"), ("ID test set", "id_test"), (_OOD, "ood"), ("outliers", "outliers"))
-    for role, name in roles:
-        used: SetUsed | None = getattr(record.data, name)
-        if used is not None:
-            yield role, used
-
-
 def how_made(rows: Sequence[Row]) -> str:
-    """How the numbers were made: scored rows, metric convention, tuning and images, as a Markdown list.
-
-    Args:
-        rows: the rows that were run.
-    """
+    """How the numbers of these rows were made: scored rows, metric convention, tuning, images; a Markdown list."""
     return "\n".join(
         [
             _item("Scored rows", rows, lambda one: [one.evaluation.rows]),
@@ -92,7 +76,7 @@ def _images(rows: Sequence[Row]) -> str:
     found: dict[tuple[str, str], dict[str, list[Row]]] = {}
     for row in rows:
         for record in row.records:
-            for role, used in _sets(record):
+            for role, used in zip(_ROLES, record.data.used, strict=False):
                 text = f"{role} {used.title}, {used.n:,} images, fingerprint `{used.fingerprint[:_SHORT]}`"
                 users = found.setdefault((role, used.title), {}).setdefault(text, [])
                 if not any(row is one for one in users):
@@ -156,11 +140,7 @@ def _networks(row: Row) -> tuple[Network, ...]:
 
 
 def classifiers(rows: Sequence[Row]) -> str:
-    """Table of the trained classifiers with their ID accuracy, mean ± std over distinct networks.
-
-    Args:
-        rows: the rows that were run.
-    """
+    """Table of the trained classifiers with their ID accuracy, mean ± std over distinct networks."""
     groups: dict[tuple[str, str, int, tuple[str, ...]], list[Row]] = {}
     accuracies: dict[tuple[str, str, int, tuple[str, ...]], list[float]] = {}
     for row in rows:
@@ -180,11 +160,7 @@ def classifiers(rows: Sequence[Row]) -> str:
 
 
 def settings(rows: Sequence[Row]) -> str:
-    """The hyperparameters that rows ran with (single values only), with seeds where they differ; empty for none.
-
-    Args:
-        rows: the rows that were run.
-    """
+    """The hyperparameters that rows ran with (single values only), with seeds where they differ; empty for none."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         chosen: dict[str, list[str]] = {}

@@ -25,13 +25,8 @@ def escaped(text: str) -> str:
 
 
 def table(section: Section) -> str:
-    """A ``table`` with two columns a metric; a dagger marks what lies outside the tolerance.
-
-    Args:
-        section: a paper's block.
-    """
+    """A paper's block as ``table`` with two columns a metric; a dagger marks what lies outside the tolerance."""
     several = len({row.ood_title for row in section.rows}) > 1
-    left = 2 if several else 1
     lines = [_line(row, section, several) for row in section.rows]
     return "\n".join(
         [
@@ -39,7 +34,7 @@ def table(section: Section) -> str:
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_caption(section)}}}",
-            rf"  \begin{{tabular}}{{{'l' * left}{'rr' * len(section.metrics)}}}",
+            rf"  \begin{{tabular}}{{{'ll' if several else 'l'}{'rr' * len(section.metrics)}}}",
             r"    \toprule",
             *_header(section.metrics, several),
             r"    \midrule",

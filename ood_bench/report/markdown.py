@@ -74,7 +74,7 @@ def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[s
     """Columns of the further tables that have anything for these rows, by title."""
     columns = {}
     for place, other in enumerate(block.further):
-        cells = [block.printed_further(place, row.method, row.ood, metric) for row in rows]
+        cells = [block.printed(row.method, row.ood, metric, further=place) for row in rows]
         if any(cells):
             columns[other.title] = [text or NOTHING for text in cells]
     return columns
@@ -83,10 +83,7 @@ def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[s
 def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
     """The main table: for each metric the paper's value, further published ones, ours, and ours less the paper's.
 
-    Args:
-        rows: arranged rows, with empty ones for what was not run.
-        block: gives metrics and published values.
-        footnotes: their numbers stand behind the methods' names, if given.
+    Footnotes' numbers stand behind the methods' names, if given.
     """
     tables = []
     for metrics in _chunks(block.metrics):
@@ -107,14 +104,7 @@ def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = No
 
 
 def measured(rows: Sequence[Row], footnotes: Footnotes | None, *, exact: bool, with_ood: bool = True) -> str:
-    """A table of our own values only, with intervals if exact; empty if there are none.
-
-    Args:
-        rows: rows that were run.
-        footnotes: as in :func:`compared`.
-        exact: the exact metrics, not those of the paper's convention.
-        with_ood: whether there is a column for the OOD set.
-    """
+    """A table of our own values only, those of the paper's convention, or exact ones with intervals; empty if none."""
     kinds = [record.exact if exact else record.metrics for row in rows for record in row.records]
     tables = []
     for metrics in _chunks(metric_order(name for kind in kinds for name in kind)):
@@ -152,13 +142,7 @@ def _titles(titles: Iterable[str]) -> str:
 
 def _warning(rows: Sequence[Row]) -> list[str]:
     """One bold line if any image set is not the official release."""
-    parts = [
-        used.title
-        for row in rows
-        for record in row.records
-        for used in (record.data.id_train, record.data.id_test, record.data.ood, record.data.outliers)
-        if used is not None and used.variant
-    ]
+    parts = [used.title for row in rows for record in row.records for used in record.data.used if used.variant]
     return [f"**Not the official images: {_titles(sorted(parts))}.**"] if parts else []
 
 
@@ -186,18 +170,12 @@ def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = No
 def insert(block: Block, rows: Sequence[Row]) -> str:
     """A block's table for a readme, with what it is about; a line that says so where no cell was run."""
     if not any(row.records for row in rows):
-        return f"No results yet: run `python -m ood_bench paper={block.name}`."
+        return f"No results yet: run `ood-bench paper={block.name}`."
     return "\n\n".join([heading(block, rows), compared(rows, block), LEGEND])
 
 
 def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
-    """The page of one block.
-
-    Args:
-        block: the block.
-        rows: its arranged rows.
-        beyond: rows of the same model, ID set and protocol that the paper's table does not have.
-    """
+    """The page of one block: its arranged rows, and those of the same model, ID set and protocol beyond the paper."""
     ran = [row for row in rows if row.records]
     every = [*ran, *beyond]
     footnotes = Footnotes.of(every)

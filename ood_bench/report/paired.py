@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import io
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from ood_bench.data.imageset import Rows
 from ood_bench.data.views import Array
 from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import bootstrap_difference, delong
+from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
@@ -119,14 +119,7 @@ def csv_files(lines: Iterable[dict[str, str]]) -> dict[str, str]:
     files: dict[str, list[dict[str, str]]] = {}
     for line in lines:
         files.setdefault(f"{line['id']}-{line['model']}-{line['protocol']}.csv", []).append(line)
-    written = {}
-    for name, mine in files.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(mine)
-        written[name] = text.getvalue()
-    return written
+    return {name: as_csv(COLUMNS, mine) for name, mine in files.items()}
 
 
 def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -178,14 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: as on the command line; that of the process by default.
-
-    Returns:
-        The exit code: 1 if nothing could be compared, 2 for what the user has to fix, else 0.
-    """
+    """Runs the command; gives 1 if nothing could be compared, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     records = RecordStore(chosen.results).load()

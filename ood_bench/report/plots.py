@@ -1,14 +1,13 @@
 """Plots of a paper's block as SVG and PNG files, equal bytes for equal records (and equal matplotlib)."""
 
-import contextlib
 import io
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-import matplotlib as mpl
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -57,27 +56,13 @@ _METADATA: Final[dict[str, dict[str, str | None]]] = {
 
 
 def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
-    """Every plot that the records give, by the end of its file name (``comparison.svg``).
-
-    Args:
-        section: a paper's block of which at least one row was run.
-        details: by cell key, for the cells that have some.
-    """
-    with _style(_STYLE):
+    """Every plot of a paper's block, by the end of its file name (``comparison.svg``); details are by cell key."""
+    with style.context(_STYLE, after_reset=True):  # whatever a user's own matplotlibrc says
         figures = {"comparison": comparison(section)}
         for ood in dict.fromkeys(row.ood for row in section.ran):
             mine = [row for row in section.ran if row.ood == ood]
             figures |= {f"roc-{ood}": figure} if (figure := curves(mine, details)) else {}
         return _files(figures)
-
-
-@contextlib.contextmanager
-def _style(parameters: Mapping[Any, Any]) -> Iterator[None]:
-    """Draws in this style, whatever a user's own matplotlibrc says."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(parameters)
-        yield
 
 
 def _files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
@@ -96,7 +81,7 @@ def comparison(section: Section) -> Figure:
     rows = section.rows
     several = len({row.ood_title for row in rows}) > 1
     figure = Figure(figsize=(2.9 * len(section.metrics) + 1.6, 0.34 * len(rows) + 1.5), layout="constrained")
-    panels = _panels(figure, len(section.metrics))
+    panels = figure.subplots(1, len(section.metrics), sharey=True, squeeze=False)[0]
     for panel, metric in zip(panels, section.metrics, strict=True):
         for place, row in enumerate(rows):
             _compare(panel, row, metric, section.printed(row, metric), place)
@@ -106,14 +91,6 @@ def comparison(section: Section) -> Figure:
     panels[0].set_yticks(range(len(rows)), names)
     figure.suptitle(f"{section.title}: ours (dots, ±2 std) and the paper (ticks)", fontsize=10)
     return figure
-
-
-def _panels(figure: Figure, count: int) -> Sequence[Axes]:
-    first = figure.add_subplot(1, count, 1)
-    others = [figure.add_subplot(1, count, place, sharey=first) for place in range(2, count + 1)]
-    for one in others:
-        one.tick_params(labelleft=False)
-    return [first, *others]
 
 
 def _compare(panel: Axes, row: Row, metric: str, printed: str | None, place: int) -> None:
@@ -144,11 +121,7 @@ def curves(rows: Iterable[Row], details: Mapping[str, Details]) -> Figure | None
 
 
 def per_block(records: Iterable[Record]) -> dict[str, bytes]:
-    """Bar charts of FeatureNorm over the blocks of a network, by file name: detection above, NormRatio below.
-
-    Args:
-        records: any records; those of :data:`METHOD` count.
-    """
+    """Bar charts of :data:`METHOD` over the blocks of a network, by file name: detection above, NormRatio below."""
     rows = gather(record for record in records if record.method == METHOD and record.variant)
     made: dict[str, bytes] = {}
     for _, group in groupby(sorted(rows, key=_images), key=_images):
@@ -156,7 +129,7 @@ def per_block(records: Iterable[Record]) -> dict[str, bytes]:
         one = alike[0].records[0]
         images = re.sub(r"[^a-z0-9]+", "-", alike[0].id_title.lower()).strip("-")
         stem = f"{one.protocol}-{one.model}-{images}-blocks"
-        with _style(_BLOCKS_STYLE):
+        with style.context(_BLOCKS_STYLE, after_reset=True):
             made |= _files({stem: _blocks(alike)})
     return made
 
@@ -184,8 +157,7 @@ def by_block(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def _order(tap: str) -> tuple[Any, ...]:
     """Names such as ``block2.10`` by their numbers; VGG's ``pool4`` stands where ``conv4`` would."""
-    numbers = "".join(letter if letter.isdigit() else " " for letter in tap).split()
-    return (*map(int, numbers), tap)
+    return (*map(int, re.findall(r"\d+", tap)), tap)
 
 
 def _blocks(rows: Sequence[Row]) -> Figure:

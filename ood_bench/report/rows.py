@@ -88,11 +88,6 @@ def _id_title(record: Record) -> str:
     return tested.title + (f", trained on {trained.title}" if trained.variant != tested.variant else "")
 
 
-def _row(records: tuple[Record, ...]) -> Row:
-    one = records[0]
-    return Row(one.method, one.variant, one.ood, _id_title(one), one.data.ood.title, records)
-
-
 def _key(record: Record) -> tuple[str, ...]:
     """What the records of a row have in common."""
     group = (record.id, record.model, record.protocol)
@@ -106,9 +101,10 @@ def gather(records: Iterable[Record]) -> list[Row]:
         RecordError: if a row has one seed twice, or seeds measured by different conventions.
     """
     ordered = sorted(records, key=lambda record: (_key(record), record.seed, record.cell_key))
-    rows = [_row(tuple(group)) for _, group in itertools.groupby(ordered, key=_key)]
-    for row in rows:
-        _refuse_mixtures(row)
+    rows = []
+    for (*_, method, variant, ood, id_title, ood_title), group in itertools.groupby(ordered, key=_key):
+        rows.append(Row(method, variant, ood, id_title, ood_title, tuple(group)))
+        _refuse_mixtures(rows[-1])
     return rows
 
 
@@ -153,12 +149,7 @@ def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
 
 
 def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
-    """A block's rows in the paper's order, OOD set by OOD set, with an empty row for every cell that was not run.
-
-    Args:
-        rows: rows of the block's cells.
-        block: gives the order, and which cells there are.
-    """
+    """A block's rows in the paper's order, OOD set by OOD set, with an empty row for every cell that was not run."""
     rows = [*(row for row in rows if row.ood in block.ood), *_averages(rows, block)]
     there = {(row.method, row.ood) for row in rows if not row.variant}
     cells = itertools.product(block.ood, block.methods)

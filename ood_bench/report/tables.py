@@ -38,11 +38,7 @@ class Rendered:
 
 
 def table_files(every: Sequence[Section]) -> dict[str, str]:
-    """The Markdown and CSV files, by name.
-
-    Args:
-        every: all sections, as :func:`~ood_bench.report.sections.sections` gives them.
-    """
+    """The Markdown and CSV files of all sections, by name."""
     files: dict[str, str] = {}
     others = [section for section in every if section.kind != "paper"]
     for block, section in _papers(every):
@@ -59,12 +55,8 @@ def _papers(every: Sequence[Section]) -> list[tuple[Block, Section]]:
     return [(section.block, section) for section in every if section.kind == "paper" and section.block]
 
 
-def render(results: Path, conf: Path | None = None) -> Rendered:
-    """Makes every file from the records, without writing any; equal records give equal bytes.
-
-    Args:
-        results: the results folder.
-        conf: another folder of configs than the shipped one.
+def render(results: Path) -> Rendered:
+    """Makes every file from the records of a results folder, without writing any; equal records give equal bytes.
 
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
@@ -74,7 +66,7 @@ def render(results: Path, conf: Path | None = None) -> Rendered:
     store = RecordStore(results)
     records = store.load()
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
-    every = sections(records, load_blocks(conf))
+    every = sections(records, load_blocks())
     files = {f"{FOLDER}/{name}": text.encode() for name, text in table_files(every).items()}
     files[PAGE] = page(every, details, paired.read(results / paired.PAIRED)).encode()
     for block, section in _papers(every):
@@ -86,13 +78,8 @@ def render(results: Path, conf: Path | None = None) -> Rendered:
     return Rendered(files, inserts, [*(problem.reason for problem in store.problems), *damaged])
 
 
-def write(results: Path, readme: Path | None = None, conf: Path | None = None) -> list[Path]:
-    """Writes what changed, and removes files of blocks that have no records any more.
-
-    Args:
-        results: the results folder.
-        readme: a Markdown file whose marked parts to bring up to date.
-        conf: another folder of configs than the shipped one.
+def write(results: Path, readme: Path | None = None) -> list[Path]:
+    """Writes what changed, also into the marked parts of a readme, and removes files of blocks without records.
 
     Returns:
         The files that changed, sorted.
@@ -102,7 +89,7 @@ def write(results: Path, readme: Path | None = None, conf: Path | None = None) -
         RecordError: if records contradict each other.
         ArtifactError: if a file cannot be read or written.
     """
-    rendered = render(results, conf)
+    rendered = render(results)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
     changed = [path for path, content in wanted.items() if present.get(path) != content]
     for path in changed:
@@ -113,22 +100,12 @@ def write(results: Path, readme: Path | None = None, conf: Path | None = None) -
     return sorted([*changed, *stale])
 
 
-def check(results: Path, readme: Path | None = None, conf: Path | None = None) -> list[str]:
-    """Says where the files differ from what the records give; a line each, nothing for no difference.
+def check(results: Path, readme: Path | None = None) -> list[str]:
+    """Says where files and a readme's marked parts differ from what the records give; a line each. Raises as `write`.
 
     A file that nothing here would make counts among the tables only; in the other folders it is left alone.
-
-    Args:
-        results: the results folder.
-        readme: a Markdown file whose marked parts to compare as well.
-        conf: another folder of configs than the shipped one.
-
-    Raises:
-        ConfigError: as :func:`write`.
-        RecordError: as :func:`write`.
-        ArtifactError: if a file cannot be read.
     """
-    rendered = render(results, conf)
+    rendered = render(results)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
     lines = {path: "differs from what the records give" for path in wanted if present.get(path) != wanted[path]}
     lines |= dict.fromkeys(wanted.keys() - present.keys(), "is missing, though there are records for it")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,21 +16,16 @@ _SHOWN = ("auroc", "aupr_in", "aupr_out", "fpr95")
 _WIDE = "auroc"
 
 
-def show(records: Iterable[Record], console: Console, conf: Path | None = None) -> None:
+def show(records: Iterable[Record], console: Console) -> None:
     """Draws a table for each model, ID set and protocol: a row a record, the paper's numbers below each method's.
 
     A block of a paper's table shows that table's metrics, everything else AUROC, AUPR-In, AUPR-Out and FPR95; the
     records hold more. AUROC comes with its 95 % bootstrap interval.
 
-    Args:
-        records: records of one run or many.
-        console: where to draw.
-        conf: another folder of configs than the shipped one.
-
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
     """
-    blocks = load_blocks(conf)
+    blocks = load_blocks()
 
     def key(record: Record) -> tuple[str, str, str, tuple[str, ...]]:
         block = next((block for block in blocks if block.concerns(record)), None)

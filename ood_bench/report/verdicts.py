@@ -87,13 +87,7 @@ def smaller_is_better(metric: str) -> bool:
 
 
 def judge(row: Row, metric: str, printed: str | None) -> Judgement:
-    """The verdict on one cell.
-
-    Args:
-        row: our runs, possibly none.
-        metric: the metric, in the paper's convention.
-        printed: the published value as printed, or none.
-    """
+    """The verdict on one cell: our runs, if any, against the published value as printed, if any."""
     if not row.records:
         return Judgement(Verdict.NOT_RUN, "there is no record of this cell")
     stat = row.stat(metric)

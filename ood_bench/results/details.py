@@ -171,11 +171,7 @@ def _thinned(x: Array, y: Array, along: Array) -> Line:
 
 
 class DetailStore:
-    """Details below ``root/details``, one file a cell.
-
-    Attributes:
-        folder: that folder.
-    """
+    """Details below ``root/details``, one file a cell."""
 
     def __init__(self, root: Path) -> None:
         self.folder = Path(root) / "details"

@@ -25,7 +25,6 @@ from ood_bench.results.schema import (
     Tuning,
 )
 from ood_bench.utils.faults import faults
-from ood_bench.utils.files import content_key
 
 SCHEMA = 1
 _SEAL = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
@@ -50,7 +49,7 @@ CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The content key of everything that determines the cell."""
 
 
-def _refuse(error: ValidationError, where: str) -> NoReturn:
+def _refuse(error: ValidationError, where: str | Path) -> NoReturn:
     """Raises a :class:`RecordError` with the first faults that pydantic found."""
     outdated = any(one["loc"] == ("schema",) for one in error.errors(include_url=False))
     hint = "a record of another schema needs the version of ood-bench that wrote it" if outdated else ""
@@ -127,11 +126,7 @@ class Record(Part):
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str | Path) -> Self:
-        """Reads a record.
-
-        Args:
-            text: the JSON text.
-            where: the file that it comes from, named in errors.
+        """Reads a record from its JSON text; ``where`` is the file that it comes from, named in errors.
 
         Raises:
             RecordError: if the text is not JSON, does not follow the schema, or is not what its seal was put on.
@@ -139,7 +134,7 @@ class Record(Part):
         try:
             return cls.model_validate_json(unsealed(text, where))
         except ValidationError as error:
-            _refuse(error, str(where))
+            _refuse(error, where)
 
     def to_json(self) -> str:
         """The record as JSON: sorted keys, two spaces of indent, a newline at the end; equal for equal records.
@@ -157,20 +152,11 @@ class Record(Part):
             del network["trained_seconds"]
         return content
 
-    @property
-    def identity(self) -> str:
-        """Key of the cell and seed, 16 hex digits: equal for two records of the same thing, whatever they found."""
-        names = [self.method, self.variant, self.model, self.id, self.ood, self.seed, self.protocol]
-        return content_key([*names, self.cell_key])
-
 
 def sealed(text: str) -> str:
-    """The record's JSON text with its seal among the top-level keys: the SHA-256 of the text, on a line of its own.
+    """A record's JSON text with its seal among the top-level keys: the SHA-256 of the text, on a line of its own.
 
     It guards against accidents and careless edits, not against somebody who removes the line.
-
-    Args:
-        text: as :meth:`Record.to_json` gives it.
     """
     head, found, tail = text.rpartition(_AFTER_SEAL)
     assert found  # noqa: S101 - every record has this key at the top level, and nested ones are indented further
@@ -183,11 +169,7 @@ def is_sealed(content: bytes) -> bool:
 
 
 def unsealed(text: str | bytes, where: str | Path) -> bytes:
-    """The content of a record's file without its seal, if it has one.
-
-    Args:
-        text: the content.
-        where: the file, named in the error.
+    """The content of a record's file without its seal, if it has one; ``where`` is the file, named in the error.
 
     Raises:
         RecordError: if the content is not what the seal was put on.

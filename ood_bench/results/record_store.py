@@ -90,11 +90,7 @@ class RecordStore:
         return f"set it aside with `ood-bench report --results {self.root} --set-aside {path}`"
 
     def _read(self, path: Path) -> Record:
-        """Reads one record.
-
-        Raises:
-            RecordError: if the file cannot be read or is not a valid record.
-        """
+        """Reads one record; raises :class:`RecordError` if it cannot be read or is not valid."""
         try:
             return Record.from_json(path.read_bytes(), path)
         except OSError as error:
@@ -123,20 +119,11 @@ class RecordStore:
             raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._hint(path)}")
         return record
 
-    def find(self, cell_key: str) -> Record | None:
-        """The record with this key, or none.
-
-        Raises:
-            RecordError: if its file is damaged, or two files carry the key: better known before a cell is computed
-                than after.
-        """
-        return self.find_all([cell_key]).get(cell_key)
-
     def find_all(self, cell_keys: Iterable[str]) -> dict[str, Record]:
         """The records with these keys, by key; one look at the folder for all of them.
 
         Raises:
-            RecordError: as :meth:`find` does.
+            RecordError: if a file is damaged, or two carry one key: better known before a cell is computed than after.
         """
         return {key: self._read(path) for key, path in self.find_paths(cell_keys).items()}
 
@@ -195,33 +182,22 @@ def _no_collection() -> Iterator[None]:
 
 def _record_files(folder: Path) -> list[Path]:
     """Every ``*.json`` below ``folder`` but for hidden ones (half-written), sorted by path."""
-
-    def walk() -> Iterator[tuple[str, ...]]:
-        base = len(folder.parts)
-        for place, _, files in os.walk(folder):
-            parts = Path(place).parts[base:]
-            yield from ((*parts, name) for name in files if name.endswith(".json") and name[0] != ".")
-
-    return [folder.joinpath(*parts) for parts in sorted(walk())]
+    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in files if path.suffix == ".json" and path.name[0] != ".")
 
 
 def _place(path: Path, content: bytes) -> bool:
     """Puts ``content`` at ``path`` in one step unless something is there; says whether it did."""
     with clear_io_errors("write a record", path), staged_file(path, content) as staged:
-        return _link(staged, path)
-
-
-def _link(staged: Path, path: Path) -> bool:
-    """Gives ``staged`` the name ``path`` unless that is taken; says whether it did."""
-    try:
-        os.link(staged, path)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        with locked(path.parent / ".records"):
-            if path.exists():
-                return False
-            staged.rename(path)
-    return True
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            with locked(path.parent / ".records"):
+                if path.exists():
+                    return False
+                staged.rename(path)
+        return True

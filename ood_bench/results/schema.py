@@ -172,6 +172,11 @@ class Data(Part):
     ood: SetUsed
     outliers: SetUsed | None = None
 
+    @property
+    def used(self) -> list[SetUsed]:
+        """The sets of all roles, in order."""
+        return [one for _, one in self if one is not None]
+
 
 class Environment(Part):
     """Where and with what the record was made.

@@ -38,11 +38,7 @@ def rows_of(scores: Array, rows: Rows | None, images: ImageSet) -> Rows | None:
 
 
 class ScoreStore:
-    """One file a cell, named by its key; float64, because rounding would make ties.
-
-    Attributes:
-        root: the folder ``scores`` of the artifact store.
-    """
+    """One file a cell in the folder ``root``, named by its key; float64, because rounding would make ties."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)

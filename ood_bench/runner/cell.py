@@ -85,11 +85,7 @@ class Cell:
         return self.detector.steps(scorer, grid) if len(grid) == 1 else ()
 
     def refuse_overlap(self) -> None:
-        """Refuses to score rows that a choice has seen.
-
-        Raises:
-            ConfigError: see above.
-        """
+        """Raises :class:`ConfigError` where rows would be scored that a choice has seen."""
         if self.overlap:
             rows = ", ".join(f"{count} of {name}" for name, count in self.overlap.items())
             raise ConfigError(

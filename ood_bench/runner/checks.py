@@ -13,16 +13,7 @@ from ood_bench.training.spec import TrainingSpec
 
 
 def check_taps(model: str, untrained: nn.Module, detectors: Mapping[str, Detector]) -> None:
-    """Refuses taps that the run's network does not have.
-
-    Args:
-        model: the model's name.
-        untrained: its network, with any weights.
-        detectors: the run's detectors by method name.
-
-    Raises:
-        ConfigError: see above.
-    """
+    """Raises :class:`ConfigError` where a detector, by method name, asks for a tap that the network does not have."""
     known = Classifier(untrained, (), ()).taps
     for method, detector in detectors.items():
         if unknown := [tap for tap in detector.tap_names() if tap not in known]:
@@ -30,11 +21,7 @@ def check_taps(model: str, untrained: nn.Module, detectors: Mapping[str, Detecto
 
 
 def check_protocol(protocol: Protocol, sets: RunSets) -> None:
-    """Refuses image sets and seeds that the protocol cannot work with.
-
-    Raises:
-        ConfigError: see above.
-    """
+    """Raises :class:`ConfigError` for image sets and seeds that the protocol cannot work with."""
     protocol.attach(sets.ood)
     for ood in sets.ood.values():
         protocol.check_sets(sets.test, ood)
@@ -45,11 +32,7 @@ def check_protocol(protocol: Protocol, sets: RunSets) -> None:
 
 
 def refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
-    """Refuses a folder as ``checkpoint`` of a method that takes a file.
-
-    Raises:
-        ConfigError: see above.
-    """
+    """Raises :class:`ConfigError` for a folder as ``checkpoint`` of a method that takes a file."""
     for spec in (*specs, *(one.initial for one in specs if one.initial is not None)):
         if spec.checkpoint is not None and not spec.checkpoint.is_file():
             raise ConfigError(

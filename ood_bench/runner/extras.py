@@ -34,13 +34,7 @@ class Extras:
         return self._wanted == "all" and not all(place.exists() for place in places)
 
     def write(self, cell: Cell, outcome: Outcome, record: Record, earlier: Record | None) -> None:
-        """Writes both, if they are wanted.
-
-        Args:
-            cell: the cell.
-            outcome: its scores.
-            record: its record as computed now.
-            earlier: the record that was there before, or none.
+        """Writes both, if they are wanted; ``earlier`` is the record that was there before ``record`` was computed.
 
         Raises:
             RecordError: if the scores are not those of the earlier record.

@@ -18,11 +18,6 @@ def find_or_train(store: ClassifierStore, cells: Sequence[Cell], failures: Failu
 
     A network that another process is training is left for the end: processes share the work that way.
 
-    Args:
-        store: the classifiers.
-        cells: the cells to compute.
-        failures: takes the cells that cannot be computed.
-
     Returns:
         Classifiers by the key of their specification.
     """

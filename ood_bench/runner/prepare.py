@@ -95,11 +95,7 @@ class Prepared:
 
 
 def prepare(settings: RunSettings) -> Prepared:
-    """Checks all that can be checked before any training, and opens the image sets.
-
-    Raises:
-        OodBenchError: if something is impossible or missing.
-    """
+    """Opens the image sets, and refuses all that is impossible or missing before any training."""
     if settings.sweep is not None and (jobs := settings.sweep.overrides()):
         raise ConfigError(f"this is a sweep of {len(jobs)} jobs", hint="add -m")
     protocol = build_protocol(settings.protocol, settings.tune.name)

@@ -154,11 +154,7 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Mo
 
 
 def check_id(settings: RunSettings, sets: RunSets) -> None:
-    """Checks the ID node against its images.
-
-    Raises:
-        ConfigError: if shape, classes or normalisation do not fit the images.
-    """
+    """Raises :class:`ConfigError` where the ID node's shape or normalisation does not fit its images."""
     node = settings.id
     if tuple(node["shape"]) != sets.train.shape or sets.test.shape != sets.train.shape:
         raise ConfigError(f"id.shape is {node['shape']}, the images are {sets.train.shape} and {sets.test.shape}")

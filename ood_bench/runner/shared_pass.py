@@ -19,21 +19,18 @@ class Requests:
     """What methods want of one image set, by network."""
 
     def __init__(self) -> None:
-        self._classifiers: dict[str, Classifier] = {}
-        self._quantities: dict[str, list[Quantity]] = {}
-        self._steps: dict[str, list[Steps]] = {}
+        self._wanted: dict[str, tuple[Classifier, list[Quantity], list[Steps]]] = {}
 
     def add(self, classifier: Classifier, quantities: Iterable[Quantity] = (), steps: Iterable[Steps] = ()) -> None:
         """Adds what one method wants of one network."""
-        key = classifier.key
-        self._classifiers[key] = classifier
-        self._quantities.setdefault(key, []).extend(quantities)
-        self._steps.setdefault(key, []).extend(steps)
+        _, all_quantities, all_steps = self._wanted.setdefault(classifier.key, (classifier, [], []))
+        all_quantities.extend(quantities)
+        all_steps.extend(steps)
 
     def collect(self, engine: Engine, images: ImageSet) -> None:
         """Sends the images once through each network; the engine keeps the results in its banks."""
-        for key, classifier in self._classifiers.items():
-            engine.collect(classifier, images, self._quantities[key], self._steps[key])
+        for classifier, quantities, steps in self._wanted.values():
+            engine.collect(classifier, images, quantities, steps)
 
 
 @contextlib.contextmanager

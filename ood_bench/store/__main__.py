@@ -61,21 +61,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: as on the command line; that of the process by default.
-
-    Returns:
-        The exit code: 1 if something is damaged, 2 for what the user has to fix, else 0.
-    """
+    """Runs one command; gives 1 if something is damaged, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    records, bare, problems = checking.record_problems(chosen.results)
+    records, bare, problems, torn = checking.record_problems(chosen.results)
     found = entries(chosen.store)
     said = {entry: checking.faults(entry, deep=chosen.deep) for entry in found}
     broken = [entry for entry in found if said[entry]]
@@ -85,7 +78,6 @@ def _check(chosen: argparse.Namespace) -> int:
     _sizes(f"artifacts in {chosen.store}", found)
     for entry in broken:
         _log.error("damaged: %s: %s", entry.path, said[entry])
-    torn = checking.details_problems(chosen.results)
     for line in torn:
         _log.error("damaged details: %s", line)
     if not problems and not broken:

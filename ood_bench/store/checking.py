@@ -17,13 +17,8 @@ from ood_bench.utils.files import clear_io_errors, sha256_file
 
 
 def faults(entry: Entry, *, deep: bool) -> str:
-    """What is wrong with an artifact, in words; empty if nothing is.
-
-    Args:
-        entry: the artifact.
-        deep: whether to read every pixel of an image set, too.
-    """
-    checks = {"classifiers": _classifier, "banks": _bank, "derived": _array, "scores": _scores}
+    """What is wrong with an artifact, in words; empty if nothing is. ``deep`` reads every pixel of image sets, too."""
+    checks = {"classifiers": _classifier, "banks": _arrays, "derived": _arrays, "scores": _scores}
     try:
         if entry.kind == "images":
             return _images(entry, deep=deep)
@@ -52,13 +47,10 @@ def _images(entry: Entry, *, deep: bool) -> str:
     return "" if fingerprint(images, labels) == meta["fingerprint"] else "the pixels or labels have changed"
 
 
-def _bank(entry: Entry) -> str:
-    files = [path for path in sorted(entry.path.iterdir()) if path.suffix == ".npy" and path.name[0] != "."]
+def _arrays(entry: Entry) -> str:
+    """Of a bank, or of one array after input steps."""
+    files = sorted(entry.path.glob("[!.]*.npy")) if entry.path.is_dir() else [entry.path]
     return "; ".join(said for path in files if (said := _header(path)))
-
-
-def _array(entry: Entry) -> str:
-    return _header(entry.path)
 
 
 def _scores(entry: Entry) -> str:
@@ -78,18 +70,13 @@ def _header(path: Path) -> str:
     return ""
 
 
-def details_problems(results: Path) -> list[str]:
-    """What is wrong with the details that lie beside the records of a results folder, a line each."""
-    keys = [record.cell_key for record in RecordStore(results).load()]
-    return DetailStore(results).load(keys)[1]
-
-
-def record_problems(results: Path) -> tuple[int, int, list[Problem]]:
-    """Number of valid records in a results folder, of those without a seal, and what is wrong with the others."""
+def record_problems(results: Path) -> tuple[int, int, list[Problem], list[str]]:
+    """Number of valid records in a results folder, of those without a seal, damaged records, and damaged details."""
     store = RecordStore(results)
     records = store.load()
     bare = sum(not is_sealed(store.path(record).read_bytes()) for record in records)
-    return len(records), bare, store.problems
+    _, torn = DetailStore(results).load(record.cell_key for record in records)
+    return len(records), bare, store.problems, torn
 
 
 def set_aside(results: Path, problems: Iterable[Problem], broken: Iterable[Entry]) -> Iterator[str]:

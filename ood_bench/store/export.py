@@ -12,12 +12,8 @@ from ood_bench.utils.files import write_atomically
 def export(records: Iterable[Record], path: Path) -> int:
     """Writes :func:`~ood_bench.results.frame` of the records, sorted by names and seed; gives its number of rows.
 
-    Args:
-        records: what to write.
-        path: a file that ends in ``.csv`` or ``.parquet``.
-
     Raises:
-        ConfigError: if it ends in something else, or Parquet cannot be written here.
+        ConfigError: if the path ends neither in .csv nor in .parquet, or Parquet cannot be written here.
         ArtifactError: if the file cannot be written.
     """
     table = frame(sorted(records, key=_order))

@@ -35,12 +35,8 @@ class Sorted:
 def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record]:
     """All records of some results folders, which decide what may go.
 
-    Args:
-        folders: the results folders.
-        without_records: whether a folder without records is meant.
-
     Raises:
-        RecordError: if a folder has no records, or one that cannot be read and may refer to anything.
+        RecordError: if a folder has none, unless that is meant, or one that cannot be read and may refer to anything.
     """
     records: list[Record] = []
     for folder in folders:
@@ -61,7 +57,7 @@ def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record
 
 
 def sort(store: Path, records: Iterable[Record], *, also: Collection[str] = (), older: float = 86400.0) -> Sorted:
-    """Decides what may go.
+    """Decides what may go of a store.
 
     Args:
         store: the artifact store.

@@ -54,8 +54,7 @@ class References:
         for record in records:
             found.cells.add(record.cell_key)
             found.networks |= {network.key for network in record.checkpoint.networks}
-            used = (record.data.id_train, record.data.id_test, record.data.ood, record.data.outliers)
-            found.sets |= {one.fingerprint for one in used if one is not None}
+            found.sets |= {one.fingerprint for one in record.data.used}
         return found
 
 

@@ -1,5 +1,6 @@
 """How fast classifiers were trained, and how accurate they became, from their cards in the store."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ from ood_bench.models.classifier import CARD
 
 
 def speeds(store: Path) -> pd.DataFrame:
-    """One row for each classifier that was trained here, oldest first; columns without a value are empty.
+    """One row for each classifier of a store that was trained here, oldest first; unknown values are empty."""
+    return pd.DataFrame([_row(card) for card in trained_cards(store)])
 
-    Args:
-        store: the artifact store.
-    """
-    paths = sorted((store / "classifiers").glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime)
-    cards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return pd.DataFrame([_row(card) for card in cards if card.get("history")])
+
+def trained_cards(store: Path) -> list[dict[str, Any]]:
+    """Cards of the classifiers that were trained here, oldest first; what is damaged is of no use and left out."""
+    cards = []
+    for path in sorted((store / "classifiers").glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime):
+        with contextlib.suppress(OSError, ValueError):
+            cards.append(json.loads(path.read_text(encoding="utf-8")))
+    return [card for card in cards if card.get("history")]
 
 
 def _row(card: dict[str, Any]) -> dict[str, Any]:

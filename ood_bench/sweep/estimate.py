@@ -1,15 +1,13 @@
 """How long a sweep will take, from what earlier records and classifiers say that they took."""
 
 import heapq
-import json
 import statistics
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from ood_bench.models.classifier import CARD
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
+from ood_bench.store.speeds import trained_cards
 from ood_bench.sweep.plan import Job
 from ood_bench.training.spec import TrainingSpec
 
@@ -30,7 +28,7 @@ class Estimator:
             names: tuple[str, ...] = (record.method, record.model, record.id, record.protocol, record.ood)
             for length in (5, 4, 2):
                 self._cells.setdefault(names[:length], []).append(each)
-        for card in cards:
+        for card in (card for card in cards if card.get("data")):
             each = card["trained_seconds"] / max(len(card["history"]) * card["data"]["n"], 1)
             kind = (card["spec"]["model"]["name"], card["recipe"])
             for length in (2, 1):
@@ -41,7 +39,7 @@ class Estimator:
         """Learns from the stores and results folders of the jobs."""
         folders = sorted({job.results for job in jobs})
         records = [record for folder in folders for record in RecordStore(folder).load()]
-        return cls(records, [card for store in sorted({job.store for job in jobs}) for card in _cards(store)])
+        return cls(records, [card for store in {job.store for job in jobs} for card in trained_cards(store)])
 
     def training(self, spec: TrainingSpec) -> float | None:
         """Seconds to train a classifier: those of an image and epoch, from the same recipe or else the same model."""
@@ -83,19 +81,6 @@ class Estimator:
 
 def _median(known: dict[tuple[str, ...], list[float]], places: Iterable[tuple[str, ...]]) -> float | None:
     return next((statistics.median(known[place]) for place in places if place in known), None)
-
-
-def _cards(store: Path) -> list[dict[str, Any]]:
-    """Cards of the classifiers that were trained here; what is damaged is of no use and left out."""
-    cards = []
-    for path in sorted((store / "classifiers").glob(f"*/{CARD}")):
-        try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if card.get("history") and card.get("data"):
-            cards.append(card)
-    return cards
 
 
 def duration(seconds: float) -> str:

@@ -21,19 +21,13 @@ Jobs = Sequence[Sequence[str]]
 
 
 def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
-    """Runs a sweep with one of Hydra's launchers.
+    """Runs a sweep with Hydra's loader and launcher; returns and raises what ``run_sweep`` does.
 
     Args:
         jobs: overrides of every job.
         config: the configuration that the command line composed.
         loader: Hydra's config loader.
         launcher: Hydra's launcher.
-
-    Returns:
-        The exit status, see :func:`~ood_bench.sweep.run.run_sweep`.
-
-    Raises:
-        OodBenchError: before anything is started, if one of the jobs would be refused.
     """
 
     def compose(words: Sequence[str]) -> RunSettings:

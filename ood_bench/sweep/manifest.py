@@ -21,14 +21,11 @@ def folder(store: Path) -> Path:
 
 
 def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
-    """Writes a sweep's plan; that of an earlier start of the same sweep is replaced.
+    """Writes a sweep's plan to ``<store>/sweeps/<key>.json``, in place of that of an earlier start of the same sweep.
 
     Args:
         jobs: all jobs of the sweep.
         ordered: those that are started now.
-
-    Returns:
-        The file: ``<store>/sweeps/<key>.json``.
     """
     started = {job.key: number for number, job in enumerate(ordered)}
     plan = {

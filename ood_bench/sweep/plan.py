@@ -1,11 +1,11 @@
 """What a sweep would do: which cells exist, which classifiers several jobs share, and in what order jobs go best."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ood_bench.config import RunSettings
-from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.prepare import cells_of
@@ -58,12 +58,7 @@ class Job:
     @property
     def command(self) -> str:
         """The command that runs just this job; cells with a record are not computed again."""
-        return "ood-bench " + " ".join(map(quoted, self.words))
-
-
-def quoted(word: str) -> str:
-    """An override as a shell takes it."""
-    return f"'{word}'" if any(sign in word for sign in ' "\\{}()[]<>|&;*?$#~`!') else word
+        return f"ood-bench {shlex.join(self.words)}"
 
 
 def exists(store: Path, spec: TrainingSpec) -> bool:
@@ -72,11 +67,7 @@ def exists(store: Path, spec: TrainingSpec) -> bool:
 
 
 def job_of(words: Sequence[str], settings: RunSettings) -> Job:
-    """Looks up what one configuration would compute.
-
-    Raises:
-        OodBenchError: if the run would be refused.
-    """
+    """Looks up what one configuration would compute; raises what refuses the run."""
     cells = cells_of(settings)
     done = frozenset(RecordStore(settings.results.root).find_paths(cell.key for cell in cells))
     needed = [spec for cell in cells if cell.key not in done for spec in cell.specs]
@@ -96,10 +87,6 @@ def in_order(jobs: Iterable[Job], parallel: int) -> list[Job]:
     One after the other, they keep their order. Side by side, they start in waves, so that as few as possible wait for
     a classifier that another one is training: a wave takes every job that needs no classifier that the same wave
     already trains, those with most to train first; what is left makes the next wave.
-
-    Args:
-        jobs: the jobs.
-        parallel: number of jobs that run at a time.
     """
     if parallel == 1:
         return [job for job in jobs if job.missing]
@@ -128,8 +115,3 @@ def shared(jobs: Sequence[Job]) -> dict[str, tuple[TrainingSpec, int]]:
         for spec in job.classifiers:
             found[spec.key] = (spec, found.get(spec.key, (spec, 0))[1] + 1)
     return found
-
-
-def in_job(words: Sequence[str], error: OodBenchError) -> OodBenchError:
-    """The same error with the job that it is about; the whole sweep is refused before it starts."""
-    return type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)")

@@ -34,12 +34,7 @@ class JobState:
 
 
 def job_states(store: Path, plan: Mapping[str, Any]) -> list[JobState]:
-    """The jobs of one plan, in the order of the plan.
-
-    Args:
-        store: the artifact store.
-        plan: a file of :mod:`ood_bench.sweep.manifest`.
-    """
+    """The jobs of one plan of :mod:`ood_bench.sweep.manifest`, in its order."""
     records = _recorded(plan["jobs"])
     return [_state(store, job, sum(key in records for key in job["cells"])) for job in plan["jobs"]]
 

@@ -10,7 +10,7 @@ from ood_bench.config import RunSettings
 from ood_bench.errors import OodBenchError, reason
 from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
-from ood_bench.sweep.plan import Job, in_job, in_order, job_of
+from ood_bench.sweep.plan import Job, in_order, job_of
 from ood_bench.sweep.show import show_end, show_plan
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
@@ -61,14 +61,13 @@ def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, 
 
 def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], bool]:
     """All jobs, and whether they are only to be shown."""
-    jobs: dict[str, Job] = {}
-    dry = False
+    jobs, dry = {}, False
     for words in sweep:
         try:
             settings = compose(words)
             job = job_of(words, settings)
         except OodBenchError as error:
-            raise in_job(words, error) from error
+            raise type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)") from error
         jobs[job.key] = job
         dry = dry or settings.dry_run
     return list(jobs.values()), dry

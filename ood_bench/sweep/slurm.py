@@ -31,10 +31,7 @@ _GRACE = 3
 
 
 def executor(params: Mapping[str, Any]) -> Any:
-    """The executor of submitit with the launcher's settings; those that are null are SLURM's to decide.
-
-    Args:
-        params: keys of ``conf/hydra/launcher/submitit_slurm.yaml`` .
+    """Submitit's executor with the settings of ``conf/hydra/launcher/submitit_slurm.yaml``; SLURM decides null ones.
 
     Raises:
         ConfigError: if submitit or SLURM is not here, or a key is unknown to submitit.
@@ -58,23 +55,13 @@ def executor(params: Mapping[str, Any]) -> Any:
 
 
 def launched(submitter: Any, call: Any, jobs: Sequence[tuple[Any, ...]]) -> list[JobReturn]:
-    """Submits one array of jobs and waits until all have ended.
-
-    Args:
-        submitter: submitit's executor.
-        call: what each job calls.
-        jobs: arguments of each job.
-    """
+    """Submits one array of jobs, each ``call`` with its own arguments, and waits until all have ended."""
     submitted = submitter.map_array(call, *zip(*jobs, strict=True))
     ids = [job.job_id for job in submitted]
-    _log.info("submitted %d jobs to SLURM as array %s; Ctrl-C stops waiting, not the jobs", len(ids), array_of(ids[0]))
+    array = ids[0].partition("_")[0]
+    _log.info("submitted %d jobs to SLURM as array %s; Ctrl-C stops waiting, not the jobs", len(ids), array)
     wait(submitted)
     return [_returned(job) for job in submitted]
-
-
-def array_of(job_id: str) -> str:
-    """Number of the array that a job belongs to."""
-    return job_id.partition("_")[0]
 
 
 def wait(submitted: Sequence[Any], queue: Queue | None = None, pause: Pause = time.sleep) -> None:
@@ -92,7 +79,7 @@ def wait(submitted: Sequence[Any], queue: Queue | None = None, pause: Pause = ti
     results = {job.job_id: Path(job.paths.result_pickle) for job in submitted}
     seconds = _SOONEST
     while True:
-        alive = (queue or in_queue)({array_of(job_id) for job_id in left})
+        alive = (queue or in_queue)({job_id.partition("_")[0] for job_id in left})
         for job_id in list(left):
             if alive is None or job_id in alive:
                 left[job_id] = 0

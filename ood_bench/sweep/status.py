@@ -45,14 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: as on the command line; that of the process by default.
-
-    Returns:
-        The exit code: 0 if every cell of the shown sweeps has a record, 1 if some have none, 2 if there is no sweep.
-    """
+    """Runs the command; gives 0 if every cell of the sweeps has a record, 1 if some have none, 2 without a sweep."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)

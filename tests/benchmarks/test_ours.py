@@ -1,11 +1,8 @@
 import numpy as np
 
 from benchmarks.ours import bare_pass, every_tap, feature_norms, forward_only
-from benchmarks.subjects import mixture
-from ood_bench.methods.energy import Energy
 from ood_bench.methods.msp import Msp
 from ood_bench.methods.odin import Odin
-from ood_bench.metrics import measure
 
 
 def test_forward_only_methods_are_those_that_read_the_shared_pass():
@@ -48,22 +45,3 @@ def test_one_pass_over_each_set_serves_all_forward_only_methods(ours, subject):
     ours.cold(detectors, [subject.test, subject.oods[0]])
     handle.remove()
     assert sum(seen) == len(subject.test) + len(subject.oods[0])
-
-
-def test_a_table_holds_the_auroc_of_every_cell(ours, subject):
-    detectors = ours.fit({"msp": Msp(), "energy": Energy()})
-    sets = [subject.test, *subject.oods]
-    known, *others = ours.cold(detectors, sets)
-    table = ours.table(detectors, sets)
-    assert table.shape == (2, 2)
-    assert table[1, 0] == measure("exact", known[0], others[1][0], resamples=0)[1]["auroc"].value
-
-
-def test_a_grid_holds_the_auroc_of_every_setting(ours, subject):
-    mixed = mixture(subject, 6)
-    odin = Odin([0.0, 0.004], [1.0, 1000.0])
-    found = ours.grid(odin, mixed, 3)
-    scores = ours.cold([Odin([0.004], [1.0])], [mixed])[0][0]
-    assert found.shape == (4,)
-    expected = measure("exact", scores[:3], scores[3:], resamples=0)[1]["auroc"].value
-    assert found[odin.grid().index({"epsilon": 0.004, "temperature": 1.0})] == expected

@@ -46,12 +46,6 @@ def test_what_the_other_library_lacks_is_told_from_what_is_not_installed(shown):
     assert ["not installed", *numbers, "-", "-", "-", "-"] in lines
 
 
-def test_a_table_of_ours_alone_has_no_column_of_theirs(shown):
-    lines = shown(speed_table("title", ROWS, OURS, {}, beside=""))
-    assert ["work", "s", "ours", "range", "limit"] in lines
-    assert ["both", "0.600", "2.000", "1.000 to 4.000", "2.9"] in lines
-
-
 def test_agreement_is_shown_where_both_scored(shown):
     lines = shown(agreement_table(ROWS, OURS, THEIRS))
     rows = [line for line in lines if line and line[0] in OURS]

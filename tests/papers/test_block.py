@@ -6,28 +6,6 @@ import pytest
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import block_of, load_blocks
 
-PAPER = """
-paper:
-  name: fssd_fashionmnist
-  title: FSSD, LeNet on FashionMNIST
-  csv: fssd
-  table: readme_results
-  model: lenet
-  id: fashionmnist
-  protocol: fssd
-  ood: [mnist]
-  methods: [msp, odin, mc_dropout, fssd]
-  metrics: [auroc, fpr80]
-  reference: arXiv 2011.14654
-"""
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    (tmp_path / "paper").mkdir()
-    (tmp_path / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
-    return tmp_path
-
 
 def record(**changes):
     """What a block looks at of a record."""
@@ -117,7 +95,7 @@ def test_cells_of_another_table_of_the_same_paper():
     block = shipped("eloc_densenet_cifar10")
     assert block.printed("eloc", "gaussian", "fpr95") is not None
     assert block.printed("eloc", "tin_crop", "fpr95") is not None
-    assert block.printed_further(0, "eloc", "gaussian", "fpr95") is None
+    assert block.printed("eloc", "gaussian", "fpr95", further=0) is None
     assert block.tables == [
         "unofficial_readme_paper_column",
         "eccv2018_noise_secondhand",

@@ -10,32 +10,6 @@ from ood_bench.results import Record, RecordStore
 
 Make = Callable[..., Record]
 
-PAPER = """
-defaults:
-  - _self_
-paper:
-  name: fssd_fashionmnist
-  title: FSSD, LeNet on FashionMNIST
-  csv: fssd
-  table: readme_results
-  model: lenet
-  id: fashionmnist
-  protocol: fssd
-  ood: [mnist]
-  methods: [msp, odin, mc_dropout, fssd]
-  metrics: [auroc, fpr80]
-  reference: arXiv 2011.14654
-  notes: [The paper gives no standard deviations.]
-"""
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    folder = tmp_path / "conf"
-    (folder / "paper").mkdir(parents=True)
-    (folder / "paper" / "fssd_fashionmnist.yaml").write_text(PAPER)
-    return folder
-
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:

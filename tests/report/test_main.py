@@ -9,8 +9,7 @@ from ood_bench.results import RecordStore
 
 
 @pytest.fixture(autouse=True)
-def _shipped(conf, monkeypatch, caplog):
-    monkeypatch.setattr("ood_bench.papers.block.conf_dir", lambda: conf)
+def _shipped(conf, caplog):
     caplog.set_level(logging.INFO)
 
 

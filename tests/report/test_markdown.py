@@ -12,7 +12,7 @@ def test_further_published_numbers_have_a_column_of_their_own():
     cells = [cell.strip() for cell in first.split("|")[1:-1]]
     assert cells[2:5] == [
         block.printed("eloc", "tin_crop", "fpr95"),
-        block.printed_further(0, "eloc", "tin_crop", "fpr95"),
+        block.printed("eloc", "tin_crop", "fpr95", further=0),
         "not run",
     ]
     assert cells[2] != cells[3]

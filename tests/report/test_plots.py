@@ -114,10 +114,10 @@ def test_a_chart_for_each_network_and_id_set_the_same_each_time(swept, make):
 
 def test_the_report_writes_them_and_removes_them(swept, fill, results, conf):
     fill(*swept)
-    charts = [path for path in tables.write(results, None, conf) if "-blocks" in path.name]
+    charts = [path for path in tables.write(results) if "-blocks" in path.name]
     assert {path.suffix for path in charts} == {".svg", ".png"}
     shutil.rmtree(results / "records")
-    assert set(charts) < set(tables.write(results, None, conf))
+    assert set(charts) < set(tables.write(results))
 
 
 def test_without_such_records_there_is_no_chart(make):

@@ -45,25 +45,25 @@ def test_changed_pixels_are_found_by_a_deep_look(full):
 
 
 def test_records_are_counted_with_and_without_seal(full):
-    assert checking.record_problems(full.results) == (1, 0, [])
+    assert checking.record_problems(full.results) == (1, 0, [], [])
     (path,) = full.results.rglob("*.json")
     content = json.loads(path.read_text())
     del content["seal"]
     path.write_text(json.dumps(content))
-    assert checking.record_problems(full.results) == (1, 1, [])
+    assert checking.record_problems(full.results) == (1, 1, [], [])
 
 
 def test_damaged_things_are_moved_not_deleted(full):
     (record,) = full.results.rglob("*.json")
     torn(record)
     torn(full.kept["base"] / "weights.safetensors")
-    _, _, problems = checking.record_problems(full.results)
+    _, _, problems, _ = checking.record_problems(full.results)
     broken = [entry for entry in entries(full.store) if checking.faults(entry, deep=False)]
     lines = list(checking.set_aside(full.results, problems, broken))
     assert len(lines) == 2
     assert (full.results / "set-aside" / record.relative_to(full.results / "records")).exists()
     assert full.kept["base"].with_name("lenet-digits-base.torn").is_dir()
-    assert checking.record_problems(full.results) == (0, 0, [])
+    assert checking.record_problems(full.results) == (0, 0, [], [])
     assert said(full) == {}
 
 

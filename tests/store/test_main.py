@@ -54,15 +54,6 @@ def test_gc_shows_first_and_deletes_when_told(command, full):
     assert full.kept["tuned"].exists()
 
 
-def test_gc_asks_for_records(command, full, tmp_path, capsys):
-    code, _ = command("gc", "--store", full.store, "--results", tmp_path / "empty", "--delete")
-    assert code == 2
-    said = capsys.readouterr().err
-    assert "error: " in said
-    assert "say --without-records" in said
-    assert full.loose["classifier"].exists()
-
-
 def test_export(command, full, tmp_path):
     code, said = command("export", "--results", full.results, tmp_path / "all.csv")
     assert code == 0

@@ -17,6 +17,7 @@ from ood_bench.sweep.plan import job_key
 PATIENCE = 600.0
 EPOCHS = 100
 STORE = Path("outputs/quickstart/store")
+UNDISTURBED = ["results.root=undisturbed", "store.root=undisturbed-store"]
 METRICS = ["auroc", "aupr_in", "aupr_out", "fpr95"]
 
 
@@ -49,15 +50,9 @@ def training(words, seed):
         time.sleep(0.02)
 
 
-def numbers(words, folder):
-    """Metrics of both seeds, from the records that the sweep left or from an undisturbed run."""
-    table = ood_bench.run([*words, "seed=[0,1]", f"results.root={folder}", f"store.root={folder}-store"])
-    return table[["seed", *METRICS]]
-
-
-def recorded(words):
-    table = ood_bench.run([*words, "seed=[0,1]"])
-    return table[["seed", *METRICS]]
+def numbers(words, *elsewhere):
+    """Metrics of both seeds, from the records that the sweep left or from an undisturbed run elsewhere."""
+    return ood_bench.run([*words, "seed=[0,1]", *elsewhere])[["seed", *METRICS]]
 
 
 def test_a_killed_sweep_goes_on_from_the_last_epoch(words):
@@ -71,7 +66,7 @@ def test_a_killed_sweep_goes_on_from_the_last_epoch(words):
     (epoch,) = re.findall(r"continuing lenet-digits-quickstart-seed0-\S+ from epoch (\d+) of", said)
     assert 0 < int(epoch) < EPOCHS
     assert said.endswith("sweep: 2 of 2 cells have a record")
-    assert recorded(words).equals(numbers(words, "undisturbed"))
+    assert numbers(words).equals(numbers(words, *UNDISTURBED))
 
 
 def test_a_killed_worker_of_joblib_stops_no_job(words):
@@ -81,4 +76,4 @@ def test_a_killed_worker_of_joblib_stops_no_job(words):
     assert status == 0, said
     assert "the launcher gave up" in said
     assert said.endswith("sweep: 2 of 2 cells have a record")
-    assert recorded(words).equals(numbers(words, "undisturbed"))
+    assert numbers(words).equals(numbers(words, *UNDISTURBED))

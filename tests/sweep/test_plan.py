@@ -1,8 +1,5 @@
-import pytest
-
 import ood_bench
-from ood_bench.errors import ConfigError
-from ood_bench.sweep.plan import in_job, in_order, job_key, quoted, shared
+from ood_bench.sweep.plan import in_order, job_key, shared
 
 
 def places(jobs, ordered):
@@ -54,14 +51,3 @@ def test_the_most_to_train_comes_first(job):
 def test_the_key_says_what_is_computed():
     assert job_key(["seed=1", "dry_run=true", "time_limit=9"]) == job_key(["seed=1"])
     assert job_key(["seed=1"]) != job_key(["seed=2"])
-
-
-@pytest.mark.parametrize(("word", "shell"), [("seed=1", "seed=1"), ("method=[a,b]", "'method=[a,b]'")])
-def test_words_for_a_shell(word, shell):
-    assert quoted(word) == shell
-
-
-def test_a_refusal_names_its_job():
-    error = in_job(["seed=1"], ConfigError("no such thing"))
-    assert isinstance(error, ConfigError)
-    assert str(error) == "no such thing\n(job: seed=1; nothing of the sweep was started)"

@@ -59,10 +59,6 @@ def test_waits_for_each_to_end_however_it_ends(jobs):
     assert len(asked) == 6  # the cancelled one is gone for good in three looks
     assert pauses == sorted(pauses)
     assert pauses[0] == 0.5
-
-
-def test_pauses_grow_to_ten_seconds(jobs):
-    pauses = []
     slurm.wait(jobs, lambda _: {"7_0"} if len(pauses) < 40 else set(), pauses.append)
     assert max(pauses) == 10
 
@@ -105,12 +101,6 @@ def test_what_jobs_give_back(jobs):
     lost = str(error_of(slurm._returned(jobs[2])))
     assert lost.startswith("job 7_2 ended without a result (killed, cancelled or out of memory): ")
     assert lost.endswith("7_2.err")
-
-
-def test_a_failed_run_is_told_by_its_error():
-    returned = JobReturn()
-    returned.status, returned.return_value = JobStatus.FAILED, ConfigError("no such set")
-    assert str(error_of(returned)) == "no such set"
 
 
 def test_without_submitit_the_extra_is_named(monkeypatch):

@@ -20,16 +20,7 @@ _ALL_SEEDS = 1_000_000
 
 
 def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]]) -> str:
-    """The whole page.
-
-    Args:
-        sections: all rows.
-        details: by cell key.
-        tests: paired tests by cell key, see :func:`~ood_bench.report.paired.read`.
-
-    Returns:
-        HTML that loads nothing and runs from a file.
-    """
+    """The whole page: HTML that loads nothing and runs from a file; details and paired tests are by cell key."""
     kept, images, remark = _fitting(sections, details)
     texts = Texts()
     rows = [row for section in sections for row in section.rows]

@@ -9,10 +9,11 @@ from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Judgement, Verdict
 from ood_bench.results import Record
 from ood_bench.results.details import Details
-from ood_bench.results.schema import SetUsed
+from ood_bench.results.schema import Network, SetUsed
 
 Json = dict[str, Any]
 _PLACES = 4
+_ROLES = ("ID training", "ID test", "OOD", "outliers")
 
 
 def rounded(value: float | None) -> float | None:
@@ -96,12 +97,12 @@ def _cell(row: Row, metric: str, printed: str | None, judged: Judgement) -> Json
 def detail(
     row: Row, texts: Texts, details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]], images: int
 ) -> Json:
-    """What the page shows of one row when it is opened.
+    """What the page shows of a row with records when it is opened.
 
     Args:
-        row: a row with records.
+        row: the row.
         texts: takes long sentences.
-        details: by cell key, for the cells that have some.
+        details: by cell key.
         tests: paired tests by cell key.
         images: for how many seeds thumbnails are kept.
     """
@@ -120,7 +121,7 @@ def detail(
     return {
         "seeds": seeds,
         "evaluation": evaluation,
-        "images": [_set(role, used) for role, used in _sets(first)],
+        "images": [_set(role, used) for role, used in zip(_ROLES, first.data.used, strict=False)],
         "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
         "tests": [line for record in row.records for line in tests.get(record.cell_key, ())],
@@ -129,12 +130,6 @@ def detail(
 
 def _distinct(texts: Texts, found: Any) -> list[int]:
     return [texts.number(text) for text in dict.fromkeys(found)]
-
-
-def _sets(record: Record) -> list[tuple[str, SetUsed]]:
-    data = record.data
-    roles = {"ID training": data.id_train, "ID test": data.id_test, "OOD": data.ood, "outliers": data.outliers}
-    return [(role, used) for role, used in roles.items() if used is not None]
 
 
 def _set(role: str, used: SetUsed) -> Json:
@@ -154,7 +149,7 @@ def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -
         "n_ood": record.n_ood,
         "settings": dict(record.hyperparameters),
         "tuning": _tuning(record, texts),
-        "networks": [_network(record, index) for index in range(len(record.checkpoint.networks))],
+        "networks": [_network(one) for one in record.checkpoint.networks],
         "machine": texts.number(machine),
         "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
         "created": record.created,
@@ -167,8 +162,7 @@ def _metrics(found: Mapping[str, Any]) -> Json:
     return {name: [rounded(one.value), rounded(one.low), rounded(one.high)] for name, one in sorted(found.items())}
 
 
-def _network(record: Record, index: int) -> Json:
-    one = record.checkpoint.networks[index]
+def _network(one: Network) -> Json:
     names = {"model": one.model, "recipe": one.recipe, "seed": one.seed, "epochs": one.epochs}
     return names | {"accuracy": rounded(one.id_accuracy), "weights": one.weights_sha256[:12]}
 

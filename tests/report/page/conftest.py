@@ -1,6 +1,5 @@
 """Headless Chromium over its debugging pipe: no port, no driver, no package."""
 
-import base64
 import itertools
 import json
 import os
@@ -121,11 +120,6 @@ class Browser:
         where = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", {"type": kind, **where})
-
-    def picture(self, path: Path, whole: bool = False) -> None:
-        """Writes a PNG of the window, or of the whole page."""
-        shot = self._call("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
-        path.write_bytes(base64.b64decode(shot["data"]))
 
     def _call(self, method: str, parameters: Any = None, session: str | None = "page") -> Any:
         number = next(self._numbers)
