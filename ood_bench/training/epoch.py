@@ -1,6 +1,6 @@
 """The random numbers of one epoch, drawn at once: a training step then needs nothing from the host."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,8 @@ StreamOrder = Literal["random", "shuffled"]
 """How the second stream is drawn: with replacement, or shuffled anew whenever all of it was shown."""
 
 
-class SecondStream:
-    """Endless batches of rows of the outliers, or of the classes that a classifier leaves out.
+def second_stream(count: int, batch_size: int, order: StreamOrder, generator: Generator) -> Iterator[Tensor]:
+    """Endless batches of rows, int64 ``[M]``, of the outliers or of the classes that a classifier leaves out.
 
     With replacement, or row by row: then all rows come once, the last batch smaller, before they are shuffled anew.
     Every epoch has a stream of its own, so that training can go on after any of them.
@@ -25,19 +25,11 @@ class SecondStream:
         order: with replacement or shuffled.
         generator: generator on the CPU.
     """
-
-    def __init__(self, count: int, batch_size: int, order: StreamOrder, generator: Generator) -> None:
-        self._count, self._batch_size, self._order, self._generator = count, batch_size, order, generator
-        self._waiting: list[Tensor] = []
-
-    def draw(self) -> Tensor:
-        """One batch of rows, int64 ``[M]``."""
-        if self._order == "random":
-            return torch.randint(max(self._count, 1), (self._batch_size,), generator=self._generator)
-        if not self._waiting:
-            shuffled = torch.randperm(self._count, generator=self._generator)
-            self._waiting = list(torch.split(shuffled, self._batch_size))
-        return self._waiting.pop(0)
+    while True:
+        if order == "random":
+            yield torch.randint(max(count, 1), (batch_size,), generator=generator)
+        else:
+            yield from torch.split(torch.randperm(count, generator=generator), batch_size)
 
 
 @dataclass(frozen=True)
@@ -80,10 +72,10 @@ def epoch_steps(
         order: how they are drawn.
     """
     batches = torch.split(torch.randperm(count, generator=generator), batch_size)
-    stream = SecondStream(*outliers, order, generator)
+    stream = second_stream(*outliers, order, generator)
     outside, draws = [], []
     for rows in batches:
-        drawn = stream.draw()
+        drawn = next(stream)
         outside.append(drawn)
         draws.append([one.draw(len(rows) + len(drawn), generator) for one in augment])
     columns = [_moved(one, device) for one in (batches, outside, *zip(*draws, strict=True))]

@@ -161,14 +161,6 @@ def test_the_order_of_rows_matters_to_no_score_that_is_computed_image_by_image(c
         assert same == 1
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if name not in RANDOM], indirect=True)
-def test_a_score_depends_on_the_views_rows_only(case, toys):
-    _, raw_scores = case
-    images = toys.image_set("id", 40)
-    rows = np.arange(16, 32)  # a whole batch of the case that scores batches of 16
-    np.testing.assert_allclose(raw_scores(View(images, rows)), raw_scores(View(images))[:, rows], rtol=2e-4, atol=1e-6)
-
-
 def test_scoring_twice_gives_the_same(case, toys):
     _, raw_scores = case
     view = View(toys.image_set("id", 23))

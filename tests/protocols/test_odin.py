@@ -182,7 +182,7 @@ def test_the_official_grid_is_for_softmax_maxima_it_was_made_for(monkeypatch, me
 
 def test_another_convention_gets_no_options_of_the_grid():
     outcome = run(Maxima(), "msp", convention="exact")
-    assert (outcome.convention_scores, outcome.convention_options, outcome.notes) == (None, {}, [])
+    assert (outcome.convention_scores, outcome.convention_options, outcome.notes) == (None, {}, ())
 
 
 def test_real_detectors_give_softmax_maxima(toys, monkeypatch):
