@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from pydantic import ValidationError
 
 from ood_bench.config import (
-    RunSettings,
     compose_settings,
     default_data_root,
     public,
@@ -48,13 +46,6 @@ def test_one_ood_set_or_several(override, names):
     settings = compose_settings([override])
     assert list(settings.ood) == names
     assert [node["name"] for node in settings.ood.values()] == names
-
-
-@pytest.mark.parametrize(
-    ("override", "names"), [("method=msp", ["msp"]), ("method=[fssd,msp,odin]", ["fssd", "msp", "odin"])]
-)
-def test_one_method_or_several(override, names):
-    assert list(compose_settings([override]).method) == names
 
 
 @pytest.mark.parametrize(("override", "seeds"), [("seed=3", [3]), ("seed=[3]", [3]), ("seed=[0,1,4]", [0, 1, 4])])
@@ -211,50 +202,30 @@ def test_the_unchanged_config_is_fine(composed):
 
 REFUSED = [
     ("data.foo", 1, r"data\.foo: unknown key"),
-    ("scoring.foo", 1, r"scoring\.foo: unknown key"),
     ("seed", -1, r"seed\.0: .*greater than or equal to 0, is -1"),
-    ("seed", [0, -7], r"seed\.1: .*is -7"),
     ("seed", 10**20, r"seed\.0: .*less than 4294967296"),
-    ("seed", 1.5, r"seed: .*is 1\.5"),
-    ("seed", ["a"], r"seed\.0: .*valid integer.*is 'a'"),
     ("seed", True, r"seed\.0: .*valid integer, is True"),
     ("seed", [], r"seed: .*at least 1 item"),
-    ("seed", None, r"seed: .*is None"),
     ("device", "gpu", r"device: .*is 'gpu'"),
-    ("device", "cuda:x", r"device: .*is 'cuda:x'"),
-    ("device", None, r"device: .*is None"),
     ("scoring.resamples", -1, r"scoring\.resamples: .*is -1"),
-    ("scoring.resamples", "many", r"scoring\.resamples: .*is 'many'"),
-    ("scoring.batch_size", 1.5, r"scoring\.batch_size: .*is 1\.5"),
     ("scoring.details", "some", r"scoring\.details: .*'new', 'all' or 'none'"),
-    ("scoring", None, r"scoring: .*is None"),
-    ("data.download", "perhaps", r"data\.download: .*is 'perhaps'"),
-    ("data.root", None, r"data\.root: .*is None"),
     ("store.root", "${nope}", r"Interpolation key 'nope' not found \(key: store\.root\)"),
     ("ood.uniform.source.shape", [1, "${a.b}"], r"'a\.b' not found \(key: ood\.uniform\.source\.shape\[1\]\)"),
     ("results.root", "???", r"[Mm]issing mandatory value.*results\.root"),
     ("results.root", "${oc.env:OOD_BENCH_NOT_SET}", r"OOD_BENCH_NOT_SET' not found.*key: results\.root"),
     ("protocol", None, r"protocol is None, which is no mapping"),
     ("method.msp", 3, r"method\.msp: .*is 3"),
-    ("ood.uniform", 3, r"ood\.uniform: .*is 3"),
     ("adapt", None, r"adapt is None"),
-    ("adapt.ood", 3, r"adapt: ood: .*is 3"),
     ("adapt.ood.uniform", 3, r"adapt: ood\.uniform: .*is 3"),
     ("adapt.model.name", "x", r"adapt: model: unknown key"),
     ("protocol.methods", 3, r"protocol\.methods: method: .*is 3"),
-    ("protocol.methods.msp", 3, r"protocol\.methods: method\.msp: .*is 3"),
     ("id.normalisation.std", [math.inf], r"id\.normalisation\.std\.0 is inf: it must be a finite number"),
     ("method.msp.x", {"a": [1, -math.inf]}, r"method\.msp\.x\.a\.1 is -inf"),
     ("model.name", "a/b", r"model\.name is 'a/b': it needs letters"),
-    ("id.name", "../up", r"id\.name is '\.\./up'"),
     ("id.name", None, r"id\.name is None"),
     ("ood.uniform.name", 7, r"ood\.uniform\.name is 7"),
-    ("ood.uniform.name", ".hidden", r"ood\.uniform\.name is '\.hidden'"),
-    ("train.name", "a b", r"train\.name is 'a b'"),
     ("model._target_", 3, r"model\._target_ is 3: it needs the import path of a class"),
-    ("method.msp._target_", None, r"method\.msp\._target_ is None"),
     ("protocol._target_", "", r"protocol\._target_ is ''"),
-    ("protocol.name", "", r"protocol\.name is ''"),
 ]
 
 
@@ -271,13 +242,6 @@ def test_several_faults_are_said_at_once():
         compose_settings([*SMALL, "device=gpu", "scoring.resamples=-1", "seed=-1"])
     for place in ("device:", "scoring.resamples:", "seed.0:"):
         assert place in str(caught.value)
-
-
-def test_settings_do_not_change():
-    settings = compose_settings(SMALL)
-    with pytest.raises(ValidationError, match="frozen"):
-        settings.seed = [1]
-    assert RunSettings.model_validate(settings.model_dump()) == settings
 
 
 def test_composing_does_not_mind_an_initialised_hydra():

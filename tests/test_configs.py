@@ -7,22 +7,18 @@ import hashlib
 import importlib
 import json
 import struct
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
-from torch import nn
 
 from ood_bench import papers
 from ood_bench.config import compose_settings, settings_of
 from ood_bench.data import mnist
-from ood_bench.data.sources import source_of
 from ood_bench.methods.base import build_detector
 from ood_bench.papers.block import load_blocks
 from ood_bench.protocols.base import build_protocol
@@ -39,16 +35,10 @@ MODULES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), "selected_norm"),
 }
-GROUPS = ("experiment", "id", "method", "model", "ood", "paper", "protocol", "train", "tune")
 
 
 def shipped(group):
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-
-
-def test_every_group_is_covered_here():
-    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == {*GROUPS, "hydra"}
-    assert all(shipped(group) for group in GROUPS)
 
 
 @pytest.mark.parametrize("name", shipped("model"))
@@ -60,20 +50,6 @@ def test_model(name):
     for variant in model.get("variants", {}).values():
         assert variant["name"] != name
         get_class(variant["_target_"])
-
-
-@pytest.mark.parametrize("name", shipped("id"))
-def test_id(name):
-    node = compose_settings([f"id={name}", "ood=uniform"]).id
-    assert name.startswith(node["name"])
-    assert {source_of(node, part).name for part in ("train", "test")} == {node["name"]}
-
-
-@pytest.mark.parametrize("name", shipped("ood"))
-def test_ood(name):
-    nodes = compose_settings([f"ood={name}"]).ood
-    assert list(nodes) == [name]
-    assert source_of(nodes[name], shape=(3, 32, 32)).name == nodes[name]["name"]
 
 
 @pytest.mark.parametrize("name", shipped("method"))
@@ -88,11 +64,6 @@ def test_method(name):
     module = MODULES.get(name, name)
     assert type(detector).__module__ == f"ood_bench.methods.{module}"
     assert (TESTS / "methods" / f"test_{module}.py").is_file()
-
-
-@pytest.mark.parametrize("name", shipped("train"))
-def test_train(name):
-    assert recipe_from(compose_settings([f"train={name}"]).train).name == name
 
 
 @pytest.mark.parametrize("name", shipped("protocol"))
@@ -178,22 +149,6 @@ def test_a_papers_block_is_what_the_paper_runs(name):
     assert not block.average_of or block.average_of == selected
 
 
-class StandIn(nn.Module):
-    """What a ResNet of the timm library looks like from outside: its modules' names, an image to logits."""
-
-    def __init__(self, name, *, pretrained, num_classes, in_chans):
-        assert name in ("resnet34", "resnext50_32x4d")
-        assert not pretrained
-        super().__init__()
-        self.layer1 = nn.Sequential(nn.Conv2d(in_chans, 4, 3, stride=4, padding=1), nn.ReLU())
-        self.layer2, self.layer3, self.layer4 = (nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()) for _ in "234")
-        self.global_pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.fc = nn.Linear(4, num_classes)
-
-    def forward(self, x):
-        return self.fc(self.global_pool(self.layer4(self.layer3(self.layer2(self.layer1(x))))))
-
-
 def write_idx(path, values):
     content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -260,8 +215,8 @@ SMALL_MODELS = {
     "resnet20_v2": ["model.depth=11"],
     "vgg11": [],
     "allconv": ["model.widths=[4,8]"],
-    "timm_resnet34": [],  # a stand-in is small enough
-    "timm_resnext50": [],
+    "timm_resnet34": ["model.timm_name=resnet10t"],
+    "timm_resnext50": ["model.timm_name=resnet10t"],
 }
 SMALL_PROTOCOLS = {
     "odin": ["protocol.skip=20"],
@@ -386,7 +341,6 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     settings = compose_settings([*run, *small, *toy_of(request.param, whole), *roots])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setitem(sys.modules, "timm", SimpleNamespace(create_model=StandIn))
         for name, release in releases.items():
             patch.setitem(mnist.RELEASES, name, release)
         yield settings, execute(settings), folder
@@ -411,41 +365,10 @@ def test_there_is_a_record_for_every_cell(finished):
     assert sorted(done.paths) == sorted(map(str, (folder / "results" / "records").rglob("*.json")))
 
 
-KEYS = {
-    "seal",
-    "schema",
-    "cell_key",
-    "method",
-    "variant",
-    "model",
-    "id",
-    "ood",
-    "seed",
-    "protocol",
-    "evaluation",
-    "metrics",
-    "exact",
-    "n_id",
-    "n_ood",
-    "hyperparameters",
-    "tuning",
-    "checkpoint",
-    "data",
-    "deviations",
-    "notes",
-    "environment",
-    "seconds",
-    "created",
-}
-
-
 def test_records_say_everything(finished):
     settings, done, _ = finished
     for path in done.paths:
         record = load(path)
-        assert set(record) == KEYS
-        assert record["schema"] == 1
-        assert record["seed"] == 0
         names = (record["model"], record["id"], record["protocol"])
         assert names == (settings.model["name"], settings.id["name"], settings.protocol["name"])
         assert record["evaluation"]["convention"] == settings.protocol["convention"]
@@ -487,29 +410,6 @@ def test_records_hold_the_hyperparameters_of_the_run(finished):
         for key, value in record["hyperparameters"].items():
             if key in node and node[key] not in ("norm_ratio", "every"):  # words for what is found out
                 assert value == node[key], (record["method"], key)
-        if record["method"].startswith("godin"):
-            assert record["evaluation"]["tuned_on"].endswith("rows of the ID test set; no OOD image")
-            share = 0.5 if settings.protocol["name"] == "godin_port" else 1.0
-            assert record["hyperparameters"]["epsilon"] in [share * one for one in node["magnitudes"]]
-        elif settings.tune.name == "validation_ood" and record["method"] == "odin":
-            validation = settings.protocol["validation"]
-            assert record["evaluation"]["tuned_on"] == f"the first 20 rows each of the ID test set and of {validation}"
-            assert record["protocol"] == f"odin_validation_{validation}"
-        elif settings.protocol["name"].startswith("mahalanobis"):
-            single = record["method"] in ("msp", "mahalanobis_plain")
-            assert (record["evaluation"]["tuned_on"] == "nothing") == single
-            assert (
-                record["evaluation"]["tuned_on"].endswith("no OOD image") == ("fgsm" in settings.protocol["name"])
-                or single
-            )
-        elif settings.protocol["name"] == "fssd":
-            assert record["n_id"] == 20
-            assert "20 test rows each" in record["evaluation"]["tuned_on"]
-        elif settings.protocol["name"] == record["method"] and record["ood"] in settings.protocol.get("epsilons", {}):
-            assert record["hyperparameters"]["epsilon"] == settings.protocol["epsilons"][record["ood"]]
-            assert record["evaluation"]["tuned_on"].endswith("the magnitude published for this set")
-        else:
-            assert record["evaluation"]["tuned_on"] == "nothing"
 
 
 def refuse(what):

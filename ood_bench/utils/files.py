@@ -14,16 +14,11 @@ from typing import Any
 
 from ood_bench.errors import ArtifactError
 
-_CHUNK = 1 << 20
-
 
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical_json(value: Any) -> str:

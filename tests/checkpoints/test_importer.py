@@ -65,13 +65,6 @@ def test_the_card_tells_where_it_comes_from(run, toy_images, tmp_path):
     assert {"key", "weights_sha256", "created", "torch", "history", "trained_seconds"} <= set(card)
 
 
-def test_whole_modules_of_2017(run, whole_module, network, toy_images):
-    classifier = load_classifier(run(whole_module(parallel=True), test=toy_images), CPU)
-    for name, value in classifier.network.state_dict().items():
-        expected = torch.tensor(0) if name.endswith("num_batches_tracked") else network.state_dict()[name]
-        torch.testing.assert_close(value, expected, rtol=0, atol=0)
-
-
 @pytest.mark.parametrize(("shift", "warned"), [(0.4, False), (-0.4, False), (0.6, True), (-0.6, True)])
 def test_accuracy_is_held_to_the_stated_one(run, toy_images, caplog, shift, warned):
     measured = card_of(run(test=toy_images))["id_accuracy"]

@@ -114,12 +114,6 @@ def test_normalisation_against_the_formula():
             assert ours[0, channel].flatten()[value].item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-def test_normalisation_leaves_the_images_alone():
-    images = torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)
-    classifier().normalise(images)
-    assert images.unique().tolist() == [200]
-
-
 def test_channel_std_turns_a_step_into_raw_pixels():
     one = classifier()
     assert one.channel_std().shape == (1, 3, 1, 1)
@@ -152,19 +146,6 @@ def test_the_key_names_weights_and_normalisation():
     variants.append(classifier(mean=STD, std=MEAN))
     assert len({one.key for one in variants}) == 5
     assert classifier().key == variants[0].key
-
-
-def test_freeze_stops_training():
-    network = freeze(network_of().train())
-    assert not any(module.training for module in network.modules())
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_layout_changes_the_order_in_memory_only():
-    network = network_of()
-    before = network.conv2.weight.clone()
-    assert to_layout(network, torch.channels_last).conv2.weight.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(network.conv2.weight, before, rtol=0, atol=0)
 
 
 # On disk
@@ -216,24 +197,14 @@ def test_loading_draws_nothing_from_the_global_generator(saved):
     torch.testing.assert_close(torch.rand(2), expected, rtol=0, atol=0)
 
 
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[-100] ^= 1
-    path.write_bytes(content)
+def flipped(content):
+    return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
 
 
-WEIGHTS = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "empty": lambda path: path.write_bytes(b""),
-    "one bit": flip_a_bit,
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-    "web page": lambda path: path.write_bytes(b"<html>quota exceeded</html>"),
-}
-
-
-@pytest.mark.parametrize("kind", WEIGHTS)
-def test_changed_weights_are_an_error_with_a_mend(kind, saved):
-    WEIGHTS[kind](saved / "weights.safetensors")
+@pytest.mark.parametrize("change", [flipped, lambda content: content[:-1], lambda content: content + b"\0"])
+def test_changed_weights_are_an_error_with_a_mend(change, saved):
+    path = saved / "weights.safetensors"
+    path.write_bytes(change(path.read_bytes()))
     with pytest.raises(ArtifactError, match="is truncated or was changed since it was written: delete the folder"):
         load_classifier(saved, CPU)
 
@@ -249,14 +220,10 @@ def edited(change):
 
 CARDS = {
     "missing": lambda path: path.unlink(),
-    "truncated": lambda path: path.write_text(path.read_text()[:40]),
     "empty": lambda path: path.write_text(""),
     "a list": lambda path: path.write_text("[]"),
     "not text": lambda path: path.write_bytes(b"\xff\xfe\xfa"),
     "no hash": edited(lambda content: content.pop("weights_sha256")),
-    "no spec": edited(lambda content: content.pop("spec")),
-    "no model": edited(lambda content: content["spec"].pop("model")),
-    "no normalisation": edited(lambda content: content["spec"].pop("normalisation")),
     "no deviation": edited(lambda content: content["spec"]["normalisation"].pop("std")),
 }
 

@@ -85,17 +85,6 @@ def test_images_that_are_too_small(kind, shape):
         kind(shape, 10)
 
 
-@pytest.mark.parametrize("kind", [LeNet, LeNetMCDropout])
-def test_the_memory_format_does_not_matter(kind):
-    network, x = kind((3, 12, 12), 5).eval(), torch.randn(4, 3, 12, 12)
-    with torch.no_grad():
-        expected, wanted = taps_of(network, x)
-        logits, found = taps_of(network.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
-    for tap, value in wanted.items():
-        torch.testing.assert_close(found[tap], value, rtol=1e-4, atol=1e-5)
-
-
 def recorded(network, x):
     """Input and output of every call of a dropout layer, in order."""
     calls = []

@@ -5,7 +5,6 @@ import math
 import os
 import resource
 import stat
-import threading
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,6 @@ def test_what_is_written_can_be_read_by_all(tmp_path):
 
 STEPS = [
     ("os.fsync", FULL, "the disk is full: free some space, or set store.root"),
-    ("pathlib.Path.replace", FULL, "the disk is full"),
     ("pathlib.Path.chmod", DENIED, "no permission: set store.root"),
     ("os.fsync", OSError(errno.EIO, "Input/output error"), "Input/output error"),
     ("os.fsync", OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
@@ -130,27 +128,6 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
             write_atomically(path, b"new")
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):
-    path, contents = tmp_path / "file.bin", {bytes([number]) * 300_000 for number in range(2)}
-    seen, done = set(), threading.Event()
-    for content in sorted(contents):
-        write_atomically(path, content)
-
-    def read():
-        while not done.is_set():
-            seen.add(path.read_bytes())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for _ in range(20):
-        for content in sorted(contents):
-            write_atomically(path, content)
-    done.set()
-    reader.join()
-    assert seen
-    assert seen <= contents
-
-
 def test_a_staged_folder_appears_whole(tmp_path):
     final = tmp_path / "a" / "final"
     with staged_folder(final) as folder:
@@ -215,17 +192,10 @@ def test_canonical_json_is_one_text_for_equal_values():
     assert canonical_json((1, 2)) == canonical_json([1, 2])
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [1, x], lambda x: {"a": {"b": [x]}}])
-def test_canonical_json_refuses_what_json_has_no_word_for(number, wrap):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        canonical_json(wrap(number))
-
-
-@pytest.mark.parametrize("value", [{1, 2}, Path("x"), b"x", object()])
-def test_canonical_json_refuses_what_is_no_json(value):
-    with pytest.raises(TypeError):
-        canonical_json({"a": value})
+@pytest.mark.parametrize(("value", "kind"), [({"a": [math.nan]}, ValueError), ({"a": Path("x")}, TypeError)])
+def test_canonical_json_refuses_what_is_no_json(value, kind):
+    with pytest.raises(kind, match="JSON"):
+        canonical_json(value)
 
 
 def test_content_keys():
@@ -235,8 +205,6 @@ def test_content_keys():
     assert len({content_key(value) for value in values}) == len(values)
 
 
-@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])
-def test_sha256_of_files(tmp_path, size):
-    content = bytes(range(256)) * (size // 256 + 1)
-    (tmp_path / "file").write_bytes(content[:size])
-    assert sha256_file(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()
+def test_sha256_of_files(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    assert sha256_file(tmp_path / "file") == hashlib.sha256(b"content").hexdigest()

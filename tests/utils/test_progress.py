@@ -75,15 +75,6 @@ def test_on_a_terminal_a_bar_with_rate_and_remaining_time(terminal):
         assert part in shown
 
 
-def test_the_bar_goes_away_after_an_error(terminal):
-    with pytest.raises(ValueError, match="inside"), ticking("scoring mnist", 4, "images"):
-        raise ValueError("inside")
-    assert terminal.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K") or "\x1b[?25h" in terminal.getvalue()
-    with ticking("again", 1, "images") as ticker:
-        ticker.advance(1)
-    assert "again" in terminal.getvalue()
-
-
 def test_log_lines_share_the_console_of_the_bars(capsys):
     logger = logging.getLogger("ood_bench.test_progress")
     handler = LogHandler()
