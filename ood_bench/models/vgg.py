@@ -32,7 +32,8 @@ class VGG11(nn.Module):
     The penultimate tap is ``fc2``. ``block_taps`` is FeatureNorm's list of candidates, in which the fourth is
     ``pool4`` and not ``conv4``; its chosen "Layer 7" (index 5) is ``conv6``.
 
-    Source: Simonyan and Zisserman, ICLR 2015; layout of FeatureNorm's released code (CVPR 2023).
+    Source: Simonyan and Zisserman, ICLR 2015; layout of FeatureNorm's released code (CVPR 2023), which leaves torch's
+    initial biases in the linear layers (within 0.044 of 0); here all biases start from 0.
 
     Args:
         shape: channels, height and width of the images, at least 32 pixels; larger last maps are averaged.

@@ -20,6 +20,11 @@ def test_every_image_of_both_sets_is_scored_once(method, shipped, toys):
     np.testing.assert_array_equal(outcome.id_scores, toys.scores(method, View(inside)))
     np.testing.assert_array_equal(outcome.ood_scores, toys.scores(method, View(outside)))
     assert (outcome.rows, outcome.tuned_on) == ("all test rows of both sets", "nothing")
+    if method != "msp":
+        assert outcome.convention_scores is None
+        return
+    for ours, images in zip(outcome.convention_scores, (inside, outside), strict=True):
+        np.testing.assert_array_equal(ours, found.paper_scores(using, View(images), [{}])[0, :, 0])
 
 
 def test_its_metrics_take_the_nearest_recall(shipped):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ood_bench.config import compose_settings
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.base import build_protocol
@@ -19,6 +20,13 @@ def test_the_shipped_protocol_is_what_is_known_of_the_papers(toys):
     assert {name: node["magnitudes"] for name, node in shipped.methods.items()} == dict.fromkeys(
         ("godin_inner", "godin_euclidean", "godin_cosine"), GRID
     )
+
+
+def test_every_image_of_the_papers_block_is_32x32():
+    """Its re-implementation cuts the centre; of ODIN's sets, the crops are larger."""
+    sources = {name: node["source"] for name, node in compose_settings(["paper=godin_densenet_cifar10"]).ood.items()}
+    cut = {name for name, source in sources.items() if source.get("size") == 32 and source["resize"] == "center_crop"}
+    assert cut == {"tin_crop", "lsun_crop"}
 
 
 @pytest.mark.parametrize("tune", ["published", "id_only"])
@@ -43,6 +51,8 @@ def test_other_methods_are_scored_on_the_same_rows(toys):
     outcome = protocol(toys).run("msp", found, using, inside, outside)
     np.testing.assert_array_equal(outcome.id_scores, toys.scores("msp", View(inside))[15:])
     assert (outcome.tuned_on, outcome.tuning) == ("nothing", None)
+    ranked = found.paper_scores(using, View(inside, np.arange(15, 40)), [{}])[0, :, 0]
+    np.testing.assert_array_equal(outcome.convention_scores[0], ranked)
 
 
 def test_impossible_combinations_are_refused(toys):
