@@ -31,6 +31,7 @@ TESTS = Path(__file__).parent
 GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
 MODULES = {
     **dict.fromkeys(GODIN, "godin"),
+    "godin_port_baseline": "godin_port",
     **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure"),
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), "selected_norm"),
