@@ -52,6 +52,8 @@ def _dispatch(words: list[str]) -> int:
     if "--help" in words or "-h" in words:
         if stray and stray[0] in COMMANDS:
             return _dispatch([stray[0], "--help"])
+        if stray and stray[0] not in GROUPS and (near := did_you_mean(stray[0], COMMANDS)):
+            raise ConfigError(f"there is no command {stray[0]!r}{near}", "ood-bench --help lists all")
         sys.stdout.write(explain(stray[0]) if stray else overview())
         return 0
     if stray:

@@ -29,6 +29,14 @@ class LogHandler(RichHandler):
             console=console, show_path=False, show_level=False, markup=False, highlighter=NullHighlighter()
         )
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record; in a file or a pipe as one line, so that paths in it stay whole."""
+        if self.console.is_terminal:
+            super().emit(record)
+            return
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        self.console.print(f"[{moment}] {self.format(record)}", soft_wrap=True, markup=False, highlight=False)
+
 
 class Ticker:
     """Counts finished units of one piece of long work.
@@ -57,8 +65,9 @@ class Ticker:
         elif now - self._spoke > _PLAIN_SECONDS:
             self._spoke = now
             left = (self._total - self._done) / max(rate, 1e-9)
-            text = "%s: %d of %d %s, %.0f/s, %.0f s left %s"
-            _log.info(text, self._description, self._done, self._total, self._unit, rate, left, note)
+            text = "%s: %d of %d %s, %.0f/s, %.0f s left%s"
+            after = f", {note}" if note else ""
+            _log.info(text, self._description, self._done, self._total, self._unit, rate, left, after)
 
     def report(self) -> dict[str, str | int | float]:
         """Where the work stands, JSON-able."""

@@ -82,6 +82,7 @@ UNKNOWN = [
     (["model"], "'model' is no command", "model=NAME; ood-bench list model"),
     (["-m", "paper=odin_densenet_cifar10", "isn"], "'isn' is neither a command nor", ""),
     (["list", "methd"], "there is no group 'methd' (did you mean method?)", ""),
+    (["--help", "sttus"], "there is no command 'sttus' (did you mean status?)", ""),
     (["--help", "methd"], "there is no group 'methd' (did you mean method?)", ""),
     (["experimnt=quickstart"], "there is no key 'experimnt' (did you mean experiment?)", "+experimnt=…"),
     (["experiment=quickstart", "train.epoch=1"], "there is no key 'train.epoch' (did you mean epochs?)", ""),

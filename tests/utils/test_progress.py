@@ -41,8 +41,8 @@ def test_without_a_terminal_a_line_now_and_then(clock, caplog):
             clock.now += 4.0
             ticker.advance(100, "epoch 1/3")
     assert caplog.messages == [
-        "scoring mnist: 400 of 1000 images, 25/s, 24 s left epoch 1/3",
-        "scoring mnist: 800 of 1000 images, 25/s, 8 s left epoch 1/3",
+        "scoring mnist: 400 of 1000 images, 25/s, 24 s left, epoch 1/3",
+        "scoring mnist: 800 of 1000 images, 25/s, 8 s left, epoch 1/3",
     ]
 
 
@@ -87,3 +87,10 @@ def test_log_lines_share_the_console_of_the_bars(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "a line with [brackets] and 100 % sure: [bold]plain[/bold]" in " ".join(err.split())
+
+
+def test_a_long_line_stays_one_line_where_there_is_no_terminal(capsys):
+    record = logging.LogRecord("toy", logging.INFO, "toy.py", 1, "wrote %s", ("[a]" + "/long" * 60,), None)
+    LogHandler().emit(record)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("] wrote [a]" + "/long" * 60)
