@@ -93,11 +93,7 @@ def normalisation_of(chosen: argparse.Namespace, channels: int) -> Moments | Non
 
 
 def run_import(chosen: argparse.Namespace) -> Path:
-    """Runs the command ``import`` and returns the classifier's folder.
-
-    Raises:
-        OodBenchError: if something is wrong with the file, the configs or the data.
-    """
+    """Runs the command ``import`` and returns the classifier's folder."""
     model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
     if chosen.name:
         model["name"] = chosen.name
@@ -120,14 +116,7 @@ def run_import(chosen: argparse.Namespace) -> Path:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: the command line without the program's name; that of the process if none.
-
-    Returns:
-        Exit status: 0 if all went well, 2 for what the user has to fix.
-    """
+    """Runs one command; exit status 0 if all went well, 2 for what the user has to fix."""
     chosen = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = run_import(chosen)

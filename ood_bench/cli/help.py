@@ -100,14 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs ``ood-bench list``.
-
-    Args:
-        arguments: the command line without the command; that of the process if none.
-
-    Returns:
-        Exit status: 0, or 2 for an unknown group.
-    """
+    """Runs ``ood-bench list``; exit status 0, or 2 for an unknown group."""
     group = build_parser().parse_args(arguments).group
     sys.stdout.write(f"{_groups()}\n" if group is None else explain(group))
     return 0

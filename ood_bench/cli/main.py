@@ -23,14 +23,7 @@ _FLAGS_WITH_A_VALUE = (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the program.
-
-    Args:
-        words: the command line without the program's name; that of the process if none.
-
-    Returns:
-        Exit status: 0 if all went well, 1 if something was found wrong, 2 for what the user has to fix.
-    """
+    """Runs the program; exit status 0 if all went well, 1 if something is wrong, 2 for what the user has to fix."""
     try:
         status = _dispatch(sys.argv[1:] if words is None else list(words))
         sys.stdout.flush()

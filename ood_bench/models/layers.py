@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
@@ -57,15 +56,3 @@ def check_window(name: str, shape: tuple[int, int, int], window: int, side: Call
             f"{name}: images of {shape[1]}x{shape[2]} pixels end in a map of {height}x{width}, which the pooling "
             f"window of {window}x{window} does not fit exactly once; set model.pool_window=0 to pool the whole map"
         )
-
-
-def to_channels(x: Tensor, channels: int, stride: int) -> Tensor:
-    """Shortcut without weights: every ``stride``-th pixel, and as many zero channels before as after the old ones.
-
-    Args:
-        x: map ``[B, C, H, W]``.
-        channels: number of channels wanted, ``C`` plus an even number.
-        stride: step in both directions.
-    """
-    extra = (channels - x.shape[1]) // 2
-    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, extra, extra))

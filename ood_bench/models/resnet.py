@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
-from ood_bench.models.layers import Pooled, initialise, to_channels
+from ood_bench.models.layers import Pooled, initialise
 
 _SHORTCUTS = ("projection", "padding")
 _INITS = ("torch", "fan_out", "fan_in")
 
 
 class PaddingShortcut(nn.Module):
-    """Shortcut without weights (option A of He et al.): strided pixels, zero channels on both sides."""
+    """Shortcut without weights (option A of He et al.): strided pixels, as many zero channels before as after."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -21,7 +22,8 @@ class PaddingShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, channels, H / stride, W / stride]``."""
-        return to_channels(x, self.channels, self.stride)
+        extra = (self.channels - x.shape[1]) // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, extra, extra))
 
 
 def _shortcut(kind: str, channels: int, width: int, stride: int) -> nn.Module:
@@ -89,7 +91,7 @@ class ResNet(nn.Module):
         stem_padding: padding of the stem's 3x3 convolution; 2 enlarges every map (34 pixels instead of 32).
         shortcut: ``projection`` or ``padding``.
         init: ``torch`` for torch's own initialisation, ``fan_out`` for He's by outputs on convolutions, ``fan_in`` for
-            He's by inputs on convolutions and on the linear layer.
+            He's by inputs on convolutions and on the linear layer, whose bias stays torch's.
         dropout: rate before the linear layer; our choice of a place, the published networks have no dropout.
         stage_dropout: rate after each stage; our choice as well.
         conv_dropout: rate of the channel dropout on the image and before both convolutions of every block, as in the
@@ -137,7 +139,9 @@ class ResNet(nn.Module):
         if init == "fan_out":
             initialise(self, zero_linear_bias=False)
         if init == "fan_in":
-            _initialise_by_inputs(self)
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    nn.init.kaiming_normal_(module.weight)
 
     @property
     def block_taps(self) -> tuple[str, ...]:
@@ -162,10 +166,3 @@ class ResNet(nn.Module):
             x = self.stage_dropout(self.get_submodule(f"layer{stage}")(x))
         logits: Tensor = self.linear(self.dropout(self.pool(x)))
         return logits
-
-
-def _initialise_by_inputs(network: nn.Module) -> None:
-    """He's initialisation by the number of inputs, on every convolution and linear layer; biases stay torch's."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)

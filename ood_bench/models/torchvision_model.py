@@ -50,16 +50,12 @@ class TorchvisionModel(WrappedModel):
             )
         net = get_model(torchvision_name, weights=None, num_classes=classes, **dict(options or {}))
         if dropout:
-            _set_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
+            layers = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+            for layer in layers:
+                layer.p = dropout
+            if not layers:
+                add_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
         super().__init__(net, taps, penultimate)
         pooling = net.get_submodule(taps[penultimate])
         if isinstance(pooling, nn.AdaptiveAvgPool2d):
             net.set_submodule(taps[penultimate], nn.Sequential(pooling, nn.Flatten(1)))
-
-
-def _set_dropout(net: nn.Module, classes: int, rate: float, name: str) -> None:
-    layers = [module for module in net.modules() if isinstance(module, nn.Dropout)]
-    for layer in layers:
-        layer.p = rate
-    if not layers:
-        add_dropout(net, classes, rate, name)

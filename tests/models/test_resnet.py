@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from ood_bench.errors import ConfigError
-from ood_bench.models.layers import to_channels
-from ood_bench.models.resnet import BasicBlock, ResNet
+from ood_bench.models.resnet import BasicBlock, PaddingShortcut, ResNet
 
 SMALL = {"blocks": (3, 3, 3), "widths": (16, 32, 64), "shortcut": "padding"}
 LARGE = {"blocks": (3, 4, 6, 3), "widths": (64, 128, 256, 512)}
@@ -59,7 +58,7 @@ def test_a_block_is_what_the_papers_formula_says():
 
 def test_padding_shortcut_puts_the_old_channels_in_the_middle():
     x = torch.arange(2 * 4 * 4, dtype=torch.float32).view(1, 2, 4, 4)
-    wide = to_channels(x, 4, 2)
+    wide = PaddingShortcut(4, 2)(x)
     assert wide.shape == (1, 4, 2, 2)
     assert wide[0, 0].abs().sum() == wide[0, 3].abs().sum() == 0
     assert wide[0, 1].tolist() == [[0, 2], [8, 10]]
