@@ -97,7 +97,7 @@ def test_many_errors_are_cut_short(fields):
 
 @pytest.mark.parametrize("text", ["", '{"schema": 1, ', "<<<<<<< HEAD\n{}"])
 def test_text_that_is_not_json_is_refused(text):
-    with pytest.raises(RecordError, match=r"^torn\.json: not a valid record: Invalid JSON"):
+    with pytest.raises(RecordError, match=r"^torn\.json: not a valid record: not whole JSON"):
         Record.from_json(text, "torn.json")
 
 

@@ -78,7 +78,7 @@ def test_a_torn_file_is_reported_and_the_rest_loads(store, make, caplog):
         records = store.load()
     assert [record.seed for record in records] == [0]
     assert [problem.path for problem in store.problems] == [torn]
-    assert "Invalid JSON" in store.problems[0].reason
+    assert "not whole JSON" in store.problems[0].reason
     assert f"--set-aside {torn}`" in store.problems[0].reason
     assert str(torn) in caplog.text
     assert torn.exists()
@@ -113,7 +113,7 @@ def test_records_are_found_by_the_cell_key(store, make):
     path = store.path(wanted[1])
     assert store.find_paths(["b" * 16]) == {"b" * 16: path}
     path.write_text("{")
-    with pytest.raises(RecordError, match="Invalid JSON"):
+    with pytest.raises(RecordError, match="not whole JSON"):
         store.find_all(["b" * 16])
     store.write(make(cell_key="b" * 16, seed=7))
     with pytest.raises(RecordError, match="more than one record"):

@@ -84,7 +84,7 @@ def test_a_damaged_record(finished):
     record.write_text(record.read_text()[:300])
     with pytest.raises(RecordError) as caught:
         ood_bench.run(quick)
-    for part in (str(record), "Invalid JSON", "restore the file or set it aside", f"--set-aside {record}"):
+    for part in (str(record), "not whole JSON", "restore the file or set it aside", f"--set-aside {record}"):
         assert part in str(caught.value)
     assert len(record.read_text()) == 300
     record.unlink()
