@@ -35,7 +35,6 @@ GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
 MODULES = {
     "godin_port_baseline": "godin_port",
     **dict.fromkeys(GODIN, "godin"),
-    "godin_port_baseline": "godin_port",
     **dict.fromkeys(("outlier_exposure_tune", "outlier_exposure_scratch"), "outlier_exposure"),
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), "mahalanobis"),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), "selected_norm"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import TrainingError
-from ood_bench.models.classifier import Classifier, build_network, to_layout
+from ood_bench.models.classifier import Classifier, build_network, fast_layout, to_layout
 from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.epoch import Step, epoch_steps
 from ood_bench.training.folds import split_known, taken
@@ -43,8 +43,9 @@ class Trainer:
         network = build_network(spec.model, spec.data.shape, spec.classes)
         if initial is not None:
             network.load_state_dict(initial)
-        layout = torch.channels_last if spec.recipe.channels_last else torch.contiguous_format
-        network = to_layout(network.to(device), layout)
+        network = network.to(device)
+        self._layout = fast_layout(network) if spec.recipe.channels_last else torch.contiguous_format
+        network = to_layout(network, self._layout)
         self.state = TrainingState(
             network, build_optimizer(spec.recipe.optimizer, network), torch.Generator().manual_seed(spec.seed)
         )
@@ -186,8 +187,7 @@ class Trainer:
         for augmentation, drawn in zip(self._augment, step.draws, strict=True):
             images = augmentation.apply(images, drawn)
         x = self._normalise(images)
-        if self.spec.recipe.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self._layout)
         state.optimizer.zero_grad(set_to_none=True)  # before the pass: a replayed graph writes over its old gradients
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         loss, logits = self._objective(self._forward, Batch(x, labels))

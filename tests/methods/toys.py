@@ -18,7 +18,7 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Networks, Scorer, build_detector
-from ood_bench.models.classifier import Classifier, build_network, freeze, to_layout
+from ood_bench.models.classifier import Classifier, build_network, fast_layout, freeze, to_layout
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.objectives import margin_entropy
 from ood_bench.training.recipe import recipe_from
@@ -99,7 +99,7 @@ def weights_hash(network):
 
 def classifier_of(network, mean=MEAN, std=STD, name="toy"):
     """A frozen network as the runner would hand it to a detector."""
-    frozen = to_layout(freeze(network), torch.channels_last)
+    frozen = to_layout(freeze(network), fast_layout(network))
     return Classifier(frozen, mean, std, {"weights_sha256": weights_hash(frozen), "spec": {"model": {"name": name}}})
 
 

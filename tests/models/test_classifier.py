@@ -12,11 +12,13 @@ from ood_bench.models.classifier import (
     Classifier,
     accuracy,
     build_network,
+    fast_layout,
     freeze,
     load_classifier,
     save_classifier,
     to_layout,
 )
+from ood_bench.models.resnet import ResNet
 from ood_bench.utils.files import sha256_file
 
 SHAPE, CLASSES = (3, 8, 8), 4
@@ -271,3 +273,9 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArtifactError, match="cannot write"):
         save_classifier(tmp_path / "file" / "toy", network_of(), card())
+
+
+@pytest.mark.parametrize(("filters", "layout"), [(4, torch.contiguous_format), (8, torch.channels_last)])
+def test_narrow_networks_are_not_laid_out_channels_last_on_a_cpu(filters, layout):
+    """Their backward pass would end the process on CPUs without AVX-512."""
+    assert fast_layout(ResNet((3, 8, 8), 3, blocks=(1, 1), widths=(filters, 8))) == layout
