@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import sys
+import tarfile
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 PAPER = """
 defaults:
@@ -42,6 +44,37 @@ def module_at(name: str, path: str) -> ModuleType:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], Path]:
+    """A file under ``shared`` beside the repository; CI must have it."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.is_file():
+            if os.environ.get("CI", "").lower() == "true":
+                pytest.fail(f"CI must have {path}")
+            pytest.skip(f"{path} is not here")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def real_data(real: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Unpacks named archives of real data into one data root, each once, and returns the root."""
+    root = tmp_path_factory.mktemp("real")
+    done: set[str] = set()
+
+    def unpack(*names: str) -> Path:
+        for name in set(names) - done:
+            with tarfile.open(real(f"data/{name}.tar.xz")) as archive:
+                archive.extractall(root, filter="data")
+            done.add(name)
+        return root
+
+    return unpack
 
 
 @pytest.fixture(scope="session")

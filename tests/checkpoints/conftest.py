@@ -2,7 +2,6 @@
 
 import copy
 import io
-import os
 import pickle
 import struct
 import sys
@@ -20,8 +19,6 @@ from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.models.resnet import BasicBlock, ResNet
-
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 class _Storage:
@@ -160,21 +157,6 @@ def toy_images() -> ImageSet:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
     return ImageSet.of("toy", images, random.integers(0, 3, 40), variant="random pixels")
-
-
-@pytest.fixture
-def real() -> Callable[[str], Path]:
-    """A file under ``shared`` beside the repository; CI must have it."""
-
-    def find(name: str) -> Path:
-        path = SHARED / name
-        if not path.is_file():
-            if os.environ.get("CI", "").lower() == "true":
-                pytest.fail(f"CI must have {path}")
-            pytest.skip(f"{path} is not here")
-        return path
-
-    return find
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import gzip
 import hashlib
 import http.server
-import os
 import struct
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,30 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def real_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Unpacks named archives of real data into one data root, each once, and returns the root."""
-    root = tmp_path_factory.mktemp("real")
-    done: set[str] = set()
-
-    def unpack(*names: str) -> Path:
-        for name in names:
-            archive = SHARED / f"{name}.tar.xz"
-            if not archive.is_file():
-                if os.environ.get("CI", "").lower() == "true":
-                    pytest.fail(f"CI must have the real data, but {archive} is missing")
-                pytest.skip(f"{archive} is not here")
-            if name not in done:
-                with tarfile.open(archive) as tar:
-                    tar.extractall(root, filter="data")
-                done.add(name)
-        return root
-
-    return unpack
 
 
 @pytest.fixture
