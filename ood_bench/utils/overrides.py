@@ -50,8 +50,8 @@ def leaves(node: Any, place: str = "", nested: Any = (dict, list)) -> Iterator[t
 def _copy(key: str, source: DictConfig, target: DictConfig) -> None:
     """Sets a dotted key of ``target`` to its value in ``source``, or removes it if ``source`` has none."""
     value = OmegaConf.select(source, key, default=_ABSENT)
+    parent, _, last = key.rpartition(".")
     if value is not _ABSENT:
         OmegaConf.update(target, key, value, merge=False, force_add=True)
-        return
-    parent, _, last = key.rpartition(".")
-    OmegaConf.select(target, parent).pop(last, None)
+    elif (holder := OmegaConf.select(target, parent)) is not None:  # none where the whole node was deselected
+        holder.pop(last, None)

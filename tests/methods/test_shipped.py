@@ -186,7 +186,7 @@ def test_paper_scores_rank_like_raw_scores(case, toys):
     view = View(toys.image_set("near", 40))
     raw, paper = (give(using, view, found.grid()) for give in (found.raw_scores, found.paper_scores))
     assert paper.shape == raw.shape
-    assert (found.paper_revision == 0) == np.array_equal(raw, paper)
+    assert found.paper_revision > 0 or np.array_equal(raw, paper)
     ordered = np.take_along_axis(paper, np.argsort(raw, axis=1), axis=1)
     assert (np.diff(ordered, axis=1) >= -1e-6 * np.abs(ordered).max()).all()
 

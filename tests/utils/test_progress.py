@@ -61,7 +61,7 @@ def test_no_time_at_all_is_no_division_by_zero(clock, caplog):
     ticker.advance(0)
     clock.now += 20
     ticker.advance(0)
-    assert caplog.messages == ["x: 0 of 0 images, 0/s, 0 s left "]
+    assert caplog.messages == ["x: 0 of 0 images, 0/s, 0 s left"]
 
 
 def test_on_a_terminal_a_bar_with_rate_and_remaining_time(terminal):
