@@ -35,6 +35,10 @@ class TrainingError(OodBenchError):
     """Training cannot go on, for example because the loss is no longer finite."""
 
 
+class NotFiniteError(OodBenchError):
+    """A network gives NaN or infinity where a number is needed; every comparison with it would be false."""
+
+
 class RecordError(OodBenchError):
     """A result record does not follow the schema, or the store of records cannot be used."""
 

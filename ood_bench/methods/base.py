@@ -13,7 +13,7 @@ from ood_bench.data.views import Array, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
-from ood_bench.scoring.quantities import Quantity
+from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.build import build
 
@@ -126,9 +126,9 @@ class Detector(ABC):
         """Known differences from the paper that follow from the hyperparameters, a sentence each."""
         return []
 
-    def tap_names(self) -> Sequence[str]:
-        """Taps that the hyperparameters name one by one: unknown ones are refused before anything is trained."""
-        return ()
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """Taps that are read: those that cannot be are refused before anything is trained."""
+        return [quantity.tap for quantity in self.fit_quantities(classifier) if quantity.tap != OUTPUT]
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The classifiers that the method needs; by default the run's own."""

@@ -48,9 +48,9 @@ class FeatureNorm(Detector):
         """The block, where it is not chosen by NormRatio."""
         return "" if self.tap == _AUTO else f"block {self.tap}"
 
-    def tap_names(self) -> Sequence[str]:
-        """The tap, unless NormRatio chooses it."""
-        return () if self.tap == _AUTO else (self.tap,)
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The tap, or the candidates if NormRatio chooses it."""
+        return candidate_taps(classifier.network) if self.tap == _AUTO else (self.tap,)
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The norms of all candidates, if one is to be chosen."""

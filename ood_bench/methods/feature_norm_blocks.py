@@ -35,9 +35,10 @@ class FeatureNormBlocks(FeatureNorm):
         """The block."""
         return "" if self.tap == _EVERY else self.tap
 
-    def tap_names(self) -> Sequence[str]:
-        """The tap, unless it is every one."""
-        return () if self.tap == _EVERY else (self.tap,)
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The candidates, and the tap if it is none of them."""
+        names = candidate_taps(classifier.network)
+        return names if self.tap in (_EVERY, *names) else (*names, self.tap)
 
     def variants(self, networks: Networks) -> list[Detector]:
         """One detector for each candidate of NormRatio."""

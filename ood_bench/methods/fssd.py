@@ -53,9 +53,9 @@ class Fssd(Detector):
         """The gradient batch, if any step is taken."""
         return self.gradient_batch if any(self.magnitudes) else 1
 
-    def tap_names(self) -> Sequence[str]:
-        """The taps, unless a word stands for them."""
-        return () if self.taps in (["all"], ["stages"]) else self.taps
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The taps."""
+        return self._names(classifier)
 
     def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps)
@@ -124,4 +124,9 @@ class Fssd(Detector):
             raise ValueError("fssd: calibrate() comes before final_scores()")
         mean, deviation = self._scales
         usable = deviation > 0
+        if not usable.any():
+            raise ConfigError(
+                "method fssd: at no tap does the distance vary over the ID training images",
+                "use more than one training image, or other taps",
+            )
         return np.asarray(((raw_scores - mean)[:, usable] / deviation[usable]).mean(axis=1))

@@ -40,17 +40,29 @@ class Gaussians:
         return self.means @ self.whitening
 
     @classmethod
-    def fit(cls, features: Array, labels: np.ndarray, classes: int) -> "Gaussians":
+    def fit(cls, features: Array, labels: np.ndarray, classes: int, what: str = "the features") -> "Gaussians":
         """Estimates means and tied covariance (divided by N) from features ``[N, D]`` and labels ``[N]``.
 
         The inverse is a pseudo-inverse: directions whose variance is below 1e6 times float64's rounding unit of the
         largest one are left out, as ``scipy.linalg.pinvh`` did before SciPy 1.7 (the papers' code ran on 1.1 to 1.4).
         Since 1.7 its cut-off is D times the unit, which lets directions of mere rounding in and gives other scores.
         Channels that never vary fall out; channels that seldom do stay in.
+
+        Raises:
+            ConfigError: if a class has no row, or no direction of the features (``what``, for the message) varies
+                within classes by more than rounding.
         """
+        if empty := np.flatnonzero(np.bincount(labels, minlength=classes) == 0).tolist():
+            names = ", ".join(map(str, empty[:5])) + (" and others" if len(empty) > 5 else "")
+            raise ConfigError(f"{what}: no training image of class {names}, so that it has no mean")
         means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
         centred = features - means[labels]
         variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
+        if variances[-1] <= (64 * np.finfo(np.float64).eps * np.abs(features).max()) ** 2:
+            raise ConfigError(
+                f"{what} do not vary within classes: no distance can be measured",
+                "use more than one training image a class, or another tap",
+            )
         kept = variances > variances[-1] * 1e6 * np.finfo(np.float64).eps
         whitening = axes[:, kept] / np.sqrt(variances[kept])
         return cls(torch.from_numpy(whitening), torch.from_numpy(means))
@@ -90,9 +102,9 @@ class Mahalanobis(Detector):
         self.fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 
-    def tap_names(self) -> Sequence[str]:
-        """The taps, unless a word stands for them."""
-        return () if self.taps in (["all"], ["stages"]) else self.taps
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The taps."""
+        return self._names(classifier)
 
     def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps) or [classifier.penultimate]
@@ -116,7 +128,10 @@ class Mahalanobis(Detector):
         bank = scorer.bank(View(scorer.train), self.fit_quantities(scorer.classifier))
         classes = int(labels.max()) + 1
         self.fitted = {
-            quantity.tap: Gaussians.fit(rows.astype(np.float64), labels, classes) for quantity, rows in bank.items()
+            quantity.tap: Gaussians.fit(
+                rows.astype(np.float64), labels, classes, f"method mahalanobis: features of tap {quantity.tap}"
+            )
+            for quantity, rows in bank.items()
         }
         self._fitted_on = fitted_on
 

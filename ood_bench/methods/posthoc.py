@@ -49,6 +49,10 @@ class FeaturesDetector(Detector):
         """The penultimate tap, averaged over its positions."""
         return Quantity(classifier.penultimate, Mean())
 
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The tap of the features."""
+        return (self.features(classifier).tap,)
+
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The features."""
         return (self.features(classifier),)

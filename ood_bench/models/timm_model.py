@@ -1,6 +1,6 @@
 """Any network of the timm library, with taps that the config names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -20,6 +20,7 @@ class TimmModel(WrappedModel):
         options: passed on to ``timm.create_model``, such as ``img_size`` or ``drop_rate``.
         dropout: rate of dropout layers that can be sampled: what timm makes of ``drop_rate``, if that are layers; else
             one before the last linear layer, because timm's own is a function there or the rate is ignored. Our choice.
+        channels_last: see :class:`~ood_bench.models.wrapped.WrappedModel`.
 
     Raises:
         ConfigError: as the base class, and if there is no place for dropout.
@@ -37,10 +38,11 @@ class TimmModel(WrappedModel):
         penultimate: str,
         options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
+        channels_last: Sequence[str] | None = None,
     ) -> None:
         asked = {"num_classes": classes, "in_chans": shape[0], **dict(options or {})}
         net = _with_dropout(timm_name, asked, dropout) if dropout else _create(timm_name, asked)
-        super().__init__(net, taps, penultimate)
+        super().__init__(net, taps, penultimate, channels_last)
 
 
 def _create(timm_name: str, options: Mapping[str, Any]) -> nn.Module:

@@ -1,6 +1,6 @@
 """Any classification network of torchvision, with taps that the config names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -24,6 +24,7 @@ class TorchvisionModel(WrappedModel):
         options: passed on to ``torchvision.models.get_model``, such as ``{aux_logits: false}`` for ``googlenet``.
         dropout: rate of the network's dropout layers, or of one before the last linear layer if it has none; 0 leaves
             the network as torchvision makes it. Our choice.
+        channels_last: see :class:`~ood_bench.models.wrapped.WrappedModel`.
 
     Raises:
         ConfigError: as the base class, if the images are not RGB, or there is no place for dropout.
@@ -41,6 +42,7 @@ class TorchvisionModel(WrappedModel):
         penultimate: str,
         options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
+        channels_last: Sequence[str] | None = None,
     ) -> None:
         from torchvision.models import get_model  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
@@ -55,7 +57,7 @@ class TorchvisionModel(WrappedModel):
                 layer.p = dropout
             if not layers:
                 add_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
-        super().__init__(net, taps, penultimate)
+        super().__init__(net, taps, penultimate, channels_last)
         pooling = net.get_submodule(taps[penultimate])
         if isinstance(pooling, nn.AdaptiveAvgPool2d):
             net.set_submodule(taps[penultimate], nn.Sequential(pooling, nn.Flatten(1)))

@@ -1,6 +1,6 @@
 """Networks of other libraries: a module ``net`` with taps that the config names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -15,11 +15,16 @@ class WrappedModel(nn.Module):
         taps: tap names and module paths in ``net``, in forward order; each module must return one tensor.
         penultimate: the tap that feeds the last linear layer.
 
+        channels_last: names of the taps whose channels are the last axis; if none, that is so of all taps of three axes
+            (tokens ``[B, T, C]``) and, where the library says so of the network, of four (``[B, H, W, C]``).
+
     Raises:
-        ConfigError: if a tap names no module, or ``penultimate`` no tap.
+        ConfigError: if a tap names no module, or ``penultimate`` or ``channels_last`` no tap.
     """
 
-    def __init__(self, net: nn.Module, taps: Mapping[str, str], penultimate: str) -> None:
+    def __init__(
+        self, net: nn.Module, taps: Mapping[str, str], penultimate: str, channels_last: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
         if penultimate not in taps:
             raise ConfigError(f"model.penultimate is {penultimate!r}; model.taps names {', '.join(taps)}")
@@ -29,11 +34,20 @@ class WrappedModel(nn.Module):
         self.net = net
         self.taps = {name: f"net.{path}" for name, path in taps.items()}
         self.penultimate = penultimate
+        if unknown := sorted(set(channels_last or ()) - taps.keys()):
+            raise ConfigError(f"model.channels_last names {', '.join(unknown)}; model.taps names {', '.join(taps)}")
+        self.channels_last_taps = channels_last
+        self.channels_last_ranks = (3, 4) if _is_nhwc(net) else (3,)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         logits: Tensor = self.net(x)
         return logits
+
+
+def _is_nhwc(net: nn.Module) -> bool:
+    """Whether a network's maps are ``[B, H, W, C]``: timm's say so, torchvision's Swin transformers do not."""
+    return str(getattr(net, "output_fmt", "")) == "NHWC" or type(net).__name__ == "SwinTransformer"
 
 
 def add_dropout(net: nn.Module, classes: int, rate: float, name: str) -> None:

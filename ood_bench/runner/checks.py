@@ -1,23 +1,49 @@
 """What a run refuses before anything is trained, beyond its image sets (:mod:`ood_bench.runner.sets`)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
 from ood_bench.models.classifier import Classifier
 from ood_bench.protocols.base import Protocol
 from ood_bench.runner.sets import RunSets
+from ood_bench.scoring.taps import reading
 from ood_bench.training.spec import TrainingSpec
 
 
-def check_taps(model: str, untrained: nn.Module, detectors: Mapping[str, Detector]) -> None:
-    """Raises :class:`ConfigError` where a detector, by method name, asks for a tap that the network does not have."""
-    known = Classifier(untrained, (), ()).taps
-    for method, detector in detectors.items():
-        if unknown := [tap for tap in detector.tap_names() if tap not in known]:
-            raise ConfigError(f"method {method}: model {model} has no tap {unknown[0]!r}; it has {', '.join(known)}")
+def check_taps(
+    model: str, untrained: nn.Module, shape: tuple[int, int, int], detectors: Mapping[str, Detector]
+) -> None:
+    """Sends one black image through an untrained network and reads the taps that detectors ask for, by method name.
+
+    Raises:
+        ConfigError: if the network has no such tap, or it cannot be read as ``[B, C, ...]``.
+    """
+    classifier = Classifier(untrained, (), ())
+    wanted = {method: detector.tap_names(classifier) for method, detector in detectors.items()}
+    for method, taps in wanted.items():
+        if unknown := [tap for tap in taps if tap not in classifier.taps]:
+            known = ", ".join(classifier.taps)
+            raise ConfigError(f"method {method}: model {model} has no tap {unknown[0]!r}; it has {known}")
+    readers = {tap: partial(_refuse_channels_last, untrained, shape, tap) for taps in wanted.values() for tap in taps}
+    with reading(classifier, readers, untrained), torch.inference_mode():
+        untrained(torch.zeros(1, *shape))
+
+
+def _refuse_channels_last(network: nn.Module, shape: tuple[int, int, int], tap: str, value: Tensor) -> None:
+    """Raises :class:`ConfigError` for a map that looks like ``[B, H, W, C]``, unless the network says what it is."""
+    if value.ndim != 4 or shape[1] != shape[2] or getattr(network, "channels_last_taps", None) is not None:
+        return
+    _, first, second, third = value.shape
+    if first == second != third:
+        raise ConfigError(
+            f"tap {tap} gives [B, {first}, {second}, {third}] of square images, as if its channels came last",
+            f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
+        )
 
 
 def check_protocol(protocol: Protocol, sets: RunSets) -> None:

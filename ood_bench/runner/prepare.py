@@ -14,7 +14,7 @@ from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.checks import check_protocol, check_taps, refuse_folders
-from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets
+from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.device import device_named
@@ -107,10 +107,11 @@ def prepare(settings: RunSettings) -> Prepared:
     if settings.checkpoint is not None and not settings.checkpoint.exists():
         raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
     device = device_named(settings.device)
+    untrained = untrained_network(settings)
+    check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)
     sets = open_sets(settings)
     check_id(settings, sets)
-    untrained = check_shapes(without_default_head(settings.model), settings.id["classes"], sets)
-    check_taps(settings.model["name"], untrained, detectors)
+    check_shapes(untrained, settings.model["name"], sets)
     check_protocol(protocol, sets)
     return Prepared(settings, protocol, sets, device)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,12 +15,15 @@ from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
-from ood_bench.errors import ConfigError, DataError
+from ood_bench.errors import ConfigError, DataError, reason
 from ood_bench.models.classifier import build_network, freeze
+from ood_bench.models.heads import without_default_head
 from ood_bench.utils.faults import faults
 
 _log = logging.getLogger(__name__)
 
+_REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
+"""What networks raise for images of a size that they cannot take: torch's own, and those of other libraries."""
 _OF_METHODS = ("outliers", "validation")
 QUICKSTART = "ood-bench experiment=quickstart"
 
@@ -64,10 +67,7 @@ def open_sets(settings: RunSettings) -> RunSets:
         ConfigError: if a set's config is wrong.
         ArtifactError: if the store of decoded sets cannot be written.
     """
-    try:
-        shape = _IdNode.model_validate(settings.id).shape
-    except ValidationError as error:
-        raise ConfigError(f"id: {faults(error)} (conf/id/fashionmnist.yaml shows what an ID set needs)") from error
+    shape = _id_node(settings).shape
     ood = {name: source_of(node, shape=shape) for name, node in settings.ood.items()}
     if settings.data.skip_missing:
         ood = _without_missing(ood, settings.data.root)
@@ -120,12 +120,48 @@ def _require(sources: list[Source], root: Path, *, download: bool) -> None:
         )
 
 
-def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Module:
-    """Sends one black image of every OOD shape through an untrained network, and gives that network.
+def _id_node(settings: RunSettings) -> _IdNode:
+    try:
+        return _IdNode.model_validate(settings.id)
+    except ValidationError as error:
+        raise ConfigError(f"id: {faults(error)} (conf/id/fashionmnist.yaml shows what an ID set needs)") from error
+
+
+def untrained_network(settings: RunSettings) -> nn.Module:
+    """The run's network with fresh weights, after one black image of the ID set's shape went through it.
 
     Raises:
-        DataError: if an OOD set has another number of channels, or a size that the network cannot take.
-        ConfigError: if the model cannot be built for the ID images.
+        ConfigError: if the model cannot be built, or cannot take images of the shape that ``id`` names.
+    """
+    node = _id_node(settings)
+    with torch.random.fork_rng(devices=[]):
+        network = freeze(build_network(without_default_head(settings.model), node.shape, node.classes))
+    _try(
+        network,
+        node.shape,
+        f"model {settings.model['name']}",
+        "id",
+        "choose another model, or set the size of the images",
+    )
+    return network
+
+
+def _try(network: nn.Module, shape: tuple[int, ...], model: str, place: str, hint: str) -> None:
+    """Sends one black image through a network; raises :class:`ConfigError` if it cannot take it."""
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, *shape))
+    except _REFUSALS as error:
+        extents, said = "x".join(map(str, shape)), reason(error).partition(". ")[0]
+        raise ConfigError(f"{model} cannot take the {extents} images of {place} ({said})", hint) from error
+
+
+def check_shapes(network: nn.Module, model: str, sets: RunSets) -> None:
+    """Sends one black image of every set's shape through an untrained network.
+
+    Raises:
+        DataError: if an OOD set has another number of channels than the ID set.
+        ConfigError: if a set has a size that the network cannot take.
     """
     channels = sets.train.shape[0]
     others = {f"ood.{name}": images for name, images in sets.ood.items()}
@@ -137,20 +173,10 @@ def check_shapes(model: Mapping[str, Any], classes: int, sets: RunSets) -> nn.Mo
                 f"{place}: images of {images.name} have {images.shape[0]} channels, those of the ID set "
                 f"{sets.train.name} have {channels}: choose a set with as many channels"
             )
-    with torch.random.fork_rng(devices=[]):
-        network = freeze(build_network(model, sets.train.shape, classes))
-    for place, images in {"id.test": sets.test, **others}.items():
-        try:
-            with torch.inference_mode():
-                network(torch.zeros(1, *images.shape))
-        except RuntimeError as error:
-            theirs, ours = ("x".join(map(str, one.shape)) for one in (images, sets.train))
-            hint = "choose another model" if place == "id.test" else f"set {place}.source.resize and size"
-            raise DataError(
-                f"{place}: model {model['name']}, made for {ours} images, cannot take the {theirs} ones of "
-                f"{images.name}: {hint}, or choose another set"
-            ) from error
-    return network
+    for place, images in others.items():
+        ours = "x".join(map(str, sets.train.shape))
+        hint = f"set {place}.source.resize and size, or choose another set"
+        _try(network, images.shape, f"model {model}, made for {ours} images,", f"{place} ({images.name})", hint)
 
 
 def check_id(settings: RunSettings, sets: RunSets) -> None:

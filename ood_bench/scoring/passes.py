@@ -2,13 +2,15 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ood_bench.data.views import Array, Rows32, View
-from ood_bench.errors import ArtifactError
+from ood_bench.errors import ArtifactError, NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.banks import PartialScores
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
@@ -44,7 +46,7 @@ def run_pass(
     Returns:
         Rows ``[n, D]`` of each quantity, and scores ``[*shape, n]`` of each of ``steps``.
     """
-    rows = _Rows(quantities, len(view))
+    rows = _Rows(classifier, view, quantities)
     scores = [np.empty((*one.shape, len(view))) for one in steps]
     done = partial.load(scores) if partial else 0
     with (
@@ -56,7 +58,8 @@ def run_pass(
         for batch in view.after(done).batches(batch_size):
             x = classifier.normalise(batch)
             if steps:
-                for array, part in zip(scores, _step_scores(classifier, x, rows, steps), strict=True):
+                for one, array, part in zip(steps, scores, _step_scores(classifier, x, rows, steps), strict=True):
+                    refuse_not_finite(classifier, view, f"after the steps of {one.name}", part)
                     array[..., done : done + len(x)] = part
             else:
                 with reading(classifier, rows.readers):
@@ -119,8 +122,8 @@ class _Rows:
         readers: what reads each inner tap.
     """
 
-    def __init__(self, quantities: Sequence[Quantity], count: int) -> None:
-        self.wanted, self._count = bool(quantities), count
+    def __init__(self, classifier: Classifier, view: View, quantities: Sequence[Quantity]) -> None:
+        self.wanted, self._classifier, self._view = bool(quantities), classifier, view
         self._done = dict.fromkeys(quantities, 0)
         self.arrays: dict[Quantity, Rows32] = {}
         self.readers: dict[str, Callable[[Tensor], None]] = {
@@ -138,9 +141,32 @@ class _Rows:
     def _add(self, quantity: Quantity, rows: Tensor) -> None:
         start, width = self._done[quantity], rows.shape[1]
         if start == 0:
-            self.arrays[quantity] = np.empty((self._count, width), dtype=np.float32)
+            self.arrays[quantity] = np.empty((len(self._view), width), dtype=np.float32)
         self._done[quantity] = start + len(rows)
-        self.arrays[quantity][start : start + len(rows)] = rows.float().cpu().numpy()
+        values = self.arrays[quantity][start : start + len(rows)]
+        values[:] = rows.float().cpu().numpy()
+        refuse_not_finite(self._classifier, self._view, f"at {_described(quantity.tap)}", values)
+
+
+def refuse_not_finite(classifier: Classifier, view: View, where: str, values: npt.NDArray[Any]) -> None:
+    """Raises :class:`NotFiniteError` if numbers of some images are NaN or infinite.
+
+    Args:
+        classifier: the network that gave them.
+        view: the images, for the message.
+        where: what gave them, for the message.
+        values: an array of any shape.
+    """
+    if not np.isfinite(values).all():
+        model = classifier.card.get("spec", {}).get("model", {}).get("name", "the network")
+        raise NotFiniteError(
+            f"{model} gives NaN or infinity {where} for images of {view.images.title}",
+            "its weights are damaged, or too large for float32: train or import the classifier again",
+        )
+
+
+def _described(tap: str) -> str:
+    return "its output" if tap == OUTPUT else f"tap {tap}"
 
 
 def _pieces(value: Tensor) -> Sequence[Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_bench.data.views import Array
+from ood_bench.errors import NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.taps import forward_to, forward_to_all
 
@@ -117,7 +118,13 @@ def input_gradients(
             for loss in mine:
                 left -= 1
                 total = loss(values[tap]).sum()
-                gradients[tap].append(torch.autograd.grad(total, leaf, retain_graph=left > 0)[0])
+                gradient = torch.autograd.grad(total, leaf, retain_graph=left > 0)[0]
+                if not gradient.sum().isfinite():  # its sign would be one all the same
+                    raise NotFiniteError(
+                        f"the input's gradient of a loss at tap {tap} is NaN or infinite",
+                        "the network's weights are damaged, or too large for float32",
+                    )
+                gradients[tap].append(gradient)
     return {tap: value.detach() for tap, value in values.items()}, gradients
 
 

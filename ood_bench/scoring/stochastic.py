@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ood_bench.data.views import Array, View
 from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.passes import refuse_not_finite
 from ood_bench.scoring.taps import full_precision
 from ood_bench.utils.progress import ticking
 
@@ -66,6 +67,7 @@ def sample_passes(
             x = classifier.normalise(batch)
             runs = (network(x) for _ in range(passes)) if replay is None else replay.passes(x, passes)
             summary = _summary(torch.stack(list(runs)).double())
+            refuse_not_finite(classifier, view, "in random passes", summary)
             if done == 0:  # one array made beforehand: see _Rows in passes.py
                 rows = np.empty((len(view), summary.shape[1]))
             rows[done : done + len(x)] = summary

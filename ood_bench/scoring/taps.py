@@ -16,9 +16,9 @@ class _Reached(Exception):  # noqa: N818 - not an error: it ends a forward pass 
     """Raised in a hook when nothing after it is needed."""
 
 
-def _module(classifier: Classifier, tap: str) -> nn.Module:
+def _module(classifier: Classifier, network: nn.Module, tap: str) -> nn.Module:
     try:
-        return classifier.scoring_network.get_submodule(classifier.taps[tap])
+        return network.get_submodule(classifier.taps[tap])
     except (KeyError, AttributeError) as error:
         name = classifier.card.get("spec", {}).get("model", {}).get("name", "the model")
         raise ConfigError(f"{name} has no tap {tap!r}; it has {', '.join(classifier.taps)}") from error
@@ -35,25 +35,63 @@ def named_taps(classifier: Classifier, words: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def reading(classifier: Classifier, readers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[None]:
-    """Calls ``readers[tap]`` with that tap's value whenever the classifier's ``scoring_network`` runs inside the block.
+def reading(
+    classifier: Classifier, readers: Mapping[str, Callable[[Tensor], None]], network: nn.Module | None = None
+) -> Iterator[None]:
+    """Calls ``readers[tap]`` with that tap's value ``[B, C, ...]`` when a network runs, once, in the block.
+
+    Args:
+        classifier: says where the taps are.
+        readers: what to call, by tap.
+        network: the network that runs; the classifier's ``scoring_network`` if none.
 
     Raises:
-        ConfigError: if the classifier has no such tap.
+        ConfigError: if the classifier has no such tap; if the tap's module is called twice, or does not give one tensor
+            whose channel axis is known.
     """
+    called: set[str] = set()
 
-    def hook(reader: Callable[[Tensor], None]) -> Callable[[nn.Module, Any, Tensor], None]:
-        return lambda _module, _inputs, value: reader(value)
+    def hook(tap: str) -> Callable[[nn.Module, Any, Any], None]:
+        def read(_module: nn.Module, _inputs: Any, value: Any) -> None:
+            if tap in called:
+                raise ConfigError(f"tap {tap} is called twice in a pass", "choose a module that is called once")
+            called.add(tap)
+            readers[tap](channels_first(classifier.network, tap, value))
 
-    modules = [_module(classifier, tap) for tap in readers]  # all of them before the first hook: one may be unknown
-    handles = [
-        module.register_forward_hook(hook(reader)) for module, reader in zip(modules, readers.values(), strict=True)
-    ]
+        return read
+
+    network = classifier.scoring_network if network is None else network
+    modules = {tap: _module(classifier, network, tap) for tap in readers}  # all before a hook: one may be unknown
+    handles = [module.register_forward_hook(hook(tap)) for tap, module in modules.items()]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def channels_first(network: nn.Module, tap: str, value: Any) -> Tensor:
+    """A tap's value as ``[B, C, ...]``.
+
+    Its channels are the second axis, unless the network says otherwise: ``channels_last_taps`` are the names of the
+    taps whose channels come last (tokens ``[B, T, C]``, maps ``[B, H, W, C]``), and ``channels_last_ranks`` says that
+    of all taps with so many axes. Values of three axes are refused where the network says neither.
+
+    Raises:
+        ConfigError: if the value is no tensor of at least two axes, or it is unknown which one the channels are.
+    """
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        kind = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ConfigError(f"tap {tap} gives {kind}", "choose a module that gives one tensor [B, C] or [B, C, H, W]")
+    named = getattr(network, "channels_last_taps", None)
+    ranks = getattr(network, "channels_last_ranks", ())
+    if value.ndim == 3 and named is None and value.ndim not in ranks:
+        raise ConfigError(
+            f"tap {tap} gives [B, {value.shape[1]}, {value.shape[2]}], and it is unknown which axis the channels are",
+            f"let the network say so: channels_last_taps = ({tap!r},) if they come last (tokens), else ()",
+        )
+    last = tap in named if named is not None else value.ndim in ranks
+    return value.movedim(-1, 1) if last and value.ndim > 2 else value
 
 
 def forward_to(classifier: Classifier, x: Tensor, tap: str) -> Tensor:

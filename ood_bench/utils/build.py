@@ -38,7 +38,7 @@ def build(what: str, base: type[Built], config: Mapping[str, Any], **given: Any)
         return _checked(what, target, options)  # type: ignore[no-any-return]
     try:
         return target(**options)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, AttributeError) as error:
         raise ConfigError(f"{what}: cannot build {target.__module__}.{target.__qualname__}: {error}") from error
 
 

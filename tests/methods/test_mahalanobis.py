@@ -159,3 +159,21 @@ def test_a_direction_counts_from_a_million_rounding_units_of_the_largest_varianc
     small = np.sqrt(share * 1e6 * np.finfo(np.float64).eps)
     features = np.array([[1, 0], [-1, 0], [0, small], [0, -small]])
     assert Gaussians.fit(features, np.zeros(4, np.int64), 1).whitening.shape == (2, directions)
+
+
+ROWS = np.random.default_rng(0).random((6, 3))
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        (ROWS, [0, 2, 0, 2, 0, 2], "no training image of class 1, so that it has no mean"),
+        (ROWS, [0, 1, 2, 3, 4, 5], "do not vary within classes.*: use more than one training image a class"),
+        (np.full((6, 3), 0.1), [0, 1, 0, 1, 0, 1], "do not vary within classes"),
+        (np.full((6, 40), 0.3), [0] * 6, "do not vary within classes"),
+    ],
+    ids=["class without rows", "one image a class", "constant", "constant, many channels"],
+)
+def test_a_fit_that_measures_nothing_is_refused(features, labels, message):
+    with pytest.raises(ConfigError, match=f"features of tap conv2:? {message}"):
+        Gaussians.fit(features, np.array(labels), max(labels) + 1, "features of tap conv2")

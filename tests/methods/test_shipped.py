@@ -1,13 +1,17 @@
 """What holds for every shipped detector, whatever it computes."""
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ood_bench.data.views import View
-from ood_bench.errors import ConfigError
+from ood_bench.errors import ConfigError, NotFiniteError
+from ood_bench.models.classifier import Classifier
 
 SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))]
 
@@ -235,3 +239,21 @@ def test_all_hyperparameters_are_covered_and_shipped(method, toys):
 def test_values_that_cannot_work_are_refused(method, changes, toys):
     with pytest.raises(ConfigError, match=rf"method {method}: "):
         toys.detector(method, **changes)
+
+
+def broken(given):
+    """The classifier with a bias of NaN in its second convolution."""
+    network = copy.deepcopy(given.network)
+    with torch.no_grad():
+        next(value for name, value in network.state_dict().items() if name.endswith("conv2.bias"))[0] = float("nan")
+    return Classifier(network, given.mean, given.std, {**given.card, "weights_sha256": "broken"})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_network_that_gives_nan_is_refused_by_name_and_never_scored(case, toys):
+    method, changes = CASES[case]
+    found = toys.detector(method, **changes)
+    using = toys.scorer(found)
+    using = replace(using, classifiers=[broken(one) for one in using.classifiers])
+    with pytest.raises(NotFiniteError, match="NaN or infinit"):
+        toys.raw_scores(method, View(toys.image_set("near", 12)), using=using, **changes)

@@ -6,7 +6,7 @@ import torch
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.scoring.taps import forward_to, forward_to_all, full_precision, named_taps, reading
+from ood_bench.scoring.taps import channels_first, forward_to, forward_to_all, full_precision, named_taps, reading
 
 AFTER = {
     "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},
@@ -79,14 +79,56 @@ def test_a_tap_is_what_its_module_returned_whatever_happens_to_it_later(x, toys)
         torch.testing.assert_close(both[OUTPUT], classifier.network(x))
 
 
-def test_all_readers_see_their_taps_in_every_pass(x, toys):
+def test_all_readers_see_their_taps_in_the_block_only(x, toys):
     classifier, seen = toys.classifier(), []
     readers = {tap: lambda value, tap=tap: seen.append((tap, tuple(value.shape))) for tap in ("fc1", "conv2")}
     with reading(classifier, readers), torch.no_grad():
         classifier.scoring_network(x)
-        classifier.scoring_network(x[:1])
     classifier.scoring_network(x)
-    assert seen == [("conv2", (3, 64, 4, 4)), ("fc1", (3, 128)), ("conv2", (1, 64, 4, 4)), ("fc1", (1, 128))]
+    assert seen == [("conv2", (3, 64, 4, 4)), ("fc1", (3, 128))]
+
+
+class Tokens(torch.nn.Module):
+    """16 tokens of 24 values from 32x32 RGB images; the ReLU is called twice, the attention gives a tuple."""
+
+    taps = {"tokens": "norm", "relu": "relu", "attention": "attention", "mixed": "mixed"}  # noqa: RUF012 - read only
+    penultimate = "tokens"
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.norm, self.relu = torch.nn.Conv2d(3, 24, 8, 8), torch.nn.LayerNorm(24), torch.nn.ReLU()
+        self.attention, self.mixed = torch.nn.MultiheadAttention(24, 2, batch_first=True), torch.nn.Flatten(0)
+        self.fc = torch.nn.Linear(24, 4)
+
+    def forward(self, x):
+        tokens = self.norm(self.embed(x).flatten(2).transpose(1, 2))
+        self.mixed(self.attention(tokens, tokens, tokens)[0])
+        return self.fc(self.relu(self.relu(tokens.mean(1)) - 0.1))
+
+
+@pytest.mark.parametrize(
+    ("tap", "message"),
+    [
+        ("tokens", r"tap tokens gives \[B, 16, 24\], and it is unknown .*channels_last_taps = \('tokens',\)"),
+        ("relu", "tap relu is called twice in a pass: choose a module that is called once"),
+        ("attention", "tap attention gives a tuple: choose a module that gives one tensor"),
+        ("mixed", r"tap mixed gives a tensor \[768\]"),
+    ],
+)
+def test_a_tap_without_one_known_channel_axis_is_refused_by_name(tap, message, toys):
+    classifier = toys.Classifier(Tokens().eval(), (0.5,) * 3, (0.5,) * 3)
+    with pytest.raises(ConfigError, match=message), torch.no_grad(), reading(classifier, {tap: print}):
+        classifier.network(torch.zeros(2, 3, 32, 32)), classifier.scoring_network(torch.zeros(2, 3, 32, 32))
+
+
+def test_channels_come_first_whatever_the_network_says_of_their_place():
+    network, tokens, maps = Tokens(), torch.rand(2, 16, 24), torch.rand(2, 4, 4, 24)
+    network.channels_last_ranks = (3,)
+    assert torch.equal(channels_first(network, "tokens", tokens), tokens.movedim(2, 1))
+    assert channels_first(network, "maps", maps) is maps
+    network.channels_last_taps = ("maps",)
+    assert channels_first(network, "tokens", tokens) is tokens
+    assert torch.equal(channels_first(network, "maps", maps), maps.permute(0, 3, 1, 2))
 
 
 def test_an_error_in_the_network_is_not_swallowed_and_leaves_no_hook(toys):
