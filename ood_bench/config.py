@@ -138,6 +138,13 @@ class RunSettings(_Part):
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, int) else value
 
+    @field_validator("seed")
+    @classmethod
+    def _each_once(cls, value: list[int]) -> list[int]:
+        if twice := sorted({seed for seed in value if value.count(seed) > 1}):
+            raise ValueError(f"{twice[0]} is named twice")
+        return value
+
     @model_validator(mode="after")
     def _nodes_are_usable(self) -> Self:
         """Names are parts of paths in the store and among the records; classes are found by their import path."""

@@ -31,6 +31,10 @@ class ArtifactError(OodBenchError):
     """A stored artifact (decoded images, checkpoint, feature bank) cannot be read or written."""
 
 
+class DamagedError(ArtifactError):
+    """A stored artifact is not what was written there: it can be set aside and made again."""
+
+
 class TrainingError(OodBenchError):
     """Training cannot go on, for example because the loss is no longer finite."""
 

@@ -3,22 +3,22 @@
 import contextlib
 import json
 import logging
-import shutil
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ood_bench.data.imageset import ImageSet
+from ood_bench.data.imageset import ImageSet, fingerprint
 from ood_bench.data.source import Source
 from ood_bench.errors import ArtifactError, DataError
-from ood_bench.utils.files import clear_io_errors, content_key, staged_folder
+from ood_bench.utils.files import content_key, set_aside, staged_folder, write_atomically
 from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
 _FORMAT = 1
-_IMAGES, _LABELS, _META = "images.npy", "labels.npy", "meta.json"
+_IMAGES, _LABELS, _META, _SEEN = "images.npy", "labels.npy", "meta.json", "checked"
 
 
 class ImageStore:
@@ -48,17 +48,17 @@ class ImageStore:
         identity = source.identity(data_root)
         entry = self._folder / f"{source.name}-{content_key(identity)}"
         with contextlib.suppress(ArtifactError):
-            if (found := _load(entry, source)) is not None:
+            if (found := _load(entry, source, identity)) is not None:
                 return found
         with locked(entry):
             try:
-                if (found := _load(entry, source)) is not None:
+                if (found := _load(entry, source, identity)) is not None:
                     return found
             except ArtifactError as error:
                 _log.warning("%s; it is renamed to .torn and made again", error)
-                _keep_torn(entry)
+                set_aside(entry)
             self._make(entry, source, data_root, identity)
-        if (found := _load(entry, source)) is None:
+        if (found := _load(entry, source, identity)) is None:
             raise ArtifactError(f"{entry} vanished right after it was written")
         return found
 
@@ -86,11 +86,11 @@ def _save(folder: Path, whole: ImageSet, identity: dict[str, Any]) -> None:
     (folder / _META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
-def _load(entry: Path, source: Source) -> ImageSet | None:
+def _load(entry: Path, source: Source, identity: dict[str, Any]) -> ImageSet | None:
     """The stored set, or none if nothing is stored.
 
     Raises:
-        ArtifactError: if the entry is there but not whole.
+        ArtifactError: if the entry is there but not whole, or another set's, or its pixels were changed.
     """
     if not entry.exists():
         return None
@@ -101,16 +101,31 @@ def _load(entry: Path, source: Source) -> ImageSet | None:
         labels = np.load(entry / _LABELS, allow_pickle=False) if _LABELS in sizes else None
         names = tuple(meta["class_names"])
         found = ImageSet(source.name, images, labels, meta["fingerprint"], source.full_variant, names)
+        if meta["identity"] != json.loads(json.dumps(identity)):
+            raise ValueError(f"it holds {meta['name']} as another source gives it")  # noqa: TRY301 - one message for all
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{entry} is not whole: {error}") from error
     if (meta["format"], meta["sizes"], tuple(meta["shape"])) != (_FORMAT, sizes, images.shape):
         raise ArtifactError(f"{entry} is not whole: its files hold {sizes}, images {images.shape}")
+    _check_pixels(entry, found)
     return found
 
 
-def _keep_torn(entry: Path) -> None:
-    """Renames a damaged entry, so that a new one can be written and the old one examined."""
-    torn = entry.with_name(f"{entry.name}.torn")
-    with clear_io_errors("rename", entry):
-        shutil.rmtree(torn, ignore_errors=True)
-        entry.rename(torn)
+def _check_pixels(entry: Path, found: ImageSet) -> None:
+    """Hashes pixels and labels, on each machine at the first use and whenever a file of the entry was touched since.
+
+    Raises:
+        ArtifactError: if they are not those that were written.
+    """
+    files = sorted(path for path in entry.iterdir() if path.name in (_IMAGES, _LABELS, _META))
+    seen = entry / f"{_SEEN}-{socket.gethostname()}.json"
+    state = [
+        [path.name, (stat := path.stat()).st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for path in files
+    ]
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(seen.read_text(encoding="utf-8")) == state:
+            return
+    if fingerprint(found.images, found.labels) != found.fingerprint:
+        raise ArtifactError(f"{entry} is not whole: its pixels or labels are not those that were written")
+    with contextlib.suppress(ArtifactError):  # somebody else's store, which may only be read
+        write_atomically(seen, json.dumps(state).encode(), durable=False)

@@ -13,13 +13,15 @@ from ood_bench.results.schema import Metric
 
 @dataclass(frozen=True)
 class Stat:
-    """One metric over the seeds of a row, in percent.
+    """One metric over the networks of a row, in percent.
+
+    One checkpoint scored under several seeds is one network, whose value is the mean over its seeds.
 
     Attributes:
-        mean: mean over seeds.
-        std: sample standard deviation over seeds (``ddof=1``), none for one seed.
-        n: number of seeds.
-        low: mean of the lower ends of the 95 % bootstrap intervals, none if a seed has none.
+        mean: mean over networks.
+        std: sample standard deviation over networks (``ddof=1``), none for one network.
+        n: number of networks.
+        low: mean of the lower ends of the 95 % bootstrap intervals, none if a record has none.
         high: mean of the upper ends.
     """
 
@@ -58,20 +60,20 @@ class Row:
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
         """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
 
-        A row that averages over OOD sets has one value for each seed, the mean over the sets, and no interval.
+        A row that averages over OOD sets has one value for each network, the mean over the sets, and no interval.
         """
-        by_seed: dict[int, list[Metric]] = {}
+        by_network: dict[str, list[Metric]] = {}
         for record in self.records:
             kind = record.exact if exact else record.metrics
             if metric in kind:
-                by_seed.setdefault(record.seed, []).append(kind[metric])
-        if not by_seed:
+                by_network.setdefault(record.checkpoint.sha256, []).append(kind[metric])
+        if not by_network:
             return None
-        values = [statistics.fmean(one.value for one in several) for several in by_seed.values()]
-        found = [several[0] for several in by_seed.values() if len(several) == 1]
+        values = [statistics.fmean(one.value for one in several) for several in by_network.values()]
+        found = [one for several in by_network.values() for one in several]
         lows = [one.low for one in found if one.low is not None]
         highs = [one.high for one in found if one.high is not None]
-        whole = len(lows) == len(highs) == len(values)
+        whole = len(lows) == len(highs) == len(found) and self.ood != AVERAGE
         return Stat(
             mean=statistics.fmean(values),
             std=statistics.stdev(values) if len(values) > 1 else None,

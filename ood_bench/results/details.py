@@ -4,8 +4,10 @@ Details lie beside the records, one compact JSON file a cell, named by the cell'
 without them is whole, and they can be made again from the artifact store.
 """
 
+import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -187,7 +189,7 @@ class DetailStore:
             ArtifactError: if the disk is full or the folder may not be written.
         """
         path = self.path(details.cell_key)
-        write_atomically(path, details.to_json().encode())
+        write_atomically(path, _sealed(details.to_json()).encode())
         return path
 
     def read(self, cell_key: str) -> Details | None:
@@ -204,9 +206,10 @@ class DetailStore:
             content = path.read_bytes()
         hint = "delete it, and make it again with scoring.details=all"
         try:
-            details = Details.model_validate_json(content)
-        except ValidationError as error:
-            raise RecordError(f"{path}: not valid details ({faults(error, most=1)})", hint) from error
+            details = Details.model_validate_json(_unsealed(content))
+        except (ValidationError, ValueError) as error:
+            said = faults(error, most=1) if isinstance(error, ValidationError) else error
+            raise RecordError(f"{path}: not valid details ({said})", hint) from error
         if details.cell_key != cell_key:
             raise RecordError(f"{path}: holds the details of cell {details.cell_key}", hint)
         return details
@@ -224,3 +227,22 @@ class DetailStore:
             else:
                 found |= {} if details is None else {key: details}
         return found, problems
+
+
+def _sealed(text: str) -> str:
+    """Details' JSON text with its SHA-256 as the first key."""
+    return f'{{"seal":"{hashlib.sha256(text.encode()).hexdigest()}",{text[1:]}'
+
+
+def _unsealed(content: bytes) -> bytes:
+    """The text without its seal, if it has one: those of version 0.1 have none.
+
+    Raises:
+        ValueError: if the text is not what the seal was put on.
+    """
+    if (seal := re.match(rb'\{"seal":"([0-9a-f]{64})",', content)) is None:
+        return content
+    bare = b"{" + content[seal.end() :]
+    if hashlib.sha256(bare).hexdigest().encode() != seal[1]:
+        raise ValueError("their content does not match their seal")
+    return bare

@@ -109,6 +109,11 @@ class Record(Part):
     seconds: Seconds
     created: Annotated[str, AfterValidator(_utc)]
 
+    @property
+    def address(self) -> str:
+        """What no two records share: the cell's key and the names of its sets; see :func:`address`."""
+        return address(self.id, self.ood, self.cell_key)
+
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
         """Makes a record from JSON keys and values; parts may be mappings or the classes of ``schema``.
@@ -151,6 +156,11 @@ class Record(Part):
         for network in content["checkpoint"]["networks"]:
             del network["trained_seconds"]
         return content
+
+
+def address(id_name: str, ood_name: str, cell_key: str) -> str:
+    """Names one record: the key alone is that of the images, which may be known under several names."""
+    return f"{id_name}/{ood_name}/{cell_key}"
 
 
 def sealed(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ood_bench.errors import RecordError
-from ood_bench.results.record import Record, sealed
+from ood_bench.results.record import Record, address, sealed
 from ood_bench.utils.files import clear_io_errors, staged_file
 from ood_bench.utils.locks import locked
 
@@ -119,28 +119,30 @@ class RecordStore:
             raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._hint(path)}")
         return record
 
-    def find_all(self, cell_keys: Iterable[str]) -> dict[str, Record]:
-        """The records with these keys, by key; one look at the folder for all of them.
+    def find_all(self, addresses: Iterable[str]) -> dict[str, Record]:
+        """The records with these addresses, by address; one look at the folder for all of them.
 
         Raises:
             RecordError: if a file is damaged, or two carry one key: better known before a cell is computed than after.
         """
-        return {key: self._read(path) for key, path in self.find_paths(cell_keys).items()}
+        return {one: self._read(path) for one, path in self.find_paths(addresses).items()}
 
-    def find_paths(self, cell_keys: Iterable[str]) -> dict[str, Path]:
-        """Files of the records with these keys, unread.
+    def find_paths(self, addresses: Iterable[str]) -> dict[str, Path]:
+        """Files of the records with these addresses (:attr:`Record.address`), unread.
 
         Raises:
-            RecordError: if two files carry one key.
+            RecordError: if two files carry one address.
         """
-        wanted = set(cell_keys)
+        wanted = set(addresses)
         found: dict[str, Path] = {}
         for path in _record_files(self.folder):
-            if (key := path.stem.rpartition("-")[2]) not in wanted:
+            inside = path.relative_to(self.folder).parts
+            one = address(inside[0], path.parent.name, path.stem.rpartition("-")[2])
+            if one not in wanted:
                 continue
-            if key in found:
-                raise RecordError(f"cell_key {key} is on more than one record: {found[key]}, {path}")
-            found[key] = path
+            if one in found:
+                raise RecordError(f"one cell has more than one record: {found[one]}, {path}")
+            found[one] = path
         return found
 
     def set_aside(self, path: Path) -> Path:

@@ -1,8 +1,18 @@
 """The parts of a record: what was measured, on which network and data, chosen how, and where."""
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from ood_bench.utils.files import canonical_json
 
@@ -189,6 +199,8 @@ class Environment(Part):
         cpu: name of the processor.
         device: name of the device that scored.
         packages: version by package name.
+        threads: number of threads that torch computed with on the processor: another number rounds, and so trains,
+            differently. Absent from records of version 0.1.
     """
 
     git_revision: Text
@@ -198,3 +210,8 @@ class Environment(Part):
     cpu: str
     device: Text
     packages: dict[str, str]
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _absent_if_unknown(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if key != "threads" or value is not None}

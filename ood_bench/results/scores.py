@@ -1,16 +1,22 @@
 """Scores of evaluated cells, kept in the artifact store so that methods can be compared image by image later."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.data.views import Array
-from ood_bench.errors import ArtifactError
+from ood_bench.errors import DamagedError
 from ood_bench.utils.files import clear_io_errors, write_atomically
+
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +63,16 @@ class ScoreStore:
         for name, rows in (("id_rows", scores.id_rows), ("ood_rows", scores.ood_rows)):
             if rows is not None:
                 arrays[name] = rows.astype(np.int32)
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        content = save({**arrays, _DIGEST: _digest(cell_key, arrays)})
         write_atomically(self.path(cell_key), content, durable=False)
 
     def read(self, cell_key: str) -> Scores | None:
         """The scores of a cell, or none if the store has none.
 
         Raises:
-            ArtifactError: if the file is damaged or cannot be read.
+            DamagedError: if the file is not what was written, or another cell's.
+            ArtifactError: if it cannot be read.
         """
         path = self.path(cell_key)
         if not path.exists():
@@ -73,8 +81,18 @@ class ScoreStore:
             content = path.read_bytes()
         try:
             arrays = load(content)
+            if not np.array_equal(arrays.pop(_DIGEST, None), _digest(cell_key, arrays)):
+                raise ValueError("they are not those that were written")  # noqa: TRY301 - one message for all damage
             rows = {name: arrays[name].astype(np.int64) for name in ("id_rows", "ood_rows") if name in arrays}
             return Scores(arrays["id"], arrays["ood"], rows.get("id_rows"), rows.get("ood_rows"))
-        except (SafetensorError, KeyError) as error:
+        except (SafetensorError, KeyError, ValueError) as error:
             hint = "delete it, and make it again with scoring.details=all"
-            raise ArtifactError(f"{path}: no usable scores ({error}): {hint}") from error
+            raise DamagedError(f"{path}: no usable scores ({error}): {hint}") from error
+
+
+def _digest(cell_key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.uint8]:
+    """SHA-256, uint8 ``[32]``, of the cell's key and all arrays."""
+    digest = hashlib.sha256(cell_key.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)

@@ -9,6 +9,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, Steps, View
 from ood_bench.protocols.base import Protocol
 from ood_bench.protocols.overlap import overlapping, seen_in_training
+from ood_bench.results.record import address
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.files import content_key
 
@@ -62,6 +63,11 @@ class Cell:
                 "resamples": self.resamples,
             }
         )
+
+    @property
+    def address(self) -> str:
+        """Names the cell's record: sets of the same images under other names have records of their own."""
+        return address(self.test.name, self.ood_name, self.key)
 
     def _ranked(self) -> dict[str, int]:
         """The revision of what the protocol's convention ranks, where those are not the detector's own scores."""

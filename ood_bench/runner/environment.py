@@ -25,6 +25,7 @@ def environment(device: torch.device) -> Environment:
         platform=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
         packages={name: version for name, version in versions.items() if version},
     )
 

@@ -59,22 +59,22 @@ class _Runner:
 
     def announce(self, cells: Sequence[Cell]) -> None:
         """Says how many cells will be computed, and for each other one which record exists."""
-        paths = self._records.find_paths(cell.key for cell in cells)
+        paths = self._records.find_paths(cell.address for cell in cells)
         _log.info("%d cells, %d of them to compute", len(cells), len(cells) - len(paths))
         for cell in cells:
-            if cell.key in paths and not self._extras.lacks(cell):
-                _log.info("%s: skipped, its record exists: %s", cell.title, paths[cell.key])
+            if cell.address in paths and not self._extras.lacks(cell):
+                _log.info("%s: skipped, its record exists: %s", cell.title, paths[cell.address])
 
     def run(self, cells: Sequence[Cell]) -> Finished:
         """The records of one seed's cells: those that exist, and those that are computed now."""
-        existing = self._records.find_all(cell.key for cell in cells)
-        to_do = [cell for cell in cells if cell.key not in existing or self._extras.lacks(cell)]
+        existing = self._records.find_all(cell.address for cell in cells)
+        to_do = [cell for cell in cells if cell.address not in existing or self._extras.lacks(cell)]
         by_key = self._compute(to_do, existing) | existing
-        records = [by_key[cell.key] for cell in cells if cell.key in by_key]
+        records = [by_key[cell.address] for cell in cells if cell.address in by_key]
         return Finished(records, [str(self._records.path(one)) for one in records], len(by_key) - len(existing))
 
     def _compute(self, cells: Sequence[Cell], existing: Mapping[str, Record]) -> dict[str, Record]:
-        """Computes cells of one seed; gives their records by cell key, without those that failed."""
+        """Computes cells of one seed; gives their records by address, without those that failed."""
         classifiers = find_or_train(self._classifiers, cells, self._failures)
         cells = self._failures.among(cells)
         scorers = {
@@ -101,7 +101,7 @@ class _Runner:
     def _compute_set(
         self, cells: Sequence[Cell], scorers: Mapping[str, Scorer], existing: Mapping[str, Record]
     ) -> dict[str, Record]:
-        """Fits and scores all methods on one OOD set; gives records by cell key, without those that failed."""
+        """Fits and scores all methods on one OOD set; gives records by address, without those that failed."""
         ood = cells[0].ood
         for cell in cells:
             with self._failures.catching([cell]):
@@ -111,7 +111,7 @@ class _Runner:
         computed = {}
         for cell in cells:
             with self._failures.catching([cell]):
-                computed[cell.key] = self._compute_cell(cell, scorers[cell.row], existing.get(cell.key))
+                computed[cell.address] = self._compute_cell(cell, scorers[cell.row], existing.get(cell.address))
         return computed
 
     def _pass_for_scoring(self, ood: ImageSet, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> None:

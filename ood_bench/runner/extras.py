@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from ood_bench.errors import RecordError
+from ood_bench.errors import ArtifactError, RecordError
 from ood_bench.protocols.base import Outcome
 from ood_bench.results import Record
 from ood_bench.results.details import DetailStore, details_of
@@ -30,8 +30,12 @@ class Extras:
 
     def lacks(self, cell: Cell) -> bool:
         """Whether a cell that has a record is to be scored again for its details or scores."""
-        places = (self._details.path(cell.key), self._scores.path(cell.key))
-        return self._wanted == "all" and not all(place.exists() for place in places)
+        if self._wanted != "all":
+            return False
+        try:
+            return self._details.read(cell.key) is None or self._scores.read(cell.key) is None
+        except (RecordError, ArtifactError):  # they are written again
+            return True
 
     def write(self, cell: Cell, outcome: Outcome, record: Record, earlier: Record | None) -> None:
         """Writes both, if they are wanted; ``earlier`` is the record that was there before ``record`` was computed.

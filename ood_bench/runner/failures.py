@@ -58,11 +58,11 @@ class Failures:
             titles = ", ".join(cell.title for cell in cells)
             _log.error("failed: %s: %s", titles, error, exc_info=not expected)
             for cell in cells:
-                self._errors.setdefault(cell.key, (cell, error))
+                self._errors.setdefault(cell.address, (cell, error))
 
     def among(self, cells: Sequence[Cell]) -> list[Cell]:
         """Those of the cells that have not failed."""
-        return [cell for cell in cells if cell.key not in self._errors]
+        return [cell for cell in cells if cell.address not in self._errors]
 
     def settle(self, finished: Finished) -> Finished:
         """Gives ``finished`` back if nothing failed.
@@ -76,6 +76,6 @@ class Failures:
         if not finished.records:
             raise next(error for _, error in self._errors.values())
         reasons = "".join(f"\n  - {cell.title}: {reason(error)}" for cell, error in self._errors.values())
-        total = len(self._errors.keys() | {record.cell_key for record in finished.records})
+        total = len(self._errors.keys() | {record.address for record in finished.records})
         hint = "the same command computes what is missing, and nothing else"
         raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{hint}", finished)

@@ -13,7 +13,7 @@ from ood_bench.metrics import convention_named
 from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.runner.cell import Cell
-from ood_bench.runner.checks import check_protocol, check_taps, refuse_folders
+from ood_bench.runner.checks import check_ood, check_protocol, check_taps, refuse_folders
 from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
@@ -112,7 +112,14 @@ def prepare(settings: RunSettings) -> Prepared:
     sets = open_sets(settings)
     check_id(settings, sets)
     check_shapes(untrained, settings.model["name"], sets)
+    check_ood(sets)
     check_protocol(protocol, sets)
+    if settings.checkpoint is not None and len(settings.seed) > 1:
+        _log.warning(
+            "checkpoint=%s is one network: its %d seeds tell what methods draw, not how networks differ",
+            settings.checkpoint.name,
+            len(settings.seed),
+        )
     return Prepared(settings, protocol, sets, device)
 
 

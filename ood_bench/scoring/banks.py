@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.data.views import Array, Rows32
+from ood_bench.utils.digests import check_digest, with_digest, without_digest
 from ood_bench.utils.files import content_key, write_atomically
 from ood_bench.utils.locks import locked
 
@@ -39,7 +40,7 @@ class Banks:
             return kept
         if self._root is None or not (path := self._root / place / f"{name}.npy").exists():
             return None
-        if (rows := self._read(path, mapped=True)) is None:
+        if (rows := self._read(path, f"{place}/{name}", mapped=True)) is None:
             return None
         if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
             self._warn_once("bank %s has an unexpected form and is made again", path)
@@ -55,7 +56,8 @@ class Banks:
         """
         self._rows[place, name] = rows
         if self._root is not None:
-            write_atomically(self._root / place / f"{name}.npy", _npy(rows), durable=False)
+            content = with_digest(_npy(rows), f"{place}/{name}")
+            write_atomically(self._root / place / f"{name}.npy", content, durable=False)
 
     def derived(self, name: str) -> Array | None:
         """A derived array, or none if it is not there or its file is damaged."""
@@ -63,7 +65,7 @@ class Banks:
             path = None if self._root is None else self._root / "derived" / f"{name}.npy"
             if path is None or not path.exists():
                 return None
-            if (array := self._read(path)) is None:
+            if (array := self._read(path, name)) is None:
                 return None
             self._derived[name] = array
         return self._derived[name]
@@ -76,7 +78,8 @@ class Banks:
         """
         self._derived[name] = array
         if self._root is not None:
-            write_atomically(self._root / "derived" / f"{name}.npy", _npy(array), durable=False)
+            content = with_digest(_npy(array), name)
+            write_atomically(self._root / "derived" / f"{name}.npy", content, durable=False)
 
     def partial(self, names: Iterable[str]) -> "PartialScores | None":
         """Where a pass saves what it has done of these derived arrays; none if everything is in memory only."""
@@ -88,8 +91,10 @@ class Banks:
         """The lock on something below the folder; it locks nothing if everything is in memory only."""
         return contextlib.nullcontext() if self._root is None else locked(self._root / name)
 
-    def _read(self, path: Path, *, mapped: bool = False) -> npt.NDArray[Any] | None:
+    def _read(self, path: Path, identity: str, *, mapped: bool = False) -> npt.NDArray[Any] | None:
+        """An array whose digest is right; none, with a warning, if it is not."""
         try:
+            check_digest(path, identity)
             array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
         except (OSError, ValueError, EOFError) as error:
             self._warn_once("%s is damaged (%s) and is made again", path, error)
@@ -125,7 +130,8 @@ class PartialScores:
         if not self._path.exists():
             return 0
         try:
-            with np.load(self._path) as file:
+            content = without_digest(self._path.read_bytes(), self._path.name)
+            with np.load(io.BytesIO(content)) as file:
                 found = [file[f"arr_{number}"] for number in range(len(scores))]
             for array, first in zip(scores, found, strict=True):
                 array[..., : first.shape[-1]] = first
@@ -150,7 +156,7 @@ class PartialScores:
         if done and (now or time.monotonic() - self._saved > _EVERY):
             buffer = io.BytesIO()
             np.savez(buffer, *(array[..., :done] for array in scores))
-            write_atomically(self._path, buffer.getvalue(), durable=False)
+            write_atomically(self._path, with_digest(buffer.getvalue(), self._path.name), durable=False)
             self._saved = time.monotonic()
 
     def drop(self) -> None:

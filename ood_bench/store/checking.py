@@ -13,6 +13,7 @@ from ood_bench.results.record import is_sealed
 from ood_bench.results.record_store import Problem
 from ood_bench.results.scores import ScoreStore
 from ood_bench.store.inventory import Entry, described
+from ood_bench.utils.digests import check_digest
 from ood_bench.utils.files import clear_io_errors, sha256_file
 
 
@@ -49,8 +50,10 @@ def _images(entry: Entry, *, deep: bool) -> str:
 
 def _arrays(entry: Entry) -> str:
     """Of a bank, or of one array after input steps."""
-    files = sorted(entry.path.glob("[!.]*.npy")) if entry.path.is_dir() else [entry.path]
-    return "; ".join(said for path in files if (said := _header(path)))
+    if not entry.path.is_dir():
+        return _array(entry.path, entry.path.stem)
+    files = sorted(entry.path.glob("[!.]*.npy"))
+    return "; ".join(said for path in files if (said := _array(path, f"{entry.path.name}/{path.stem}")))
 
 
 def _scores(entry: Entry) -> str:
@@ -61,9 +64,10 @@ def _scores(entry: Entry) -> str:
     return ""
 
 
-def _header(path: Path) -> str:
-    """What is wrong with an array's header or length; its numbers are not looked at."""
+def _array(path: Path, identity: str) -> str:
+    """What is wrong with an array's file."""
     try:
+        check_digest(path, identity)
         np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         return f"{path.name} is damaged ({error})"

@@ -37,7 +37,7 @@ def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
                 "command": job.command,
                 "place": started.get(job.key),
                 "results": str(job.results.resolve()),
-                "cells": {cell.key: cell.title for cell in job.cells},
+                "cells": {cell.address: cell.title for cell in job.cells},
                 "classifiers": [spec.title for spec in job.untrained()],
             }
             for job in jobs

@@ -49,7 +49,7 @@ class Job:
     @property
     def missing(self) -> list[Cell]:
         """Cells without a record."""
-        return [cell for cell in self.cells if cell.key not in self.done]
+        return [cell for cell in self.cells if cell.address not in self.done]
 
     def untrained(self) -> list[TrainingSpec]:
         """Classifiers that the job needs and that the store lacks."""
@@ -69,8 +69,8 @@ def exists(store: Path, spec: TrainingSpec) -> bool:
 def job_of(words: Sequence[str], settings: RunSettings) -> Job:
     """Looks up what one configuration would compute; raises what refuses the run."""
     cells = cells_of(settings)
-    done = frozenset(RecordStore(settings.results.root).find_paths(cell.key for cell in cells))
-    needed = [spec for cell in cells if cell.key not in done for spec in cell.specs]
+    done = frozenset(RecordStore(settings.results.root).find_paths(cell.address for cell in cells))
+    needed = [spec for cell in cells if cell.address not in done for spec in cell.specs]
     specs = {spec.key: spec for one in needed for spec in _chain(one)}
     words = tuple(word for word in words if not word.startswith("dry_run="))
     return Job(words, tuple(cells), done, tuple(specs.values()), settings.store.root, settings.results.root)

@@ -102,5 +102,5 @@ def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, Exception]:
 
 def _now(job: Job) -> Job:
     """The job with the records that exist by now."""
-    found = RecordStore(job.results).find_paths(cell.key for cell in job.cells)
+    found = RecordStore(job.results).find_paths(cell.address for cell in job.cells)
     return replace(job, done=frozenset(found))

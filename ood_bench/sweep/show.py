@@ -60,7 +60,7 @@ def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: boo
 def _record_lines(job: Job) -> list[str]:
     """A line for each cell that needs no computing: the record that says so."""
     paths = RecordStore(job.results).find_paths(job.done)
-    return [f"  skipped: {cell.title}: {paths[cell.key]}" for cell in job.cells if cell.key in paths]
+    return [f"  skipped: {cell.title}: {paths[cell.address]}" for cell in job.cells if cell.address in paths]
 
 
 def _job_line(number: int, job: Job, estimator: Estimator) -> str:

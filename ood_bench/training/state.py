@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ood_bench.errors import ArtifactError
+from ood_bench.utils.digests import with_digest, without_digest
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 
@@ -58,7 +59,7 @@ class TrainingState:
             },
             buffer,
         )
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, with_digest(buffer.getvalue(), key))
 
     def restore(self, path: Path, key: str) -> None:
         """Reads a checkpoint back.
@@ -67,8 +68,9 @@ class TrainingState:
             ArtifactError: if it is truncated, damaged, or another classifier's.
         """
         with clear_io_errors("read the checkpoint", path):
-            content = path.read_bytes()
+            whole = path.read_bytes()
         try:
+            content = without_digest(whole, key)
             saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             if saved["key"] != key:
                 raise ValueError("it belongs to another classifier")  # noqa: TRY301 - one message for all damage

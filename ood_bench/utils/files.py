@@ -69,6 +69,21 @@ def _owner_of(path: Path) -> str:
         return f", {place} belongs to user {place.stat().st_uid}"
 
 
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file or folder to ``.torn``, so that a new one can be made and the old one examined.
+
+    An older one of that name is deleted.
+
+    Raises:
+        ArtifactError: if it cannot be renamed.
+    """
+    torn = path.with_name(f"{path.name}.torn")
+    with clear_io_errors("rename", path), contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(torn) if torn.is_dir() else torn.unlink(missing_ok=True)
+        path.rename(torn)
+    return torn
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder and its missing parents; a group that may write to the first one's parent may write to all."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

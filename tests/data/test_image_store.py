@@ -1,12 +1,16 @@
 import json
+import os
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from ood_bench.data import image_store
 from ood_bench.data.idx import Idx
 from ood_bench.data.image_store import ImageStore
+from ood_bench.data.imageset import fingerprint
 from ood_bench.data.noise import Noise
 from ood_bench.errors import ArtifactError, DataError
 
@@ -43,7 +47,8 @@ def test_what_is_stored_is_what_was_read(tmp_path, source, store):
     read, stored = source.read(tmp_path / "data"), store.open(source, tmp_path / "data")
     np.testing.assert_array_equal(stored.images, read.images)
     assert stored.fingerprint == read.fingerprint
-    assert {item.name for item in only_entry(tmp_path).iterdir()} == {"images.npy", "labels.npy", "meta.json"}
+    names = {item.name for item in only_entry(tmp_path).iterdir()}
+    assert names == {"images.npy", "labels.npy", "meta.json", f"checked-{socket.gethostname()}.json"}
 
 
 def test_class_names_and_missing_labels_survive(tmp_path, store):
@@ -79,7 +84,37 @@ def older_format(entry):
     (entry / "meta.json").write_text(json.dumps({**meta, "format": 0}))
 
 
-@pytest.mark.parametrize("damage", [cut_images, lose_labels, spoil_meta, lose_meta, older_format])
+def zero_pixels(entry):
+    path = entry / "images.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:400] + bytes(60) + whole[460:])
+    os.utime(path, ns=(1, 1))
+
+
+def flip_a_label(entry):
+    path = entry / "labels.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+
+
+def name_another_source(entry):
+    meta = json.loads((entry / "meta.json").read_text())
+    (entry / "meta.json").write_text(json.dumps({**meta, "identity": {**meta["identity"], "images": "others"}}))
+
+
+DAMAGES = [
+    cut_images,
+    lose_labels,
+    spoil_meta,
+    lose_meta,
+    older_format,
+    zero_pixels,
+    flip_a_label,
+    name_another_source,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_torn_entry_is_renamed_and_read_again(tmp_path, source, store, damage, caplog):
     before = np.array(store.open(source, tmp_path / "data").images)
     damage(only_entry(tmp_path))
@@ -88,6 +123,18 @@ def test_a_torn_entry_is_renamed_and_read_again(tmp_path, source, store, damage,
         np.testing.assert_array_equal(after.images, before)
     assert caplog.text.count("renamed to .torn") == 1
     assert len(list((tmp_path / "store/images").glob("*.torn"))) == 1
+
+
+def test_pixels_are_hashed_once_on_a_machine(tmp_path, source, store, monkeypatch):
+    store.open(source, tmp_path / "data")
+    hashed = []
+    monkeypatch.setattr(image_store, "fingerprint", lambda *given: hashed.append(given) or fingerprint(*given))
+    store.open(source, tmp_path / "data")
+    assert hashed == []
+    monkeypatch.setattr(image_store.socket, "gethostname", lambda: "another")
+    for _ in range(2):
+        store.open(source, tmp_path / "data")
+    assert len(hashed) == 1
 
 
 def test_a_failed_reading_leaves_nothing(tmp_path, source, store):

@@ -32,6 +32,7 @@ def make() -> Make:
         fields["exact"] = {"auroc": {"value": auroc, "low": auroc - 0.5, "high": auroc + 0.25}}
         network = fields["checkpoint"]["networks"][0]
         network |= {"seed": seed, "weights_sha256": digest(f"weights {seed}"), "id_accuracy": 92.0 + seed}
+        fields["checkpoint"]["sha256"] = network["weights_sha256"]
         ood, variant = changes.pop("ood", "mnist"), changes.pop("ood_variant", "")
         fields["data"]["ood"] |= {"name": ood, "variant": variant, "fingerprint": digest(ood + variant)}
         id_variant = changes.pop("id_variant", "")

@@ -31,6 +31,15 @@ def test_one_interval_missing_gives_none(make):
     assert stat.low is None
 
 
+def test_one_checkpoint_under_three_seeds_is_one_network(make):
+    checkpoint = make().model_dump()["checkpoint"]
+    records = [make(seed=seed, auroc=value, checkpoint=checkpoint) for seed, value in enumerate((80.0, 81.0, 82.0))]
+    (row,) = gather([*records, make(seed=3, auroc=91.0)])
+    assert row.stat("auroc") == Stat(mean=86.0, std=pytest.approx(50**0.5), n=2, low=None, high=None)
+    (row,) = gather(records)
+    assert row.stat("auroc") == Stat(mean=81.0, std=None, n=1, low=None, high=None)
+
+
 def test_one_seed_has_no_deviation_and_an_unknown_metric_no_value(make):
     (row,) = gather([make()])
     assert row.stat("auroc") == Stat(mean=77.0, std=None, n=1, low=None, high=None)

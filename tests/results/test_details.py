@@ -56,10 +56,18 @@ def test_what_is_written_is_read_and_may_be_replaced(store, details):
 )
 def test_damage_is_refused_and_named(store, details, change, words):
     path = store.write(details)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    content = {key: value for key, value in json.loads(path.read_text()).items() if key != "seal"}
+    path.write_text(json.dumps(content | change))
     with pytest.raises(RecordError, match=words) as caught:
         store.read(KEY)
     assert "scoring.details=all" in str(caught.value)
+
+
+def test_one_changed_number_does_not_match_the_seal(store, details):
+    path = store.write(details)
+    path.write_text(path.read_text().replace('"id":[1,2]', '"id":[1,3]'))
+    with pytest.raises(RecordError, match="does not match their seal"):
+        store.read(KEY)
 
 
 def test_one_damaged_file_does_not_hide_the_others(store, details):

@@ -1,7 +1,5 @@
-import gc
 import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 
 from ood_bench.errors import ArtifactError, RecordError
 from ood_bench.results import Record, RecordStore
-from ood_bench.results.record import sealed
 from ood_bench.results.record_store import slug
 
 Make = Callable[..., Record]
@@ -105,19 +102,22 @@ def test_half_written_files_are_ignored(store, make):
     assert store.problems == []
 
 
-def test_records_are_found_by_the_cell_key(store, make):
-    wanted = [make(cell_key="a" * 16), make(cell_key="b" * 16, ood="kmnist")]
+def test_records_are_found_by_address(store, make):
+    """The same cell on a set with two names has two records; a key alone finds neither."""
+    wanted = [make(cell_key="a" * 16), make(cell_key="b" * 16), make(cell_key="b" * 16, ood="kmnist")]
     for record in (*wanted, make()):
         store.write(record)
-    assert store.find_all(["a" * 16, "b" * 16, "c" * 16]) == {"a" * 16: wanted[0], "b" * 16: wanted[1]}
+    addresses = [record.address for record in wanted]
+    assert len(set(addresses)) == 3
+    assert store.find_all([*addresses, "b" * 16]) == dict(zip(addresses, wanted, strict=True))
     path = store.path(wanted[1])
-    assert store.find_paths(["b" * 16]) == {"b" * 16: path}
+    assert store.find_paths(addresses[1:2]) == {addresses[1]: path}
     path.write_text("{")
     with pytest.raises(RecordError, match="not whole JSON"):
-        store.find_all(["b" * 16])
+        store.find_all(addresses[1:2])
     store.write(make(cell_key="b" * 16, seed=7))
     with pytest.raises(RecordError, match="more than one record"):
-        store.find_all(["b" * 16])
+        store.find_all(addresses[1:2])
 
 
 def test_set_aside_takes_only_records(store, make, tmp_path):
@@ -152,19 +152,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, make):
         RecordStore(tmp_path / "results").write(make())
 
 
-def test_thousands_of_records_load_quickly(store, make):
-    first = make(seed=0)
-    for seed in range(2000):
-        record = first.model_copy(update={"seed": seed})
-        path = store.path(record)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(sealed(record.to_json()))
-    start = time.process_time()
-    assert len(store.load()) == 2000
-    assert time.process_time() - start < 1
-    assert gc.isenabled()
-
-
 def test_a_number_that_was_changed_is_noticed(store, make):
     path = store.write(make())
     text = path.read_text()
@@ -173,4 +160,4 @@ def test_a_number_that_was_changed_is_noticed(store, make):
     assert store.load() == []
     assert "was changed after it was written" in store.problems[0].reason
     with pytest.raises(RecordError, match="does not match its seal"):
-        store.find_all([make().cell_key])
+        store.find_all([make().address])

@@ -31,9 +31,21 @@ def test_an_image_takes_twelve_bytes(store):
     assert store.path(KEY).stat().st_size < 12 * 18000 + 400
 
 
-def test_a_damaged_file_is_named(store):
-    store.root.mkdir()
-    store.path(KEY).write_bytes(b"nothing")
+def flip(whole):
+    return whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"nothing", lambda _: b"", lambda whole: whole[:-8], flip])
+def test_a_damaged_file_is_named(store, damage):
+    store.write(KEY, Scores(np.arange(3.0), np.arange(4.0), None, None))
+    store.path(KEY).write_bytes(damage(store.path(KEY).read_bytes()))
+    with pytest.raises(ArtifactError, match=r"no usable scores.*scoring\.details=all"):
+        store.read(KEY)
+
+
+def test_scores_of_another_cell_are_not_taken(store):
+    store.write("f" * 16, Scores(np.arange(3.0), np.arange(4.0), None, None))
+    store.path("f" * 16).rename(store.path(KEY))
     with pytest.raises(ArtifactError, match=r"no usable scores.*scoring\.details=all"):
         store.read(KEY)
 

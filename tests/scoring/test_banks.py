@@ -6,7 +6,7 @@ import pytest
 from ood_bench.data.views import View
 from ood_bench.errors import ArtifactError
 from ood_bench.scoring import banks
-from ood_bench.scoring.banks import PartialScores
+from ood_bench.scoring.banks import Banks, PartialScores
 from ood_bench.scoring.quantities import LOGITS
 
 GRID = {"magnitudes": [0.1, 0.2], "temperatures": [1.0, 10.0]}
@@ -118,11 +118,47 @@ def test_a_pass_that_keeps_quantities_is_not_saved_before_its_end(images, toys, 
     assert unfinished(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:-30], lambda whole: b"<html>" * 50])
+def flipped(whole):
+    """The file with one bit changed, in the middle of its numbers."""
+    place = len(whole) // 2
+    return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+DAMAGE = {
+    "empty": lambda whole: b"",
+    "cut": lambda whole: whole[:-30],
+    "without digest": lambda whole: whole[: whole.index(b"\nood-bench sha256")],
+    "web page": lambda whole: b"<html>" * 50,
+    "one bit": flipped,
+    "zeroed": lambda whole: whole[:128] + bytes(len(whole) - 128),
+    "another's": lambda whole: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("kind", ["rows", "derived"])
+def test_a_bank_that_is_not_what_was_written_is_made_again(kind, damage, tmp_path, caplog):
+    one, other = np.random.default_rng(0).random((2, 40, 30)).astype(np.float32)
+    kept = Banks(tmp_path)
+    for name, values in (("a", one), ("b", other)):
+        kept.keep_rows("place", name, values)
+        kept.keep_derived(name, values)
+    path = tmp_path / {"rows": "place", "derived": "derived"}[kind] / "a.npy"
+    np.testing.assert_array_equal(np.load(path), one), "other programs can read it"
+    changed = DAMAGE[damage](path.read_bytes())
+    path.write_bytes(path.with_name("b.npy").read_bytes() if changed is None else changed)
+    later = Banks(tmp_path)
+    read = {"rows": lambda name: later.rows("place", name, 40), "derived": later.derived}[kind]
+    np.testing.assert_array_equal(read("b"), other)
+    assert read("a") is None
+    assert f"{path} is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGE if name != "another's"])
 def test_a_damaged_file_is_no_obstacle(damage, tmp_path, caplog):
     path = tmp_path / "x.part"
     PartialScores(path).save([np.arange(10.0)], 4, now=True)
-    path.write_bytes(damage(path.read_bytes()))
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
     assert PartialScores(path).load([np.zeros(10)]) == 0
     assert "the pass starts again" in caplog.text
 

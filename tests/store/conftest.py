@@ -9,6 +9,7 @@ import pytest
 from ood_bench.data.imageset import fingerprint
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
+from ood_bench.scoring.banks import Banks
 from ood_bench.utils.files import content_key, sha256_file
 
 SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
@@ -44,16 +45,13 @@ class Shelves:
         card = json.loads((classifier / "classifier.json").read_text())
         meta = json.loads((images / "meta.json").read_text())
         key = content_key([card["weights_sha256"], MOMENTS["mean"], MOMENTS["std"]])
-        path = self.store / "banks" / f"{key}-{meta['fingerprint'][:16]}-cpu"
-        path.mkdir(parents=True)
-        np.save(path / "output-flat.npy", np.ones((4, 10), dtype=np.float32))
-        return path
+        place = f"{key}-{meta['fingerprint'][:16]}-cpu"
+        Banks(self.store / "banks").keep_rows(place, "output-flat", np.ones((4, 10), dtype=np.float32))
+        return self.store / "banks" / place
 
     def derived(self):
-        path = self.store / "banks/derived/odin-0123.npy"
-        path.parent.mkdir(parents=True)
-        np.save(path, np.ones((2, 3)))
-        return path
+        Banks(self.store / "banks").keep_derived("odin-0123", np.ones((2, 3)))
+        return self.store / "banks/derived/odin-0123.npy"
 
     def scores(self, cell):
         store = ScoreStore(self.store / "scores")

@@ -38,6 +38,15 @@ def test_torn_artifacts_are_found(full, name, file, words):
     assert words in text
 
 
+@pytest.mark.parametrize("name", ["bank/output-flat.npy", "derived", "scores"])
+def test_one_flipped_bit_is_found(full, name):
+    entry, _, file = name.partition("/")
+    path = full.kept[entry] / file if file else full.kept[entry]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:140] + bytes([whole[140] ^ 1]) + whole[141:])
+    assert list(said(full)) == [full.kept[entry]]
+
+
 def test_changed_pixels_are_found_by_a_deep_look(full):
     np.save(full.kept["images"] / "images.npy", np.full((4, 1, 2, 2), 7, dtype=np.uint8))
     assert said(full) == {}
