@@ -67,7 +67,7 @@ class Cell:
     @property
     def address(self) -> str:
         """Names the cell's record: sets of the same images under other names have records of their own."""
-        return address(self.test.name, self.ood_name, self.key)
+        return address(self.test.name, self.ood.name, self.key)
 
     def _ranked(self) -> dict[str, int]:
         """The revision of what the protocol's convention ranks, where those are not the detector's own scores."""

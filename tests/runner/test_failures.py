@@ -8,11 +8,11 @@ from ood_bench.utils.time_limit import OutOfTime
 
 
 def cell(name):
-    return SimpleNamespace(key=name, title=f"{name} on mnist, seed 0")
+    return SimpleNamespace(address=name, title=f"{name} on mnist, seed 0")
 
 
 def finished(*keys):
-    return SimpleNamespace(records=[SimpleNamespace(cell_key=key) for key in keys])
+    return SimpleNamespace(records=[SimpleNamespace(address=key) for key in keys])
 
 
 def test_nothing_failed():

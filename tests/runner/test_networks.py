@@ -10,7 +10,7 @@ from ood_bench.utils.locks import BusyError
 
 def cell(name, *networks):
     specs = [SimpleNamespace(key=one, title=one) for one in networks]
-    return SimpleNamespace(key=name, title=name, specs=specs)
+    return SimpleNamespace(address=name, title=name, specs=specs)
 
 
 class Store:
