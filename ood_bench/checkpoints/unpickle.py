@@ -22,6 +22,7 @@ _PYTHON_2 = {"__builtin__", "copy_reg", "commands", "cPickle", "cStringIO", "pop
 _STANDARD_LIBRARY = sys.stdlib_module_names | _PYTHON_2
 _MOST = 16  # arguments of a call that is data, and dimensions of a tensor
 _LONGEST = 500
+_MOST_INSTRUCTIONS = 2_000_000  # a network takes some thousands; each can take a hundred bytes
 # Names outside torch's classes that honest checkpoints hold; a call of one of them leaves an inert record.
 _RECORDED = {
     "argparse.Namespace",
@@ -114,6 +115,8 @@ def _called(name: Any, args: Any) -> Any:
         return make(*args[:_MOST])
     if name.dotted in _RECORDED or name.dotted.rsplit(".", 1)[-1].lstrip("_")[:1].isupper():
         return Inert(name)
+    if name.dotted == "torch._utils._rebuild_qtensor":
+        raise ArtifactError("it holds quantised tensors, which are refused: export the float weights")
     raise ArtifactError(
         f"its pickle wants to call the function {name.dotted}, which is not among those that checkpoints need. "
         f"{_INSTEAD}"
@@ -124,6 +127,18 @@ _INSTRUCTIONS = pickle._Unpickler.dispatch
 # Only protocol 0, in which torch.save does not write, needs the first four; no checkpoint needs the others.
 _REFUSED = b"".join((pickle.PUT, pickle.GET, pickle.DICT, pickle.PERSID, pickle.EXT1, pickle.EXT2, pickle.EXT4))
 _REFUSED += b"".join((pickle.NEWOBJ_EX, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER))
+
+
+class _Counted(dict[int, Any]):
+    """What the unpickler does at each instruction, for so many of them."""
+
+    left = _MOST_INSTRUCTIONS
+
+    def __getitem__(self, instruction: int) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise ArtifactError(f"its pickle has more than {_MOST_INSTRUCTIONS:,} instructions: it is refused")
+        return super().__getitem__(instruction)
 
 
 class RestrictedUnpickler(pickle._Unpickler):
@@ -228,7 +243,8 @@ class PickleModule:
     __name__ = "pickle"
 
     def __init__(self, room: int, sizes: Mapping[str, int]) -> None:
-        self.Unpickler = type("Unpickler", (RestrictedUnpickler,), {"claim": self._claim})
+        allowed = {"claim": self._claim, "dispatch": _Counted(RestrictedUnpickler.dispatch)}
+        self.Unpickler = type("Unpickler", (RestrictedUnpickler,), allowed)
         self._room, self._sizes = room, sizes
         self._claimed: dict[str, int] = {}
         self._loaded = 0

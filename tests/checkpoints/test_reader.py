@@ -212,7 +212,7 @@ def test_an_archive_that_can_be_read_in_two_ways(tmp_path, network, second):
     buffer = io.BytesIO(saved(network.state_dict()))
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(second, b"\x80\x02}.")
-    with pytest.raises(ArtifactError, match=r"a name twice"):
+    with pytest.raises(ArtifactError, match=r"a name twice|several pickles"):
         read(tmp_path, buffer.getvalue())
 
 
