@@ -92,6 +92,7 @@ def import_checkpoint(
     classifier, remarks = _classifier(file, spec, choice, device or torch.device("cpu"))
     measured = _measure(classifier, test, claim)
     card = {"key": key, "spec": {**spec, "seed": 0}, **_provenance(file, spec["imported_sha256"], claim), **measured}
+    card["checkpoint"]["entry"] = remarks.entry
     card |= {"notes": remarks.notes, "deviations": [*remarks.deviations, *measured["deviations"]]}
     _write(final, classifier.network, card)
     return final

@@ -19,10 +19,12 @@ class Remarks:
     """Sentences for the log, for the classifier's card, and for its records.
 
     Attributes:
+        entry: keys that lead to the network in the file, joined by dots.
         notes: what was chosen of the file and what was left out; empty for a file that is one network.
         deviations: what may make the network another than the published one.
     """
 
+    entry: str
     notes: list[str]
     deviations: list[str]
 
@@ -62,7 +64,7 @@ def remarks_on(
     deviations = _other_normalisation(left_out, normalisation)
     for sentence in deviations:
         _log.warning("%s: %s", file, sentence)
-    return Remarks(notes, deviations)
+    return Remarks(contents.entry, notes, deviations)
 
 
 def _some(names: Iterable[str]) -> str:

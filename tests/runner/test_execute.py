@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import ood_bench
 from ood_bench.config import compose_settings
@@ -157,6 +158,24 @@ def test_fine_tuning_shares_the_runs_classifier(quick, trainings):
     assert card["spec"]["initial"] == plain.key
     assert done.records[1].data.outliers.name == "photo_patches"
     assert done.records[1].data.outliers.n == 20
+
+
+def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
+    run(*quick)
+    trained = load_file(next(CLASSIFIERS.glob("*/weights.safetensors")))
+    halved = {f"body.{name}": value / 2 for name, value in trained.items()}
+    torch.save({"state_dict": trained, "ema": {**halved, "queue": torch.ones(2)}}, "net.pth")
+    chosen = ["checkpoint_entry=ema", "checkpoint_ignore=[queue]", "checkpoint_rename={body.: ''}"]
+    plain, averaged = (run(*quick, "checkpoint=net.pth", *words).records[0] for words in ([], chosen))
+    assert plain.cell_key != averaged.cell_key
+    assert plain.checkpoint.sha256 != averaged.checkpoint.sha256
+    assert plain.notes == ["Weights are entry state_dict of net.pth, which also holds ema."]
+    assert averaged.notes == [
+        "Weights are entry ema of net.pth, which also holds state_dict.",
+        "Left out of the weights' file: queue.",
+        "Renamed in the weights' file: body. to nothing.",
+    ]
+    assert len(trainings) == 1
 
 
 def test_hyperparameters_of_the_command_line_reach_the_record(quick):
