@@ -99,9 +99,9 @@ def _nearest(unexpected: list[str], missing: list[str]) -> str:
     for (old, new), _ in pairs.most_common(_LISTED):
         gained = {new + extra.removeprefix(old) for extra in unexpected if extra.startswith(old)} & set(missing)
         if 2 * len(gained) >= len(missing) and len(gained) > 1:
-            old, new = (old, new) if old else ("*", f"{new}*")
-            in_run = f"checkpoint_rename={{{old}: {new or chr(39) * 2}}}"
-            return f"{len(gained)} of them would fit with --rename '{old}={new}' (in a run {in_run})"
+            pair = (old, new) if old else ("*", f"{new}*")
+            in_run = "\"checkpoint_rename={{{}: '{}'}}\"".format(*pair)
+            return f"{len(gained)} of them would fit with --rename '{'='.join(pair)}' (in a run {in_run})"
     return ""
 
 

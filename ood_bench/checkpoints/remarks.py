@@ -48,13 +48,11 @@ def remarks_on(
     entry = f"entry {contents.entry}" if contents.entry else "the whole file"
     _log.info("%s: read %s, %d tensors", file, entry, len(contents.tensors))
     notes = []
-    if contents.others:
-        notes.append(f"Weights are {entry} of {file}, which also holds {_some(contents.others)}.")
-        _log.warning(
-            "%s also holds %s: choose by --entry NAME (in a run checkpoint_entry=NAME)", file, _some(contents.others)
-        )
-    elif choice.entry is not None:
-        notes.append(f"Weights are {entry} of {file}.")
+    others = _some(contents.others)
+    if others or choice.entry:
+        notes.append(f"Weights are {entry} of {file}{others and f', which also holds {others}'}.")
+    if others and choice.entry is None:
+        _log.warning("%s also holds %s: choose by --entry NAME (in a run checkpoint_entry=NAME)", file, others)
     if left_out:
         notes.append(f"Left out of the weights' file: {_some(left_out)}.")
         _log.warning("%s: left out %s", file, _some(left_out))

@@ -22,7 +22,6 @@ _PYTHON_2 = {"__builtin__", "copy_reg", "commands", "cPickle", "cStringIO", "pop
 _STANDARD_LIBRARY = sys.stdlib_module_names | _PYTHON_2
 _MOST = 16  # arguments of a call that is data, and dimensions of a tensor
 _LONGEST = 500
-_MOST_INSTRUCTIONS = 2_000_000  # a network takes some thousands; each can take a hundred bytes
 # Names outside torch's classes that honest checkpoints hold; a call of one of them leaves an inert record.
 _RECORDED = {
     "argparse.Namespace",
@@ -132,12 +131,12 @@ _REFUSED += b"".join((pickle.NEWOBJ_EX, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, p
 class _Counted(dict[int, Any]):
     """What the unpickler does at each instruction, for so many of them."""
 
-    left = _MOST_INSTRUCTIONS
+    left = 2_000_000  # a network takes some ten thousand; each can take a hundred bytes of memory
 
     def __getitem__(self, instruction: int) -> Any:
         self.left -= 1
         if self.left < 0:
-            raise ArtifactError(f"its pickle has more than {_MOST_INSTRUCTIONS:,} instructions: it is refused")
+            raise ArtifactError("its pickle has more instructions than a network takes: it is refused")
         return super().__getitem__(instruction)
 
 

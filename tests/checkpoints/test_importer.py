@@ -130,7 +130,7 @@ def test_entries_of_a_file_are_different_classifiers(run, network, two_networks,
         "Weights are entry state_dict of published.pth, which also holds state_dict_ema."
     ]
     assert card_of(averaged)["checkpoint"]["entry"] == "state_dict_ema"
-    assert "published.pth: read entry state_dict, 20 tensors" in caplog.messages
+    assert "published.pth: read entry state_dict, 38 tensors" in caplog.messages
     assert "published.pth also holds state_dict_ema: choose by --entry NAME" in caplog.text
 
 
