@@ -104,6 +104,9 @@ class RunSettings(_Part):
         method: content of every method's file, by config name.
         train: content of the recipe's file.
         checkpoint: a published checkpoint to score instead of training, or none.
+        checkpoint_entry: which of its networks to read where it holds several.
+        checkpoint_ignore: patterns of tensors to leave out.
+        checkpoint_rename: other names of its tensors, by the names or prefixes that they have.
         tune: the tuning rule.
         protocol: content of the protocol's file.
         paper: what a paper's file says of its block, or none.
@@ -120,6 +123,9 @@ class RunSettings(_Part):
     method: dict[str, dict[str, Any]] = Field(min_length=1)
     train: dict[str, Any]
     checkpoint: Path | None = None
+    checkpoint_entry: str | None = None
+    checkpoint_ignore: list[str] | None = None
+    checkpoint_rename: dict[str, str] | None = None
     tune: TuneSettings
     protocol: dict[str, Any]
     paper: dict[str, Any] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.importer import Claim, import_checkpoint
 from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import load_node
@@ -44,6 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("file", type=Path, metavar="FILE", help="state dict, whole module or safetensors; also inside gz, tar, zip")
     add("--model", required=True, help="name in conf/model, or a YAML file of that form")
     add("--id", required=True, help="name in conf/id, or a YAML file of that form")
+    add("--entry", metavar="NAME", help="which network, where the file holds several: state_dict_ema, ema.state_dict")
+    add("--ignore", action="append", default=[], metavar="PATTERN", help="tensors to leave out: head, '*.queue'")
+    text = "another name for tensors, or for what their names begin with: encoder.= or 'blocks.*.bn=layers.*.norm'"
+    add("--rename", action="append", default=[], metavar="OLD=NEW", help=text)
     add("--name", help="name in records and tables (default: the model's)")
     add("--classes", type=int, help="number of outputs (default: the ID set's)")
     add("--normalisation", choices=sorted(NORMALISATIONS), help="named constants (default: the ID set's)")
@@ -92,6 +97,18 @@ def normalisation_of(chosen: argparse.Namespace, channels: int) -> Moments | Non
     return moments
 
 
+def choice_of(chosen: argparse.Namespace) -> Choice:
+    """What the command line chooses of the file.
+
+    Raises:
+        ConfigError: if a renaming has not one ``=``.
+    """
+    pairs = [tuple(word.split("=")) for word in chosen.rename]
+    if any(len(pair) != 2 or not pair[0] for pair in pairs):
+        raise ConfigError("--rename takes OLD=NEW, such as encoder.=net. or encoder.= to take it off")
+    return Choice(chosen.entry, tuple(chosen.ignore), tuple(pairs))
+
+
 def run_import(chosen: argparse.Namespace) -> Path:
     """Runs the command ``import`` and returns the classifier's folder."""
     model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
@@ -110,6 +127,7 @@ def run_import(chosen: argparse.Namespace) -> Path:
         classes=chosen.classes,
         normalisation=normalisation_of(chosen, int(id_node["shape"][0])),
         claim=Claim(chosen.stated_accuracy, chosen.licence, chosen.source),
+        choice=choice_of(chosen),
         device=device_named(chosen.device),
     )
 

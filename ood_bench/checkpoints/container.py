@@ -5,6 +5,7 @@ import io
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from ood_bench.data.download import is_web_page
@@ -77,15 +78,34 @@ def _refuse_others(content: bytes) -> None:
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:
-    unpacked = io.BytesIO()
     try:
         with gzip.open(io.BytesIO(content)) as stream:
-            while chunk := stream.read(_CHUNK):
-                unpacked.write(chunk)
-                _hold_to_limit(unpacked.tell(), limit)
+            return _in_chunks(stream.read, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise ArtifactError(f"a truncated or damaged gzip file ({error})", AGAIN) from error
+
+
+def _in_chunks(read: Callable[[int], bytes], limit: int) -> bytes:
+    """All of a stream, whose decompressor then never holds more than a chunk, however much it may unpack to."""
+    unpacked = io.BytesIO()
+    while chunk := read(_CHUNK):
+        unpacked.write(chunk)
+        _hold_to_limit(unpacked.tell(), limit)
     return unpacked.getvalue()
+
+
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """A file in a zip archive, whose declared size has been held to the limit."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be unpacked in chunks
+        raise ArtifactError("a zip file with an unusual compression: unpack it first")
+    with archive.open(entry) as stream:
+        return _in_chunks(stream.read, entry.file_size)
+
+
+def _refuse_doubles(names: Iterable[str]) -> None:
+    listed = [name.lower() for name in names]  # torch takes names of any case for one
+    if len(set(listed)) != len(listed):
+        raise ArtifactError("damaged (an archive with a name twice)", AGAIN)
 
 
 def _hold_to_limit(size: int, limit: int) -> None:
@@ -103,7 +123,9 @@ def _only_one(names: list[str]) -> str:
 def _only_member_of_tar(content: bytes, limit: int) -> bytes:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-            members = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
+            files = [entry for entry in archive.getmembers() if entry.isfile()]
+            _refuse_doubles(entry.name for entry in files)
+            members = {entry.name: entry for entry in files}
             if members.keys() >= _OLD_TAR_MEMBERS:
                 raise ArtifactError(
                     "written by PyTorch before 0.1.10, in a layout of tar files that is not supported: load it with "
@@ -125,13 +147,14 @@ def _only_member_of_zip(content: bytes, limit: int) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _hold_to_limit(sum(entry.file_size for entry in archive.infolist()), limit)
+            _refuse_doubles(archive.namelist())
             entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
             if any(name.split("/")[1:] == ["constants.pkl"] for name in entries):
                 raise ArtifactError("a TorchScript archive: save the network's state_dict() from it instead")
             if any(name.split("/")[1:] == ["data.pkl"] for name in entries):
                 return None
             entry = entries[_only_one([name for name in entries if not _hidden(name)])]
-            return archive.read(entry)
+            return _member(archive, entry)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise ArtifactError(f"a truncated or damaged zip file ({error})", AGAIN) from error
 
@@ -144,8 +167,7 @@ def _hidden(name: str) -> bool:
 def torch_archive(content: bytes) -> tuple[io.BytesIO, dict[str, int]]:
     """The zip archive of a checkpoint again, with only what belongs to the network, each entry once and checked.
 
-    Torch's reader checks neither sums nor sizes, takes names of any case for one, and may find other entries in a
-    crooked archive than Python does.
+    Torch's reader checks neither sums nor sizes, and may find other entries in a crooked archive than Python does.
 
     Args:
         content: the archive as it came.
@@ -161,13 +183,13 @@ def torch_archive(content: bytes) -> tuple[io.BytesIO, dict[str, int]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(clean, "w") as copy:
         names = archive.namelist()
         roots = [name.removesuffix("data.pkl") for name in names if name.split("/")[1:] == ["data.pkl"]]
-        if len(roots) != 1 or len({name.lower() for name in names}) != len(names):
-            raise ArtifactError("damaged (an archive of several pickles, or with a name twice)", AGAIN)
+        if len(roots) != 1:
+            raise ArtifactError("damaged (an archive of several pickles)", AGAIN)
         copy.writestr("archive/version", "3")
         for name in names:
             kind, _, key = name.removeprefix(roots[0]).partition("/")
             if name.startswith(roots[0]) and kind in ("data", "data.pkl", "byteorder"):
-                entry = archive.read(name)
+                entry = _member(archive, archive.getinfo(name))
                 copy.writestr(f"archive/{kind}/{key}" if key else f"archive/{kind}", entry)
                 if kind == "data":
                     sizes[key] = len(entry)

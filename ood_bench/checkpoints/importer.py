@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.naming import fit
-from ood_bench.checkpoints.reader import read_state_dict
+from ood_bench.checkpoints.reader import read_checkpoint
+from ood_bench.checkpoints.remarks import Remarks, remarks_on
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import CARD, Classifier, accuracy, build_network, freeze, save_classifier
@@ -50,15 +52,16 @@ def import_checkpoint(
     classes: int | None = None,
     normalisation: Mapping[str, Sequence[float]] | None = None,
     claim: Claim | None = None,
+    choice: Choice | None = None,
     device: torch.device | None = None,
 ) -> Path:
     """Stores a checkpoint as ``<store>/classifiers/imported-<model>-<id>-<key>``, or finds it there.
 
-    The key is a hash of the file, the model's options, the shape, the number of classes and the normalisation. Where
-    it was already imported and measured on ``test``, nothing is done.
+    The key is a hash of the file, what is chosen of it, the model's options, the shape, the number of classes and the
+    normalisation. Where it was already imported and measured on ``test``, nothing is done.
 
     Args:
-        file: the checkpoint, in any layout that :func:`~ood_bench.checkpoints.reader.read_state_dict` understands.
+        file: the checkpoint, in any layout that :func:`~ood_bench.checkpoints.reader.read_checkpoint` understands.
         model: content of the ``conf/model`` file.
         id_node: content of the ``conf/id`` file: ``name``, ``shape``, ``classes`` and ``normalisation``.
         store: the artifact store.
@@ -66,6 +69,7 @@ def import_checkpoint(
         classes: number of outputs where it is not that of the ID set.
         normalisation: ``mean`` and ``std`` that the network was trained with where they are not the ID set's.
         claim: what its source says of it.
+        choice: which network of the file, which tensors to leave out, and their other names.
         device: where to measure; the processor if none.
 
     Returns:
@@ -75,7 +79,8 @@ def import_checkpoint(
         ArtifactError: if the file cannot be read, or its tensors do not fit the model.
         ConfigError: if the model cannot be built.
     """
-    spec = _spec(file, model, id_node, classes, normalisation)
+    choice = choice or Choice()
+    spec = {**_spec(file, model, id_node, classes, normalisation), **choice.identity()}
     key = content_key(spec)
     final = store / "classifiers" / f"imported-{model['name']}-{id_node['name']}-{key[:8]}"
     if spec["classes"] != id_node["classes"] and test is not None:
@@ -84,9 +89,11 @@ def import_checkpoint(
     if _is_done(final, test, claim):
         return final
     claim = claim or Claim()
-    classifier = _classifier(file, spec, device or torch.device("cpu"))
+    classifier, remarks = _classifier(file, spec, choice, device or torch.device("cpu"))
     measured = _measure(classifier, test, claim)
     card = {"key": key, "spec": {**spec, "seed": 0}, **_provenance(file, spec["imported_sha256"], claim), **measured}
+    card["checkpoint"]["entry"] = remarks.entry
+    card |= {"notes": remarks.notes, "deviations": [*remarks.deviations, *measured["deviations"]]}
     _write(final, classifier.network, card)
     return final
 
@@ -98,7 +105,7 @@ def _spec(
     classes: int | None,
     normalisation: Mapping[str, Sequence[float]] | None,
 ) -> dict[str, Any]:
-    """All that determines the classifier's scores; its folder's key is the hash."""
+    """All that determines the classifier's scores, but for what is chosen of the file; its folder's key is the hash."""
     with clear_io_errors("read the checkpoint", file):
         digest = sha256_file(file)
     moments = normalisation or id_node["normalisation"]
@@ -130,17 +137,22 @@ def _is_done(final: Path, test: ImageSet | None, claim: Claim | None) -> bool:
     return held and (test is None or (card.get("measured") or {}).get("fingerprint") == test.fingerprint)
 
 
-def _classifier(file: Path, spec: Mapping[str, Any], device: torch.device) -> Classifier:
-    state = read_state_dict(file)
+def _classifier(
+    file: Path, spec: Mapping[str, Any], choice: Choice, device: torch.device
+) -> tuple[Classifier, Remarks]:
+    contents = read_checkpoint(file, choice.entry)
     with torch.random.fork_rng():  # fresh weights are drawn and overwritten; what else uses the generator is left alone
         network = build_network(spec["model"], spec["shape"], spec["classes"])
     try:
+        state, ignored = choice.applied(contents.tensors)
         fitting = fit(state, network)
     except ArtifactError as error:
-        raise ArtifactError(f"{file} as {spec['model']['name']}: {error}") from error
-    network.load_state_dict(fitting)
+        raise ArtifactError(f"{file} as {spec['model']['name']}: {error.message}", error.hint) from error
+    network.load_state_dict(fitting.state)
     moments = spec["normalisation"]
-    return Classifier(freeze(network).to(device), tuple(moments["mean"]), tuple(moments["std"]))
+    left_out = {name: contents.tensors[name] for name in ignored} | fitting.left_out
+    remarks = remarks_on(file.name, contents, left_out, choice, moments)
+    return Classifier(freeze(network).to(device), tuple(moments["mean"]), tuple(moments["std"])), remarks
 
 
 def _provenance(file: Path, digest: str, claim: Claim) -> dict[str, Any]:

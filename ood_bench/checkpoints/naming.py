@@ -2,15 +2,21 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ood_bench.checkpoints.values import refuse_values, wrong_types
 from ood_bench.errors import ArtifactError
 
 # What training scripts wrap networks in, and what this package's wrapper of other libraries' networks adds.
-_WRAPPERS = re.compile(r"^(module|net|model|network|backbone|encoder|underlying_model|_orig_mod)\.")
+_WRAPPERS = re.compile(
+    r"^(module|net|model|network|backbone|encoder|feature_extractor|underlying_model|_orig_mod|_forward_module)\."
+)
+_INSIDE = re.compile(r"\b_(fsdp_wrapped_module|checkpoint_wrapped_module|orig_mod)\.")  # also around parts of a network
 _ADDED = ("", "net.")
 # Parts of names that mean the same thing, here and in published code.
 _SYNONYMS = (
@@ -18,11 +24,27 @@ _SYNONYMS = (
     ("shortcut", "downsample", "convShortcut"),
 )
 _COUNTER = "num_batches_tracked"
-_LISTED = 12
+# Tensors beside a network that do not belong to it: number of averaged steps, class weights of the loss, RobustBench's
+# normalisation.
+_HARMLESS = re.compile(r"^(module\.|model\.)*(n_averaged|(criterion|loss|loss_fn)\..+|mu|sigma)$")
+_LISTED = 5
 _LONGEST = 1000  # the spellings of one name fill the memory where it is endless
 
 
-def fit(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Fitting:
+    """A file's tensors, fitted to a network.
+
+    Attributes:
+        state: the network's state dict.
+        left_out: tensors of the file that are known not to belong to the network, by their names there.
+    """
+
+    state: dict[str, Tensor]
+    left_out: dict[str, Tensor]
+
+
+def fit(state: Mapping[str, Tensor], network: nn.Module) -> Fitting:
     """The network's state dict, from tensors whose names may differ by wrappers and synonyms.
 
     Counters of batches, which batch norms have since 2018, are added where they are missing; values are converted to
@@ -33,7 +55,8 @@ def fit(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
         network: gives names, shapes and types; it is not changed.
 
     Raises:
-        ArtifactError: with all names that are missing or unexpected and all shapes that differ; if a name is endless.
+        ArtifactError: with names that are missing or unexpected, shapes and types that differ; if a name is endless, or
+            the values are not those of a trained network.
     """
     if any(len(name) > _LONGEST for name in state):
         raise ArtifactError(f"it holds a tensor whose name has more than {_LONGEST} letters: no network does")
@@ -46,22 +69,53 @@ def fit(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
             found[target] = value
         elif not name.endswith(_COUNTER):
             unexpected.append(name)
-    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTER)]
-    shapes = [
-        f"{name} is {tuple(value.shape)}, the model's {tuple(wanted[name].shape)}"
-        for name, value in found.items()
-        if value.shape != wanted[name].shape
-    ]
-    faults = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
-    if any(names for _, names in faults):
-        raise ArtifactError(_complaint(faults))
+    left_out = {name: state[name] for name in unexpected if _HARMLESS.match(name)}
+    faults = {
+        "missing": [name for name in wanted if name not in found and not name.endswith(_COUNTER)],
+        "unexpected": [name for name in unexpected if name not in left_out],
+        "of another shape": [
+            f"{name} is {tuple(value.shape)}, the model's {tuple(wanted[name].shape)}"
+            for name, value in found.items()
+            if value.shape != wanted[name].shape
+        ],
+        "of another type": wrong_types(found, wanted),
+    }
+    if any(faults.values()):
+        raise ArtifactError(_complaint(faults), _nearest(faults["unexpected"], faults["missing"]))
     zero = torch.zeros((), dtype=torch.int64)
-    return {name: found.get(name, zero).to(value.dtype, copy=True) for name, value in wanted.items()}
+    fitting = {name: found.get(name, zero).to(value.dtype, copy=True) for name, value in wanted.items()}
+    refuse_values(fitting)
+    return Fitting(fitting, left_out)
+
+
+def _nearest(unexpected: list[str], missing: list[str]) -> str:
+    """A hint at the renaming that gives at least half of the missing tensors, if there is one."""
+    pairs = Counter(
+        (extra.removesuffix(rest), name.removesuffix(rest))
+        for name in missing[:_LISTED]
+        for extra in unexpected
+        if (rest := _common_end(extra, name))
+    )
+    for (old, new), _ in pairs.most_common(_LISTED):
+        gained = {new + extra.removeprefix(old) for extra in unexpected if extra.startswith(old)} & set(missing)
+        if 2 * len(gained) >= len(missing) and len(gained) > 1:
+            pair = (old, new) if old else ("*", f"{new}*")
+            in_run = "\"checkpoint_rename={{{}: '{}'}}\"".format(*pair)
+            return f"{len(gained)} of them would fit with --rename '{'='.join(pair)}' (in a run {in_run})"
+    return ""
+
+
+def _common_end(one: str, other: str) -> str:
+    """The last parts of two names that are equal."""
+    pairs = zip(reversed(one.split(".")), reversed(other.split(".")), strict=False)
+    return ".".join(reversed([part for part, same in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]))
 
 
 def _spellings(name: str) -> Iterator[str]:
     """What a network might call the tensor that a file calls ``name``, the file's own spelling first."""
     bare = [name]
+    if (shorter := _INSIDE.sub("", name)) != name:
+        bare.append(shorter)
     while (shorter := _WRAPPERS.sub("", bare[-1])) != bare[-1]:
         bare.append(shorter)
     for added, stem in itertools.product(_ADDED, bare):
@@ -73,9 +127,9 @@ def _spellings(name: str) -> Iterator[str]:
                 yield from (".".join([*parts[:index], other, *parts[index + 1 :]]) for other in group)
 
 
-def _complaint(faults: list[tuple[str, list[str]]]) -> str:
+def _complaint(faults: Mapping[str, list[str]]) -> str:
     lines = ["its tensors do not fit the model (is it another architecture, or are there other options or --classes?)"]
-    for kind, names in faults:
+    for kind, names in faults.items():
         if names:
             more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             lines.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")

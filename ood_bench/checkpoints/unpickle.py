@@ -114,6 +114,8 @@ def _called(name: Any, args: Any) -> Any:
         return make(*args[:_MOST])
     if name.dotted in _RECORDED or name.dotted.rsplit(".", 1)[-1].lstrip("_")[:1].isupper():
         return Inert(name)
+    if name.dotted == "torch._utils._rebuild_qtensor":
+        raise ArtifactError("it holds quantised tensors, which are refused: export the float weights")
     raise ArtifactError(
         f"its pickle wants to call the function {name.dotted}, which is not among those that checkpoints need. "
         f"{_INSTEAD}"
@@ -124,6 +126,18 @@ _INSTRUCTIONS = pickle._Unpickler.dispatch
 # Only protocol 0, in which torch.save does not write, needs the first four; no checkpoint needs the others.
 _REFUSED = b"".join((pickle.PUT, pickle.GET, pickle.DICT, pickle.PERSID, pickle.EXT1, pickle.EXT2, pickle.EXT4))
 _REFUSED += b"".join((pickle.NEWOBJ_EX, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER))
+
+
+class _Counted(dict[int, Any]):
+    """What the unpickler does at each instruction, for so many of them."""
+
+    left = 2_000_000  # a network takes some ten thousand; each can take a hundred bytes of memory
+
+    def __getitem__(self, instruction: int) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise ArtifactError("its pickle has more instructions than a network takes: it is refused")
+        return super().__getitem__(instruction)
 
 
 class RestrictedUnpickler(pickle._Unpickler):
@@ -228,7 +242,8 @@ class PickleModule:
     __name__ = "pickle"
 
     def __init__(self, room: int, sizes: Mapping[str, int]) -> None:
-        self.Unpickler = type("Unpickler", (RestrictedUnpickler,), {"claim": self._claim})
+        allowed = {"claim": self._claim, "dispatch": _Counted(RestrictedUnpickler.dispatch)}
+        self.Unpickler = type("Unpickler", (RestrictedUnpickler,), allowed)
         self._room, self._sizes = room, sizes
         self._claimed: dict[str, int] = {}
         self._loaded = 0

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, wri
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 _BATCH = 256
+_NETWORK = ("model", "shape", "classes", "normalisation")
+_OURS = re.compile(r"ood_bench\.models\.\w+\.\w+")
 
 
 def build_network(model: Mapping[str, Any], shape: Sequence[int], classes: int) -> nn.Module:
@@ -160,22 +163,35 @@ def save_classifier(folder: Path, network: nn.Module, card: Mapping[str, Any]) -
     write_atomically(folder / CARD, (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode())
 
 
-def load_classifier(folder: Path, device: torch.device) -> Classifier:
+def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any] | None = None) -> Classifier:
     """Reads what :func:`save_classifier` wrote, and checks the weights against their SHA-256.
 
+    Args:
+        folder: the classifier's folder.
+        device: where the network goes.
+        wanted: the ``model``, ``shape``, ``classes`` and ``normalisation`` that were asked for; the card must have the
+            same. Without them only networks of this package are made, because a card may have been written by others.
+
     Raises:
-        ArtifactError: if a file is missing, unreadable or was changed.
+        ArtifactError: if a file is missing, unreadable or was changed, or the network is another.
     """
     hint = f"delete the folder {folder} to have the classifier made again"
     with clear_io_errors("read the classifier", folder):
         try:
             card = json.loads((folder / CARD).read_text())
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
-            spec = card["spec"]
-            model, shape, classes = spec["model"], spec["shape"], spec["classes"]
-            mean, std = (tuple(spec["normalisation"][moment]) for moment in ("mean", "std"))
+            found = {part: card["spec"][part] for part in _NETWORK}
+            model, shape, classes = (found[part] for part in ("model", "shape", "classes"))
+            mean, std = (tuple(found["normalisation"][moment]) for moment in ("mean", "std"))
+            name, target = model["name"], str(model["_target_"])
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
+    if wanted is not None and content_key(found) != content_key({part: wanted[part] for part in _NETWORK}):
+        raise ArtifactError(f"the classifier in {folder} is another network than was asked for ({name})", hint)
+    if wanted is None and not _OURS.fullmatch(target):
+        raise ArtifactError(
+            f"the classifier in {folder} is of {target}, no network of this package: nothing was loaded"
+        )
     if not intact:
         raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written", hint)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
@@ -183,7 +199,7 @@ def load_classifier(folder: Path, device: torch.device) -> Classifier:
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} do not fit {model['name']} ({error})", hint) from error
+        raise ArtifactError(f"the weights in {folder} do not fit {name} ({error})", hint) from error
     network = freeze(network).to(device)
     network = to_layout(network, fast_layout(network))
     return Classifier(network, mean, std, card)

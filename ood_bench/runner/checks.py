@@ -4,11 +4,13 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
@@ -86,11 +88,22 @@ def check_protocol(protocol: Protocol, sets: RunSets) -> None:
             raise ConfigError(f"protocol {protocol.name}: its seed cannot be used: {error}") from error
 
 
+def check_checkpoint(checkpoint: Path | None, choice: Choice) -> None:
+    """Raises :class:`ConfigError` for a checkpoint that is no file or folder, and for a choice without a checkpoint."""
+    if checkpoint is None and choice != Choice():
+        raise ConfigError("checkpoint_entry, checkpoint_ignore and checkpoint_rename need checkpoint=FILE")
+    if checkpoint is None or checkpoint.is_file() or checkpoint.is_dir():
+        return
+    if checkpoint.exists():
+        raise ConfigError(f"checkpoint={checkpoint} is a named pipe, a socket or a device: it takes a file")
+    raise ConfigError(f"checkpoint={checkpoint}: there is no such file; checkpoint=null trains instead")
+
+
 def refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:
     """Raises :class:`ConfigError` for a folder as ``checkpoint`` of a method that takes a file."""
     for spec in (*specs, *(one.initial for one in specs if one.initial is not None)):
         if spec.checkpoint is not None and not spec.checkpoint.is_file():
             raise ConfigError(
-                f"method {method}: checkpoint={spec.checkpoint} is a folder; it takes a file. Only methods of several "
+                f"method {method}: checkpoint={spec.checkpoint} is no file; it takes one. Only methods of several "
                 "published networks, such as eloc, take a folder"
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.config import RunSettings
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Networks, build_detector
@@ -13,7 +14,7 @@ from ood_bench.metrics import convention_named
 from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.runner.cell import Cell
-from ood_bench.runner.checks import check_ood, check_protocol, check_taps, refuse_folders
+from ood_bench.runner.checks import check_checkpoint, check_ood, check_protocol, check_taps, refuse_folders
 from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
@@ -89,9 +90,16 @@ class Prepared:
             normalisation=self.settings.id["normalisation"],
             seed=seed,
             checkpoint=self.settings.checkpoint,
+            choice=choice_of(self.settings),
         )
         variants = self.settings.model.get("variants") or {}
         return Networks(base, variants, self.sets.outliers.get(method), self.sets.validation.get(method))
+
+
+def choice_of(settings: RunSettings) -> Choice:
+    """What the run takes of its checkpoint."""
+    renamed = settings.checkpoint_rename or {}
+    return Choice(settings.checkpoint_entry, tuple(settings.checkpoint_ignore or ()), tuple(renamed.items()))
 
 
 def prepare(settings: RunSettings) -> Prepared:
@@ -104,8 +112,7 @@ def prepare(settings: RunSettings) -> Prepared:
         protocol.check(name, detector)
     convention_named(protocol.convention)
     recipe_from(settings.train)
-    if settings.checkpoint is not None and not settings.checkpoint.exists():
-        raise ConfigError(f"checkpoint={settings.checkpoint}: there is no such file; checkpoint=null trains instead")
+    check_checkpoint(settings.checkpoint, choice_of(settings))
     device = device_named(settings.device)
     untrained = untrained_network(settings)
     check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)

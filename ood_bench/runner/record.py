@@ -54,7 +54,7 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
             "checkpoint": _checkpoint(classifiers),
             "data": _data(cell),
             "deviations": _deviations(cell, classifiers),
-            "notes": [*outcome.notes, *_ties(outcome)],
+            "notes": [*outcome.notes, *_ties(outcome), *_imports(classifiers)],
             "environment": environment(classifiers[0].device),
             "seconds": seconds,
             "created": utc_now(),
@@ -82,6 +82,11 @@ def _ties(outcome: Outcome) -> list[str]:
         if inside + outside > 1:
             sentences.append(f"{inside:,} ID and {outside:,} OOD scores tie at {end}.")
     return sentences
+
+
+def _imports(classifiers: Sequence[Classifier]) -> list[str]:
+    """What was chosen of published weights, and what was left out of their file."""
+    return list(dict.fromkeys(note for classifier in classifiers for note in classifier.card.get("notes", ())))
 
 
 def _data(cell: Cell) -> dict[str, Any]:

@@ -47,9 +47,9 @@ class ClassifierStore:
             ArtifactError: if the store cannot be used or an artifact in it is damaged.
         """
         if spec.checkpoint is not None:
-            return load_classifier(self._imported(spec, spec.checkpoint), self._device)
+            return load_classifier(self._imported(spec, spec.checkpoint), self._device, spec.network())
         self._make(spec, wait=wait)
-        return load_classifier(self.path(spec), self._device)
+        return load_classifier(self.path(spec), self._device, spec.network())
 
     def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
         """Trains the classifier if it does not exist; see :func:`~ood_bench.utils.locks.locked` for ``wait``."""
@@ -73,7 +73,13 @@ class ClassifierStore:
         model = without_default_head(spec.model)
         store = self._root.parent
         return import_checkpoint(
-            file, model=model, id_node=id_node, store=store, test=spec.measured, device=self._device
+            file,
+            model=model,
+            id_node=id_node,
+            store=store,
+            test=spec.measured,
+            choice=spec.choice,
+            device=self._device,
         )
 
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:

@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.models.heads import LINEAR, head_of, without_default_head
@@ -37,6 +38,7 @@ class TrainingSpec:
         validation: images, foreign to the ID set, on which the epoch is chosen if the recipe chooses one.
         initial: the classifier to start from when the recipe fine-tunes.
         checkpoint: a published checkpoint that takes the place of training, or none.
+        choice: which network of the checkpoint, and other names of its tensors.
     """
 
     model: Mapping[str, Any]
@@ -51,6 +53,7 @@ class TrainingSpec:
     validation: ImageSet | None = None
     initial: "TrainingSpec | None" = None
     checkpoint: Path | None = None
+    choice: Choice = field(default_factory=Choice)
 
     def __post_init__(self) -> None:
         if self.data.labels is None:
@@ -106,26 +109,36 @@ class TrainingSpec:
         """The test images of the classes that are learned, labelled as outputs."""
         return of_known_classes(self.test, self.known)
 
+    def network(self) -> dict[str, Any]:
+        """JSON-able description of the network and its input, as a classifier's card has it."""
+        return {
+            "model": without_default_head(self.model),
+            "shape": list(self.data.shape),
+            "classes": self.classes,
+            "normalisation": {key: [float(v) for v in values] for key, values in self.normalisation.items()},
+        }
+
     def identity(self) -> dict[str, Any]:
         """JSON-able description of all that determines the weights; the key is its hash."""
         choice = None
         if self.validation is not None:  # what the choice of the epoch looks at, and the revision of its rule
             choice = {"id": self.test.fingerprint, "ood": self.validation.fingerprint, "rule": REVISION}
         return {
+            **self.network(),
             "trainer": TRAINER_VERSION,
-            "model": without_default_head(self.model),
-            "shape": list(self.data.shape),
-            "classes": self.classes,
             "recipe": self.recipe.identity(),
             "data": self.data.fingerprint,
             "outliers": None if self.outliers is None else self.outliers.fingerprint,
-            "normalisation": {key: [float(v) for v in values] for key, values in self.normalisation.items()},
             "seed": self.seed,
             "initial": None if self.initial is None else self.initial.key,
             **({} if self.known is None else {"known": list(self.known)}),
             **({} if choice is None else {"validation": choice}),
-            **({} if self.checkpoint is None else {"checkpoint": sha256_file(self.checkpoint)}),
+            **({} if self.checkpoint is None else self._published(self.checkpoint)),
         }
+
+    def _published(self, checkpoint: Path) -> dict[str, Any]:
+        chosen = {f"checkpoint_{key}": value for key, value in self.choice.identity().items()}
+        return {"checkpoint": sha256_file(checkpoint), **chosen}
 
     @functools.cached_property
     def key(self) -> str:

@@ -15,8 +15,22 @@ from typing import Any
 from ood_bench.errors import ArtifactError
 
 
+def refuse_special(path: Path) -> None:
+    """Refuses what is no file, before it is opened: a named pipe would wait for ever, a device never end.
+
+    Raises:
+        ArtifactError: if it is a folder, a named pipe, a socket or a device; links are followed.
+        OSError: if there is no such file, or it cannot be looked at.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a named pipe, a socket or a device"
+        raise ArtifactError(f"{path} is {kind}: a file is needed")
+
+
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
+    """SHA-256 of a file's bytes, as 64 hex digits; see :func:`refuse_special` for what is no file."""
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

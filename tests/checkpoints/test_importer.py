@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 from pathlib import Path
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from ood_bench.checkpoints import import_checkpoint
 from ood_bench.checkpoints.__main__ import NORMALISATIONS
+from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.importer import Claim
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.classifier import accuracy, load_classifier
@@ -57,7 +59,9 @@ def test_the_card_tells_where_it_comes_from(run, toy_images, tmp_path):
         "accuracy": 30.0,
         "licence": "MIT",
         "source": "https://example.org",
+        "entry": "state_dict",
     }
+    assert card["notes"] == []
     assert card["measured"]["n"] == 40
     assert card["measured"]["variant"] == "random pixels"
     assert card["recipe"] == "imported"
@@ -80,7 +84,7 @@ def test_accuracy_is_held_to_the_stated_one(run, toy_images, caplog, shift, warn
 def test_importing_again_does_nothing(run, toy_images, monkeypatch):
     first = run(test=toy_images)
     before = (first / "classifier.json").read_bytes()
-    monkeypatch.setattr("ood_bench.checkpoints.importer.read_state_dict", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr("ood_bench.checkpoints.importer.read_checkpoint", lambda *_: pytest.fail("read again"))
     assert run(test=toy_images) == run() == first
     assert (first / "classifier.json").read_bytes() == before
 
@@ -106,6 +110,48 @@ def test_what_changes_the_scores_changes_the_folder(run, tiny_model, network):
     }
     network.linear.bias.data[0] += 1
     assert len(folders | {run()}) == 5
+
+
+@pytest.fixture
+def two_networks(network):
+    """A file with plain and averaged weights that differ in one bias."""
+    averaged = {**network.state_dict(), "linear.bias": torch.tensor([1.0, 2.0, 3.0])}
+    torch.save({"state_dict": network.state_dict(), "state_dict_ema": averaged}, buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+def test_entries_of_a_file_are_different_classifiers(run, network, two_networks, caplog):
+    caplog.set_level(logging.INFO)
+    plain, averaged = run(two_networks), run(two_networks, choice=Choice("state_dict_ema"))
+    biases = [load_classifier(folder, CPU).network.linear.bias for folder in (plain, averaged)]
+    assert torch.equal(biases[0], network.linear.bias)
+    assert biases[1].tolist() == [1, 2, 3]
+    assert card_of(plain)["notes"] == [
+        "Weights are entry state_dict of published.pth, which also holds state_dict_ema."
+    ]
+    assert card_of(averaged)["checkpoint"]["entry"] == "state_dict_ema"
+    assert "published.pth: read entry state_dict, 38 tensors" in caplog.messages
+    assert "published.pth also holds state_dict_ema: choose by --entry NAME" in caplog.text
+
+
+def test_what_is_left_out_and_renamed_is_kept(run, network):
+    state = {f"body.{name}": value for name, value in network.state_dict().items()}
+    torch.save({**state, "n_averaged": torch.tensor(5), "head.weight": torch.ones(3)}, buffer := io.BytesIO())
+    folder = run(buffer.getvalue(), choice=Choice(None, ("head",), (("body.", ""),)))
+    assert card_of(folder)["notes"] == [
+        "Left out of the weights' file: head.weight, n_averaged.",
+        "Renamed in the weights' file: body. to nothing.",
+    ]
+    assert torch.equal(load_classifier(folder, CPU).network.conv1.weight, network.conv1.weight)
+
+
+@pytest.mark.parametrize(("sigma", "differs"), [(0.25, False), (0.2, True)])
+def test_a_normalisation_in_the_file_is_held_to_the_one_that_is_used(run, network, sigma, differs):
+    moments = {"mu": torch.full((1, 3, 1, 1), 0.5), "sigma": torch.full((1, 3, 1, 1), sigma)}
+    torch.save({**network.state_dict(), **moments}, buffer := io.BytesIO())
+    deviations = card_of(run(buffer.getvalue()))["deviations"]
+    sentence = "another normalisation than is used: sigma is 0.2, 0.2, 0.2, but std is 0.25, 0.25, 0.25."
+    assert [one for one in deviations if sentence in one] == ([deviations[0]] if differs else [])
 
 
 def test_another_number_of_classes_cannot_be_measured(run, network, toy_images, caplog):

@@ -44,6 +44,15 @@ def test_numbers_for_the_normalisation(arguments, tmp_path, capsys):
     assert classifier.card["id_accuracy"] is None
 
 
+def test_a_choice(arguments, network, tmp_path, capsys):
+    state = {f"body.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"model": {"x": torch.ones(2)}, "ema": {**state, "queue": torch.ones(3)}}, tmp_path / "net.pth")
+    options = ["--entry", "ema", "--ignore", "queue", "--rename", "body.=", "--skip-accuracy"]
+    assert main([*arguments, *options]) == 0
+    classifier = load_classifier(tmp_path / capsys.readouterr().out.strip(), torch.device("cpu"))
+    assert torch.equal(classifier.network.conv1.weight, network.conv1.weight)
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -53,6 +62,8 @@ def test_numbers_for_the_normalisation(arguments, tmp_path, capsys):
         (["--mean", "0", "--std", "1"], "not one mean and one std for each of the 3 channels"),
         (["--mean", "0", "0", "0", "--std", "1", "1", "0"], "--std must be above 0"),
         (["--normalisation", "half", "--mean", "0", "0", "0", "--std", "1", "1", "1"], "exclude each other"),
+        (["--rename", "fc"], "--rename takes OLD=NEW"),
+        (["--entry", "ema", "--skip-accuracy"], "no entry ema; it holds a single network"),
         (["--model", "lenet"], "its tensors do not fit the model"),
         (["--id", "cifar10"], "cifar10"),
     ],

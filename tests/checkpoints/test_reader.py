@@ -1,10 +1,14 @@
 import functools
 import gzip
 import io
+import os
 import sys
 import tarfile
+import tracemalloc
+import unittest.mock
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,8 +216,78 @@ def test_an_archive_that_can_be_read_in_two_ways(tmp_path, network, second):
     buffer = io.BytesIO(saved(network.state_dict()))
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(second, b"\x80\x02}.")
-    with pytest.raises(ArtifactError, match=r"a name twice"):
+    with pytest.raises(ArtifactError, match=r"a name twice|several pickles"):
         read(tmp_path, buffer.getvalue())
+
+
+@pytest.mark.parametrize("wrap", ["zip", "tar"])
+def test_a_wrapper_with_a_name_twice(tmp_path, network, wrap):
+    buffer, content = io.BytesIO(), saved(network.state_dict())
+    with warnings.catch_warnings(action="ignore"):
+        if wrap == "zip":
+            with zipfile.ZipFile(buffer, "w") as archive:
+                archive.writestr("net.pth", b"other")
+                archive.writestr("net.pth", content)
+        else:
+            with tarfile.open(fileobj=buffer, mode="w") as archive:
+                for part in (b"other", content):
+                    entry = tarfile.TarInfo("net.pth")
+                    entry.size = len(part)
+                    archive.addfile(entry, io.BytesIO(part))
+    with pytest.raises(ArtifactError, match="a name twice"):
+        read(tmp_path, buffer.getvalue())
+
+
+def test_safetensors_with_a_name_twice(tmp_path):
+    header = (
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    )
+    with pytest.raises(ArtifactError, match="a name twice"):
+        read(tmp_path, len(header).to_bytes(8, "little") + header + bytes(4))
+
+
+def test_a_zip_entry_that_unpacks_to_more_than_it_declares_is_not_unpacked_whole(tmp_path):
+    raw = bytearray(zipped_up({"net.pth": bytes(60 << 20)}))
+    start = raw.rfind(b"PK\x01\x02") + 24
+    raw[start : start + 4] = (10).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(ArtifactError, match="damaged zip file"):
+        read(tmp_path, bytes(raw))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+def test_compressions_that_cannot_be_bounded(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("net.pth", b"x")
+    with pytest.raises(ArtifactError, match="unusual compression"):
+        read(tmp_path, buffer.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_refused_without_being_opened(tmp_path, kind):
+    path = {"device": Path("/dev/zero")}.get(kind, tmp_path / "net.pth")
+    if kind == "folder":
+        path.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ArtifactError, match=r"(net\.pth|/dev/zero) is (a folder|a named pipe, a socket or a device)"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory(tmp_path, network, monkeypatch, error):
+    monkeypatch.setattr(torch, "load", unittest.mock.Mock(side_effect=error))
+    with pytest.raises(ArtifactError, match=r"net\.pth\.tar: there is not enough memory to read it \([\d,]+ bytes\)"):
+        read(tmp_path, saved(network.state_dict()))
+
+
+def test_quantised_tensors_are_named(tmp_path):
+    content = saved({"w": torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)})
+    with pytest.raises(ArtifactError, match="quantised tensors"):
+        read(tmp_path, content)
 
 
 def test_torchscript_is_named(tmp_path):

@@ -175,6 +175,14 @@ def test_what_would_take_for_ever_or_fill_the_memory(read, wrapped, main):
         read(wrapped(main))
 
 
+def test_more_instructions_than_a_network_takes(read, monkeypatch):
+    monkeypatch.setattr("ood_bench.checkpoints.unpickle._Counted.left", 50)
+    with pytest.raises(ArtifactError, match="holds a list"):
+        read(zip_of(b"\x80\x02" + b"]" * 48 + b"."))
+    with pytest.raises(ArtifactError, match="more instructions than a network takes"):
+        read(zip_of(b"\x80\x02" + b"]" * 49 + b"."))
+
+
 def test_a_list_of_storages_that_would_take_for_ever_to_hash(read, legacy):
     whole = legacy(b"\x80\x02}.")
     with pytest.raises(ArtifactError, match="does not list its storages"):

@@ -237,6 +237,28 @@ def test_damaged_cards_are_an_error_with_a_mend(kind, saved):
         load_classifier(saved, CPU)
 
 
+@pytest.mark.parametrize(
+    "target", ["antigravity.X", "os.system", "torch.nn.Linear", "ood_bench.models.heads.nn.Linear"]
+)
+def test_a_card_alone_makes_networks_of_this_package_only(saved, monkeypatch, target):
+    edited(lambda content: content["spec"]["model"].update(_target_=target))(saved / "classifier.json")
+    monkeypatch.setattr("ood_bench.utils.build.get_class", lambda _: pytest.fail("the class was looked up"))
+    with pytest.raises(ArtifactError, match=f"is of {target}, no network of this package"):
+        load_classifier(saved, CPU)
+
+
+@pytest.mark.parametrize(
+    ("part", "other"), [("model", {**MODEL, "_target_": "antigravity.X"}), ("classes", 5), ("shape", [3, 9, 9])]
+)
+def test_a_card_of_another_network_than_was_asked_for(saved, monkeypatch, part, other):
+    wanted = json.loads((saved / "classifier.json").read_text())["spec"]
+    load_classifier(saved, CPU, wanted)
+    edited(lambda content: content["spec"].update({part: other}))(saved / "classifier.json")
+    monkeypatch.setattr("ood_bench.utils.build.get_class", lambda _: pytest.fail("the class was looked up"))
+    with pytest.raises(ArtifactError, match=r"another network than was asked for .*: delete the folder"):
+        load_classifier(saved, CPU, wanted)
+
+
 def test_missing_weights_are_an_error_with_a_mend(saved):
     (saved / "weights.safetensors").unlink()
     with pytest.raises(ArtifactError, match=r"incomplete or damaged .*: delete the folder"):

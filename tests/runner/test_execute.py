@@ -17,6 +17,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.msp import Msp
 from ood_bench.methods.odin import Odin
+from ood_bench.models.classifier import build_network
 from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
@@ -157,6 +158,24 @@ def test_fine_tuning_shares_the_runs_classifier(quick, trainings):
     assert card["spec"]["initial"] == plain.key
     assert done.records[1].data.outliers.name == "photo_patches"
     assert done.records[1].data.outliers.n == 20
+
+
+def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
+    settings = compose_settings(quick)
+    state = build_network(settings.model, settings.id["shape"], settings.id["classes"]).state_dict()
+    halved = {f"body.{name}": value / 2 for name, value in state.items()}
+    torch.save({"state_dict": state, "ema": {**halved, "queue": torch.ones(2)}}, "net.pth")
+    chosen = ["checkpoint_entry=ema", "checkpoint_ignore=[queue]", "checkpoint_rename={body.: ''}"]
+    plain, averaged = (run(*quick, "checkpoint=net.pth", *words).records[0] for words in ([], chosen))
+    assert plain.cell_key != averaged.cell_key
+    assert plain.checkpoint.sha256 != averaged.checkpoint.sha256
+    assert plain.notes == ["Weights are entry state_dict of net.pth, which also holds ema."]
+    assert averaged.notes == [
+        "Weights are entry ema of net.pth, which also holds state_dict.",
+        "Left out of the weights' file: queue.",
+        "Renamed in the weights' file: body. to nothing.",
+    ]
+    assert trainings == []
 
 
 def test_hyperparameters_of_the_command_line_reach_the_record(quick):

@@ -60,6 +60,8 @@ BY_CONFIG = [
     ("tune.name=nope", "tune: input should be 'published', 'none' or 'id_only'", ""),
     ("protocol.convention=nope", "no metric convention 'nope': choose one of exact", ""),
     ("method=mc_dropout method.mc_dropout.seed=-1", "method mc_dropout: seed is -1", ""),
+    ("checkpoint_entry=ema", "checkpoint_entry, checkpoint_ignore and checkpoint_rename need checkpoint=FILE", ""),
+    ("checkpoint=/dev/null", "checkpoint=/dev/null is a named pipe, a socket or a device", "it takes a file"),
     ("checkpoint=nowhere.pth", "checkpoint=nowhere.pth: there is no such file", "checkpoint=null"),
 ]
 
