@@ -4,8 +4,8 @@
 def printable(text: str) -> str:
     r"""``text`` with everything that could steer a terminal, or that cannot be written, as an escape such as ``\x1b``.
 
-    File names, answers of servers and texts of other people's files go through here before they are shown. Line breaks stay.
-    Bytes of a file name that is not UTF-8 are shown as bytes.
+    File names, answers of servers and texts of other people's files go through here before they are shown. Line breaks
+    stay. Bytes of a file name that is not UTF-8 are shown as bytes.
     """
     return "".join(letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text)
 
