@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar, Literal, cast
 
-from ood_bench.data.download import download, is_web_page
+from ood_bench.data.download import MOST_BYTES, download, is_web_page
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import check_md5, not_keyed, stamp
 from ood_bench.errors import DataError
 from ood_bench.utils.progress import ticking
 
-MOST_BYTES = 40 << 30
+Kind = Literal["file", "folder", "other"]
 _MOST_AT_ONCE = 1 << 20
 _ZIP_MAGIC = b"PK"
 _PACKED: tuple[tuple[bytes, Callable[..., Any]], ...] = (
@@ -83,7 +83,7 @@ class _Guard:
         self._seen: set[str] = set()
         self.tops: set[str] = set()
 
-    def place(self, name: str, size: int, kind: Literal["file", "folder", "other"]) -> str | None:
+    def place(self, name: str, size: int, kind: Kind) -> str | None:
         """Where a member goes, with slashes alone; none if it does not belong to the wanted folder.
 
         Raises:
@@ -148,7 +148,7 @@ def _unpack_tar(archive: Path, opener: Callable[..., Any] | None, folder: Path, 
         ticker = stack.enter_context(ticking(f"unpacking {archive.name}", archive.stat().st_size, "packed bytes"))
         before = 0
         for member in tar:
-            kind = "file" if member.isfile() else "folder" if member.isdir() else "other"
+            kind: Kind = "file" if member.isfile() else "folder" if member.isdir() else "other"
             if (place := guard.place(member.name, member.size, kind)) is not None:
                 member.name = place
                 tar.extract(member, folder, filter="data")
@@ -168,7 +168,7 @@ def _unpack_zip(archive: Path, folder: Path, guard: _Guard) -> None:
             for member in members:
                 is_folder = member.filename.endswith(("/", "\\"))
                 plain = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-                kind = "other" if not plain else "folder" if is_folder else "file"
+                kind: Kind = "other" if not plain else "folder" if is_folder else "file"
                 if (place := guard.place(member.filename, member.file_size, kind)) is not None:
                     member.filename = f"{place}/" if is_folder else place
                     packed.extract(member, folder)

@@ -94,7 +94,7 @@ def idx_length(head: bytes, dimensions: int, where: str) -> int:
     start = 4 + 4 * dimensions
     if len(head) < start:
         raise DataError(f"{where}: cut off inside its header; delete it and get the file again")
-    return start + math.prod(struct.unpack(f">{dimensions}I", head[4:start]))
+    return start + int(math.prod(struct.unpack(f">{dimensions}I", head[4:start])))
 
 
 def parse_idx(content: bytes, dimensions: int, where: str) -> npt.NDArray[np.uint8]:
