@@ -93,7 +93,9 @@ class _Guard:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
             raise DataError(f"{self._archive}: refused: member {name!r} would land outside its folder")
-        if kind == "other" or size < 0:
+        if size < 0:
+            raise DataError(f"{self._archive}: refused: member {name!r} states a length of {size}")
+        if kind == "other":
             raise DataError(f"{self._archive}: refused: member {name!r} is a link or a device")
         self.tops.update(path.parts[:1])
         if not path.is_relative_to(self._inside):

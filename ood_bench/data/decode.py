@@ -75,7 +75,7 @@ def decode_file(path: Path, index: int, how: Decoding) -> Images:
         ) from error
     try:
         with Image.open(io.BytesIO(content)) as opened:
-            picture = _resized(_converted(opened, how.mode), index, how)
+            pixels = np.asarray(_resized(_converted(opened, how.mode), index, how))
     except (
         OSError,
         ValueError,
@@ -89,7 +89,6 @@ def decode_file(path: Path, index: int, how: Decoding) -> Images:
         raise DataError(f"{path}: decoding it needs more memory than there is") from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    pixels = np.asarray(picture)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 

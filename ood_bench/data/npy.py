@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
-from ood_bench.errors import DataError, reason
+from ood_bench.errors import DataError
 
 _MOST_HEADER = 1 << 16
 
@@ -71,8 +71,8 @@ def _header(path: Path) -> tuple[tuple[int, ...], int, bool]:
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, by_columns, dtype = read(head)
     except (OSError, ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        archive = ": an archive of several arrays (.npz)?" if zipfile.is_zipfile(path) else ""
-        raise DataError(f"{path}: not a NumPy file{archive or f', or cut off: {reason(error)[:200]}'}") from error
+        what = ": an archive of several arrays (.npz)?" if zipfile.is_zipfile(path) else ", or cut off in its header"
+        raise DataError(f"{path}: not a NumPy file{what}") from error
     if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
         raise DataError(f"{path}: holds {dtype} {shape}, not bytes of [N, H, W, channels]")
     if any(isinstance(length, bool) or length < 1 for length in shape):

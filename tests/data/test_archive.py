@@ -166,7 +166,7 @@ def test_a_negative_size_is_refused(tmp_path):
     header[124:136], header[148:156] = b"\xff" * 12, b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     (tmp_path / "a.tar").write_bytes(header + bytes(1024))
-    with pytest.raises(DataError, match=r"a\.tar: "), unpacked(tmp_path / "a.tar", "LSUN/test"):
+    with pytest.raises(DataError, match=r"a\.tar: refused: .* length of -1"), unpacked(tmp_path / "a.tar", "LSUN/test"):
         pass
 
 

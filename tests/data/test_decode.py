@@ -103,9 +103,10 @@ def test_8_bits_in_every_container_stay_readable(tmp_path):
 def test_too_little_memory_is_said_with_the_name(tmp_path, pixels, write_image, monkeypatch):
     path = write_image(tmp_path / "a.png", pixels(8, 8, 3))
     with monkeypatch.context() as patch:
-        patch.setattr(Image.Image, "convert", lambda *_: bytearray(1 << 62))
-        with pytest.raises(DataError, match=r"a\.png: decoding it needs more memory"):
-            decode_file(path, 0, Decoding())
+        for step in ("convert", "tobytes"):
+            patch.setattr(Image.Image, step, lambda *_: bytearray(1 << 62))
+            with pytest.raises(DataError, match=r"a\.png: decoding it needs more memory"):
+                decode_file(path, 0, Decoding())
     with pytest.raises(DataError, match=r"x: .* images 3x8x8 need .* GiB of memory: set source\.size"):
         decode_files(Endless(path), Decoding(), "x")
 
