@@ -14,6 +14,7 @@ from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.errors import OodBenchError
 from ood_bench.utils.console import one_message
+from ood_bench.utils.printable import printable
 
 _WIDTH_OF_A_PIPE = 200
 
@@ -68,7 +69,7 @@ def verify_sets(chosen: Sequence[Entry], root: Path, named: bool) -> tuple[Table
             whole = entry.source.read(root)
         except OodBenchError as error:
             failed += 1
-            table.add_row(escape(entry.label), "", "", "", f"[red]{escape(str(error))}[/]")
+            table.add_row(escape(entry.label), "", "", "", f"[red]{escape(printable(str(error)))}[/]")
         else:
             shape = "×".join(map(str, whole.shape))
             table.add_row(escape(entry.label), f"{len(whole):,}", shape, whole.fingerprint, "[green]whole[/]")
@@ -86,7 +87,7 @@ def fetch_sets(chosen: Sequence[Entry], root: Path, console: Console) -> int:
             entry.source.fetch(root)
         except OodBenchError as error:
             failed += 1
-            console.print(f"[red]{escape(entry.label)}: {escape(str(error))}[/]")
+            console.print(f"[red]{escape(entry.label)}: {escape(printable(str(error)))}[/]")
         else:
             console.print(f"{escape(entry.label)}: fetched")
     return failed

@@ -1,6 +1,8 @@
 """Archives of image folders: unpacked with care into a folder that goes away again."""
 
+import bz2
 import contextlib
+import gzip
 import lzma
 import os
 import re
@@ -10,20 +12,26 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar, Literal, cast
 
-from ood_bench.data.download import download, is_web_page
+from ood_bench.data.download import MOST_BYTES, download, is_web_page
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import check_md5, not_keyed, stamp
 from ood_bench.errors import DataError
 from ood_bench.utils.progress import ticking
 
-MOST_BYTES = 40 << 30
+Kind = Literal["file", "folder", "other"]
+_MOST_AT_ONCE = 1 << 20
 _ZIP_MAGIC = b"PK"
+_PACKED: tuple[tuple[bytes, Callable[..., Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
+)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, NotImplementedError)
 
@@ -32,14 +40,16 @@ _BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOF
 def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Path]:
     """One folder of a tar (plain, gz, bz2, xz) or zip archive, unpacked until the block ends.
 
+    A :class:`DataError` that leaves the block names the archive where it named the unpacked folder.
+
     Args:
         archive: the file.
         inside: path of the folder in the archive; nothing else is unpacked.
         md5: MD5 of the archive, or none if the publisher states none.
 
     Raises:
-        DataError: if the archive is corrupt, is a web page, has another MD5, reaches outside its folder, holds links
-            or devices, lacks the folder, or unpacks to more than the disk (or 40 GiB) holds.
+        DataError: if the archive is corrupt, is a web page, has another MD5, reaches outside its folder, holds links,
+            devices or two members of one name, lacks the folder, or unpacks to more than the disk (or 40 GiB) holds.
     """
     with archive.open("rb") as file:
         if is_web_page(file.read(1024)):
@@ -50,18 +60,14 @@ def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Pat
     with tempfile.TemporaryDirectory(prefix=f".unpacking-{archive.name}-", dir=beside) as name:
         folder = Path(name)
         guard = _Guard(archive, folder, inside)
-        try:
-            _unpack(archive, folder, guard)
-        except _BROKEN as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise DataError(f"{archive}: cannot be unpacked in {folder.parent}: {error.strerror}") from error
-            reason = str(error).split("\n", 1)[0] or type(error).__name__
-            raise DataError(f"{archive}: corrupt or cut off ({reason}); delete it and get it again") from error
-        except RuntimeError as error:
-            raise DataError(f"{archive}: cannot be unpacked: {error}") from error
+        _unpack(archive, folder, guard)
         if not (folder / inside).is_dir():
             raise DataError(f"{archive}: holds no folder {inside} (it holds: {', '.join(sorted(guard.tops)[:8])})")
-        yield folder / inside
+        try:
+            yield folder / inside
+        except DataError as error:
+            message, hint = (text.replace(name, str(archive)) for text in (error.message, error.hint))
+            raise DataError(message, hint) from error
 
 
 class _Guard:
@@ -74,48 +80,83 @@ class _Guard:
     def __init__(self, archive: Path, folder: Path, inside: str) -> None:
         self._archive, self._inside = archive, inside
         self._left = min(MOST_BYTES, shutil.disk_usage(folder).free)
+        self._seen: set[str] = set()
         self.tops: set[str] = set()
 
-    def admits(self, name: str, size: int, plain: bool) -> bool:
-        """Whether a member belongs to the wanted folder.
+    def place(self, name: str, size: int, kind: Kind) -> str | None:
+        """Where a member goes, with slashes alone; none if it does not belong to the wanted folder.
 
         Raises:
-            DataError: unless it is an ordinary file or folder that stays inside the archive's own folder.
+            DataError: unless it is an ordinary file or folder that stays inside the archive's own folder, and no other
+                file has its name.
         """
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
             raise DataError(f"{self._archive}: refused: member {name!r} would land outside its folder")
-        if not plain:
+        if size < 0:
+            raise DataError(f"{self._archive}: refused: member {name!r} states a length of {size}")
+        if kind == "other":
             raise DataError(f"{self._archive}: refused: member {name!r} is a link or a device")
         self.tops.update(path.parts[:1])
         if not path.is_relative_to(self._inside):
-            return False
+            return None
+        if kind == "file" and str(path) in self._seen:
+            raise DataError(f"{self._archive}: refused: it holds {name!r} twice, and which one counts is not known")
+        self._seen.add(str(path))
         self._left -= size
         if self._left < 0:
             raise DataError(f"{self._archive}: unpacks to more than fits (the disk's free space, at most 40 GiB)")
-        return True
+        return str(path)
 
 
 def _unpack(archive: Path, folder: Path, guard: _Guard) -> None:
     with archive.open("rb") as file:
-        is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    if is_zip:
-        _unpack_zip(archive, folder, guard)
-    else:
-        _unpack_tar(archive, folder, guard)
+        head = file.read(8)
+    try:
+        if head.startswith(_ZIP_MAGIC):
+            _unpack_zip(archive, folder, guard)
+        else:
+            _unpack_tar(
+                archive, next((opener for magic, opener in _PACKED if head.startswith(magic)), None), folder, guard
+            )
+    except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(f"{archive}: cannot be unpacked in {folder.parent}: {error.strerror}") from error
+        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        raise DataError(f"{archive}: corrupt or cut off ({reason}); delete it and get it again") from error
+    except (RuntimeError, MemoryError) as error:
+        raise DataError(f"{archive}: cannot be unpacked: {error or 'it needs more memory than there is'}") from error
 
 
-def _unpack_tar(archive: Path, folder: Path, guard: _Guard) -> None:
-    total = archive.stat().st_size
-    with archive.open("rb") as raw, tarfile.open(fileobj=raw) as tar:
+class _ShortReads:
+    """A file that refuses to be read in one piece, as tarfile reads headers whose length the archive states."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes of the file; files in an archive are copied in pieces that are shorter than the limit."""
+        if not 0 <= size <= _MOST_AT_ONCE:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
+def _unpack_tar(archive: Path, opener: Callable[..., Any] | None, folder: Path, guard: _Guard) -> None:
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(archive.open("rb"))
+        plain = raw if opener is None else stack.enter_context(opener(raw))
+        tar = stack.enter_context(tarfile.TarFile(fileobj=cast("Any", _ShortReads(plain))))
+        ticker = stack.enter_context(ticking(f"unpacking {archive.name}", archive.stat().st_size, "packed bytes"))
         before = 0
-        with ticking(f"unpacking {archive.name}", total, "packed bytes") as ticker:
-            for member in tar:
-                if guard.admits(member.name, member.size, member.isfile() or member.isdir()):
-                    tar.extract(member, folder, filter="data")
-                ticker.advance(raw.tell() - before)
-                before = raw.tell()
-        if tar.fileobj is raw:
+        for member in tar:
+            kind: Kind = "file" if member.isfile() else "folder" if member.isdir() else "other"
+            if (place := guard.place(member.name, member.size, kind)) is not None:
+                member.name = place
+                tar.extract(member, folder, filter="data")
+            ticker.advance(raw.tell() - before)
+            before = raw.tell()
+        if opener is None:
             # Where nothing is compressed, a header that is cut off looks to tarfile like the end of the archive.
             raw.seek(tar.offset)
             if raw.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -127,8 +168,11 @@ def _unpack_zip(archive: Path, folder: Path, guard: _Guard) -> None:
         members = packed.infolist()
         with ticking(f"unpacking {archive.name}", len(members), "files") as ticker:
             for member in members:
-                kind = stat.S_IFMT(member.external_attr >> 16)
-                if guard.admits(member.filename, member.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR)):
+                is_folder = member.filename.endswith(("/", "\\"))
+                plain = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+                kind: Kind = "other" if not plain else "folder" if is_folder else "file"
+                if (place := guard.place(member.filename, member.file_size, kind)) is not None:
+                    member.filename = f"{place}/" if is_folder else place
                     packed.extract(member, folder)
                 ticker.advance(1)
 
@@ -160,6 +204,8 @@ class ArchiveSource(FolderSource):
     def lacking(self, root: Path) -> str | None:
         if (root / self.path).is_dir() or (root / self.archive).is_file():
             return None
+        if (root / self.archive).exists():
+            return f"{root / self.archive} is no ordinary file"
         return f"neither {root / self.archive} nor the folder {root / self.path} is there"
 
     def fetch(self, root: Path) -> None:

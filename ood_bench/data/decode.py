@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ood_bench.data.download import is_web_page
 from ood_bench.data.imageset import Images
@@ -20,6 +21,7 @@ Resize = Literal["none", "squash", "short_side_crop", "center_crop", "random_cro
 Mode = Literal["RGB", "L"]
 _CHUNK = 128
 _MOST_THREADS = 16
+_MOST_PIXELS = 89_478_485  # from there on Pillow warns of decompression bombs
 _POLICIES = "squash, short_side_crop, center_crop or random_crop"
 
 
@@ -62,25 +64,62 @@ def decode_file(path: Path, index: int, how: Decoding) -> Images:
         how: mode and resize policy. EXIF orientation is ignored, as every published loader does.
 
     Raises:
-        DataError: if the file is no whole picture, is smaller than a crop, or has more than 8 bits a channel.
+        DataError: if the file is no whole picture, is smaller than a crop, has more than 8 bits a channel or more than
+            89 million pixels.
     """
     try:
         content = path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise DataError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}"
+        ) from error
+    try:
         with Image.open(io.BytesIO(content)) as opened:
-            picture = _resized(_converted(opened, how.mode), index, how)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        page = " (a web page was saved under this name)" if path.is_file() and is_web_page(path.read_bytes()) else ""
-        raise DataError(f"{path}: not a whole picture{page}: {error}") from error
+            pixels = np.asarray(_resized(_converted(opened, how.mode), index, how))
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise DataError(f"{path}: not a whole picture{_why(content, error)}") from error
+    except MemoryError as error:
+        raise DataError(f"{path}: decoding it needs more memory than there is") from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    pixels = np.asarray(picture)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
+def _why(content: bytes, error: Exception) -> str:
+    if not content:
+        return ": empty file"
+    if is_web_page(content):
+        return " (a web page was saved under this name)"
+    if isinstance(error, UnidentifiedImageError):  # its text is an address in memory
+        return ": of no known image format"
+    return f": {error}"
+
+
 def _converted(picture: Image.Image, mode: Mode) -> Image.Image:
+    """The picture in ``mode``; refuses, before it is decoded, what would fill the memory or lose bits."""
+    if picture.width * picture.height > _MOST_PIXELS:
+        raise DataError(f"{picture.height}x{picture.width} pixels are more than {_MOST_PIXELS:,}: shrink it first")
     if picture.mode.startswith(("I", "F")):
         raise DataError(f"pixels of mode {picture.mode}; convert the file to 8 bits a channel")
+    if _has_wide_channels(picture):
+        raise DataError("pixels of 16 bits a channel; convert the file to 8 bits a channel")
     return picture.convert(mode)
+
+
+def _has_wide_channels(picture: Image.Image) -> bool:
+    """Whether colours are stored with more than 8 bits, of which Pillow would silently keep 8."""
+    for codec, _, _, options in getattr(picture, "tile", []):
+        stored, *rest = (options,) if isinstance(options, str) else options
+        if re.search(r";16[BLN]$", str(stored)) or (codec.startswith("ppm") and rest[0] > 255):
+            return True
+    return False
 
 
 def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
@@ -109,7 +148,14 @@ def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
         DataError: if one is corrupt, or their sizes differ and no resize policy is set.
     """
     first = decode_file(paths[0], 0, how)
-    images: Images = np.empty((len(paths), *first.shape), dtype=np.uint8)
+    try:
+        images: Images = np.empty((len(paths), *first.shape), dtype=np.uint8)
+    except MemoryError as error:
+        side = "x".join(map(str, first.shape))
+        raise DataError(
+            f"{name}: {len(paths):,} images {side} need {len(paths) * first.size / 2**30:.1f} GiB of memory",
+            "set source.size and source.resize, or source.rows",
+        ) from error
 
     def decode(start: int) -> int:
         stop = min(start + _CHUNK, len(paths))

@@ -2,10 +2,11 @@
 
 import fnmatch
 import hashlib
+import logging
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,29 +17,42 @@ from pydantic import Field
 from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
+from ood_bench.data.walk import EXTENSIONS, walk
 from ood_bench.errors import ConfigError, DataError
+from ood_bench.utils.printable import printable
 
 Order = Literal["path", "natural", "filename"]
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
-
-def walk(folder: str, prefix: str, deep: bool) -> Iterator[tuple[str, os.stat_result]]:
-    """Relative paths (with slashes) and states of the files below ``folder``; hidden ones are left out."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if not entry.is_dir():
-                yield prefix + entry.name, entry.stat()
-            elif deep:
-                yield from walk(entry.path, f"{prefix}{entry.name}/", deep)
+_log = logging.getLogger(__name__)
+_MOST_KINDS = 8
 
 
 def sort_key(path: str, order: Order) -> tuple[Any, ...]:
     """What paths are sorted by: themselves, their numbers as numbers, or their last part alone."""
     if order == "natural":
-        return tuple((int(bit), "") if bit.isdigit() else (-1, bit) for bit in re.split(r"(\d+)", path) if bit)
+        bits = (bit for bit in re.split(r"(\d+)", path) if bit)
+        return tuple((int(bit), "") if bit.isdecimal() else (-1, bit) for bit in bits), path
     return (path.rsplit("/", 1)[-1], path) if order == "filename" else (path,)
+
+
+def _owner(path: str) -> str:
+    """Name of the class folder that a file lies in."""
+    return path.split("/", 1)[0]
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What a folder holds for a set.
+
+    Attributes:
+        files: state of every image that may be part of the set, by relative path, in the file system's order.
+        classes: names of the class folders in the order of the labels; empty where there are no labels.
+        others: how many files of other kinds there are, by the ending of their names.
+    """
+
+    files: dict[str, os.stat_result]
+    classes: list[str]
+    others: Counter[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +62,14 @@ class FolderSource(Source):
     Attributes:
         path: the folder in the data root.
         layout: ``"flat"`` (files lie in the folder, no labels), ``"tree"`` (at any depth, no labels) or ``"classes"``
-            (in sub-folders, however deep; labels count the sorted names of the first level).
+            (in sub-folders, however deep; labels count the sorted names of the first level that hold images, also where
+            ``include``, ``rows`` or ``sample`` take none of them).
         order: ``"path"`` (sorted as text), ``"natural"`` (numbers as numbers), ``"filename"`` (by the file's own name
             across classes, which restores the official order where names are row numbers).
-        include: pattern that a file's path below the folder must match, as in ``"train_*"``; none for all.
+        class_order: how the names of the class folders are sorted, and with them the labels: ``"path"`` (as text) or
+            ``"natural"`` (10 after 2, as the outputs of published networks for numbered classes).
+        include: pattern that a file's path below the folder must match, as in ``"train_*"``; none for all. With layout
+            ``"classes"`` its part before a slash chooses classes, as in ``"n02*/*"``.
         rows: first row kept and row to stop before, after sorting; none for all.
         sample: number of images drawn from the sorted ones without replacement, in the order drawn; none for all.
         sample_seed: seed of Python's generator that draws them.
@@ -67,6 +85,7 @@ class FolderSource(Source):
     path: str
     layout: Literal["flat", "tree", "classes"]
     order: Order = "path"
+    class_order: Literal["path", "natural"] = "path"
     include: str | None = None
     rows: tuple[int, int] | None = None
     sample: Annotated[int, Field(gt=0)] | None = None
@@ -95,10 +114,15 @@ class FolderSource(Source):
         return "; ".join(part for part in (self.variant, str(self._decoding), kept) if part)
 
     def parameters(self) -> dict[str, Any]:
-        """The decoder's version counts as well."""
-        drawn = {} if self.sample is None else {"sample": self.sample, "sample_seed": self.sample_seed}
-        others = {key: value for key, value in super().parameters().items() if not key.startswith("sample")}
-        return {**others, **drawn, "pillow": PIL.__version__}
+        """The decoder's version counts as well; settings that came later count where they are set."""
+        found = {**super().parameters(), "pillow": PIL.__version__}
+        if self.sample is None:
+            del found["sample"], found["sample_seed"]
+        if self.class_order == "path":
+            del found["class_order"]
+        if self.layout == "classes" and (self.rows is not None or self.sample is not None):
+            found["labels"] = "of all class folders"
+        return found
 
     def lacking(self, root: Path) -> str | None:
         return None if (root / self.path).is_dir() else f"folder {root / self.path} is missing"
@@ -107,12 +131,19 @@ class FolderSource(Source):
         return self.by_hand
 
     def stamps(self, root: Path) -> Any:
-        """Count of the files, and SHA-256 over the sorted list of their paths, sizes and times of change."""
-        states = self._files(root / self.path)
+        """Count of the files, and SHA-256 over the sorted list of their paths, sizes and times of change.
+
+        Classes of which no file is part of the set are listed too, since they move the labels.
+        """
+        listing = self._listing(root / self.path)
         digest = hashlib.sha256()
-        for path in sorted(states):
-            digest.update(f"{path}\0{states[path].st_size}\0{states[path].st_mtime_ns}\n".encode())
-        return {"count": len(states), "sha256": digest.hexdigest()}
+        for path in sorted(listing.files):
+            state = listing.files[path]
+            digest.update(os.fsencode(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n"))
+        found: dict[str, Any] = {"count": len(listing.files), "sha256": digest.hexdigest()}
+        if unused := set(listing.classes) - {_owner(path) for path in listing.files}:
+            found["unused_classes"] = [printable(name) for name in sorted(unused)]
+        return found
 
     def read(self, root: Path) -> ImageSet:
         if (message := self.missing(root)) is not None:
@@ -121,49 +152,68 @@ class FolderSource(Source):
 
     def read_folder(self, folder: Path) -> ImageSet:
         """The set, from a folder that lies anywhere."""
-        paths = self._rows(folder)
+        listing = self._listing(folder)
+        if listing.others:
+            kinds = sorted(listing.others.items())[:_MOST_KINDS]
+            shown = printable(", ".join(f"{kind} {count}" for kind, count in kinds))
+            _log.info("%s: %d files of other kinds left out (%s)", self.name, listing.others.total(), shown)
+        paths = self._rows(folder, list(listing.files))
         images = decode_files([folder / path for path in paths], self._decoding, self.name)
         if self.layout != "classes":
             return ImageSet.of(self.name, images, variant=self.full_variant)
-        owners = [path.split("/", 1)[0] for path in paths]
-        names = sorted(set(owners))
-        number = {owner: label for label, owner in enumerate(names)}
-        labels = [number[owner] for owner in owners]
-        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=names)
+        number = {owner: label for label, owner in enumerate(listing.classes)}
+        labels = [number[_owner(path)] for path in paths]
+        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=listing.classes)
 
     @property
     def _decoding(self) -> Decoding:
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
         return Decoding(self.mode, self.resize, size, self.crop_seed)
 
-    def _files(self, folder: Path) -> dict[str, os.stat_result]:
-        """State of every file that may be part of the set, by relative path, in the file system's order.
+    def _listing(self, folder: Path) -> "_Listing":
+        """What the folder holds.
 
         Raises:
-            DataError: if there is none, or another number than ``count`` asks for.
+            DataError: if there is no image of the set, or another number than ``count`` asks for, or as :func:`walk`.
         """
-        found = {
-            path: status
-            for path, status in walk(str(folder), "", deep=self.layout != "flat")
-            if path.lower().endswith(EXTENSIONS)
-            and (self.layout != "classes" or "/" in path)
-            and (self.include is None or fnmatch.fnmatchcase(path, self.include))
-        }
-        if not found:
-            asked = f" that match {self.include!r}" if self.include else ""
-            where = {"flat": "directly in", "tree": "under", "classes": "in sub-folders of"}[self.layout]
-            raise DataError(f"{self.name}: no image files{asked} {where} {folder} ({', '.join(EXTENSIONS)})")
-        if self.count is not None and len(found) != self.count:
-            raise DataError(f"{self.name}: {folder} holds {len(found)} images, not {self.count}: incomplete?")
-        return found
+        files: dict[str, os.stat_result] = {}
+        classes: set[str] = set()
+        others: Counter[str] = Counter()
+        for path, state in walk(str(folder), "", deep=self.layout != "flat"):
+            if state is None:
+                others[Path(path).suffix.lower() or "none"] += 1
+            elif self.layout != "classes" or "/" in path:
+                if part := self.include is None or fnmatch.fnmatchcase(path, self.include):
+                    files[path] = state
+                if self.layout == "classes" and (part or self._takes_class(_owner(path))):
+                    classes.add(_owner(path))
+        if not files:
+            raise self._nothing_in(folder)
+        if self.count is not None and len(files) != self.count:
+            raise DataError(f"{self.name}: {folder} holds {len(files)} images, not {self.count}: incomplete?")
+        return _Listing(files, sorted(classes, key=lambda name: sort_key(name, self.class_order)), others)
 
-    def _rows(self, folder: Path) -> list[str]:
-        """Relative paths of the set's files in its order.
+    def _takes_class(self, name: str) -> bool:
+        """Whether ``include`` can match files of a class folder; one without a slash says nothing of classes."""
+        head, slash, _ = (self.include or "").partition("/")
+        return not slash or fnmatch.fnmatchcase(name, head)
+
+    def _nothing_in(self, folder: Path) -> DataError:
+        asked = f" that match {self.include!r}" if self.include else ""
+        where = {"flat": "directly in", "tree": "under", "classes": "in sub-folders of"}[self.layout]
+        inner = sorted(item.name for item in folder.iterdir() if item.is_dir() and item.name[0] != ".")
+        hint = ""
+        if self.layout == "flat" and inner:
+            hint = f"it holds the folder {inner[0]}: set source.path to it, or source.layout to tree"
+        return DataError(f"{self.name}: no image files{asked} {where} {folder} ({', '.join(EXTENSIONS)})", hint)
+
+    def _rows(self, folder: Path, files: list[str]) -> list[str]:
+        """Relative paths of the set's images in its order.
 
         Raises:
-            DataError: as :meth:`_files`, or if ``rows`` or ``sample`` ask for more.
+            DataError: if ``rows`` or ``sample`` ask for more than there are.
         """
-        paths = sorted(self._files(folder), key=lambda path: sort_key(path, self.order))
+        paths = sorted(files, key=lambda path: sort_key(path, self.order))
         if self.sample is not None:
             if len(paths) < self.sample:
                 raise DataError(

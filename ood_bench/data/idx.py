@@ -1,12 +1,14 @@
 """IDX files, the format of MNIST and its relatives: a magic number, big-endian sizes, then bytes."""
 
+import contextlib
 import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +20,81 @@ from ood_bench.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
+_HEAD = 512
+_MOST_RATIO = 1100  # deflate makes at most 1,032 bytes of one
 
 
-def plain_bytes(path: Path) -> bytes:
-    """Bytes of a file, unpacked if it is gzipped (whatever it is called).
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be read, unpacked if it is gzipped (whatever it is called).
 
     Raises:
-        DataError: if the file is missing, or its gzip stream is corrupt or cut off.
+        DataError: if the file is missing, does not fit in memory, or its gzip stream is corrupt or cut off.
     """
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+        with path.open("rb") as file:
+            is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            file.seek(0)
+            with gzip.open(file) if is_packed else file as stream:
+                yield cast("IO[bytes]", stream)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
             f"{path}: the gzip stream is corrupt or cut off ({error}); delete the file, get it again"
         ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise DataError(f"{path}: reading it needs more memory than there is") from error
+
+
+def plain_bytes(path: Path, most: int) -> bytes:
+    """Bytes of a file, unpacked if it is gzipped.
+
+    Args:
+        path: the file.
+        most: how many bytes it should have at most.
+
+    Raises:
+        DataError: if it has more, or cannot be read.
+    """
+    with _opened(path) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise DataError(f"{path}: holds more than {most:,} bytes; delete the file, get it again")
+    return content
+
+
+def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
+    """Array of unsigned bytes in an IDX file, plain or gzipped: nothing is read that its header does not announce.
+
+    Args:
+        path: the file.
+        dimensions: how many axes it should have: 3 for images ``[N, H, W]``, 1 for labels ``[N]``.
+
+    Raises:
+        DataError: if the file cannot be read, or as :func:`parse_idx`.
+    """
+    with _opened(path) as stream:
+        head = stream.read(_HEAD)
+        expected = idx_length(head, dimensions, str(path))
+        if expected > (size := path.stat().st_size) * _MOST_RATIO:
+            raise DataError(f"{path}: cut off: its header asks for {expected:,} bytes, its size is {size:,}")
+        content = head + stream.read(max(0, expected + 1 - len(head)))
+    return parse_idx(content, dimensions, str(path))
+
+
+def idx_length(head: bytes, dimensions: int, where: str) -> int:
+    """Length in bytes of an IDX file, from its first bytes; see :func:`parse_idx`."""
+    if is_web_page(head):
+        raise DataError(f"{where}: a web page was saved under this name; delete it and get the file again")
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _UNSIGNED_BYTE:
+        raise DataError(f"{where}: not an IDX file of bytes (it starts with {head[:4].hex() or 'nothing'})")
+    if head[3] != dimensions:
+        raise DataError(f"{where}: {head[3]} axes where {dimensions} are expected (images and labels mixed up?)")
+    start = 4 + 4 * dimensions
+    if len(head) < start:
+        raise DataError(f"{where}: cut off inside its header; delete it and get the file again")
+    return start + int(math.prod(struct.unpack(f">{dimensions}I", head[4:start])))
 
 
 def parse_idx(content: bytes, dimensions: int, where: str) -> npt.NDArray[np.uint8]:
@@ -42,25 +102,21 @@ def parse_idx(content: bytes, dimensions: int, where: str) -> npt.NDArray[np.uin
 
     Args:
         content: the whole file, not compressed.
-        dimensions: how many axes it should have: 3 for images ``[N, H, W]``, 1 for labels ``[N]``.
+        dimensions: how many axes it should have.
         where: the file's name, for messages.
 
     Raises:
         DataError: if the magic number, the number of axes or the length is wrong.
     """
-    if is_web_page(content):
-        raise DataError(f"{where}: a web page was saved under this name; delete it and get the file again")
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{where}: not an IDX file of bytes (it starts with {content[:4].hex() or 'nothing'})")
-    if content[3] != dimensions:
-        raise DataError(f"{where}: {content[3]} axes where {dimensions} are expected (images and labels mixed up?)")
+    length = idx_length(content, dimensions, where)
     start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise DataError(f"{where}: cut off inside its header; delete it and get the file again")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if (found := len(content) - start) != (expected := math.prod(shape)):
-        state = "cut off" if found < expected else "too long"
-        raise DataError(f"{where}: {state}: {found} bytes of values where its header {shape} asks for {expected}")
+    if len(content) != length:
+        state = "cut off" if len(content) < length else "too long"
+        raise DataError(
+            f"{where}: {state}: {len(content) - start} bytes of values where its header {shape} asks for "
+            f"{length - start}"
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
@@ -103,7 +159,7 @@ class Idx(Source):
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
         image_file, *label_files = self.inputs(root)
-        pixels = parse_idx(plain_bytes(image_file), 3, str(image_file))
+        pixels = read_idx(image_file, 3)
         if self.transpose:
             pixels = np.ascontiguousarray(pixels.transpose(0, 2, 1))
         labels = self._labels(label_files[0]) if label_files else None
@@ -111,7 +167,7 @@ class Idx(Source):
 
     def _labels(self, path: Path) -> Labels:
         """int64 ``[N]``, counted from zero."""
-        labels = parse_idx(plain_bytes(path), 1, str(path)).astype(np.int64) - self.label_offset
+        labels = read_idx(path, 1).astype(np.int64) - self.label_offset
         if len(labels) and labels.min() < 0:
             raise DataError(f"{path}: a label is below label_offset {self.label_offset}; set label_offset to 0")
         return labels

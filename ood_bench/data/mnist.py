@@ -16,6 +16,7 @@ FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+_MOST_BYTES = 16 + 60_000 * 28 * 28  # length of the training images, the largest of the unpacked files
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class TorchvisionMnist(Source):
             packed = root / self._release.folders[0] / f"{name}.gz"
             download([f"{mirror}{name}.gz" for mirror in self._release.mirrors], packed, md5=self._packed_sum(name))
             if self._plain_sum(name):
-                write_atomically(packed.with_suffix(""), plain_bytes(packed), durable=False)
+                write_atomically(packed.with_suffix(""), plain_bytes(packed, _MOST_BYTES), durable=False)
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
@@ -114,7 +115,7 @@ class TorchvisionMnist(Source):
         """Unpacks a file of the data root to a place that is named as the release names it, and checks it."""
         if not (plain := self._plain_sum(place.name)):
             check_md5(path, self._packed_sum(place.name))
-        place.write_bytes(plain_bytes(path))
+        place.write_bytes(plain_bytes(path, _MOST_BYTES))
         if plain:
             check_md5(place, plain, shown=path)
 

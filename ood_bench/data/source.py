@@ -104,7 +104,11 @@ class Source(ABC):
 
     def missing(self, root: Path) -> str | None:
         """None if the images can be read; otherwise what is expected where, and how to get it."""
-        if (what := self.lacking(root)) is None:
+        try:
+            what = self.lacking(root)
+        except OSError as error:
+            what = f"{error.filename} cannot be looked at: {error.strerror}"
+        if what is None:
             return None
         if self.fetchable:
             return f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {root}"

@@ -15,6 +15,7 @@ from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.checks import check_checkpoint, check_ood, check_protocol, check_taps, refuse_folders
+from ood_bench.runner.classes import check_classes
 from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
@@ -118,6 +119,7 @@ def prepare(settings: RunSettings) -> Prepared:
     check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)
     sets = open_sets(settings)
     check_id(settings, sets)
+    check_classes(settings.id, sets, published=settings.checkpoint is not None)
     check_shapes(untrained, settings.model["name"], sets)
     check_ood(sets)
     check_protocol(protocol, sets)

@@ -20,6 +20,17 @@ from ood_bench.utils.files import content_key, sha256_file
 TRAINER_VERSION = 1
 
 
+def check_labels(images: ImageSet, classes: int) -> None:
+    """Raises :class:`ConfigError` if an image's label is none of the outputs, 0 to ``classes`` - 1."""
+    if images.labels is None:
+        return
+    low, high = int(images.labels.min()), int(images.labels.max())
+    if low < 0 or high >= classes:
+        raise ConfigError(
+            f"{images.name}: labels go from {low} to {high}, id.classes={classes} needs 0 to {classes - 1}"
+        )
+
+
 @dataclass(frozen=True)
 class TrainingSpec:
     """One classifier to be trained.
@@ -68,14 +79,9 @@ class TrainingSpec:
             )
 
     def _check_labels(self) -> None:
-        labels = self.data.labels
-        assert labels is not None  # noqa: S101 - refused before
-        low, high = int(labels.min()), int(labels.max())
-        if self.known is None and (low < 0 or high >= self.classes):
-            raise ConfigError(
-                f"{self.data.name}: labels go from {low} to {high}, id.classes={self.classes} needs 0 to "
-                f"{self.classes - 1}"
-            )
+        if self.known is None:
+            check_labels(self.data, self.classes)
+            check_labels(self.test, self.classes)
         if self.known is not None and (len(set(self.known)) != self.classes or min(self.known) < 0):
             raise ConfigError(f"{self.data.name}: {self.known} are not {self.classes} classes, each once")
         if head_of(self.model) != LINEAR and self.learned % self.recipe.batch_size == 1:

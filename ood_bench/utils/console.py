@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from ood_bench.errors import OodBenchError
+from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 REFUSED, INTERRUPTED = 2, 130
@@ -18,9 +19,9 @@ def show_error(error: OodBenchError) -> int:
 
     from ood_bench.utils.progress import console  # noqa: PLC0415
 
-    text = Text.assemble(("error: ", "bold red"), error.message)
+    text = Text.assemble(("error: ", "bold red"), printable(error.message))
     if error.hint:
-        text.append_text(Text.assemble(("\nhint: ", "bold cyan"), error.hint))
+        text.append_text(Text.assemble(("\nhint: ", "bold cyan"), printable(error.hint)))
     console.print(text, soft_wrap=True)
     return OUT_OF_TIME if isinstance(error, OutOfTime) else REFUSED
 

@@ -10,6 +10,8 @@ from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ood_bench.utils.printable import printable
+
 _log = logging.getLogger(__name__)
 _PLAIN_SECONDS = 15.0
 console = Console(stderr=True)
@@ -28,6 +30,10 @@ class LogHandler(RichHandler):
         super().__init__(
             console=console, show_path=False, show_level=False, markup=False, highlighter=NullHighlighter()
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, safe for a terminal."""
+        return printable(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the record; in a file or a pipe as one line, so that paths in it stay whole."""

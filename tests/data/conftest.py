@@ -1,10 +1,12 @@
 """Real archives where they are on hand, tiny files in published layouts, and a server with bad manners."""
 
+import contextlib
 import gzip
 import hashlib
 import http.server
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +63,10 @@ class Mirror:
         status: answers every request with this if set.
         page: answers with this HTML page if set.
         cut_after: bytes after which it hangs up, one entry a request, until the list is empty.
+        headers: take the place of the right ones; none leaves one out.
+        endless: sends zeros until the client hangs up.
+        pause: seconds between single bytes, if it sends them so.
+        wrong_rest: answers for a range with the file's first bytes.
         asked: the Range header of each request.
     """
 
@@ -72,6 +78,10 @@ class Mirror:
     page_type: str = "text/html"
     redirect: str = ""
     cut_after: list[int] = field(default_factory=list)
+    headers: dict[str, str | None] = field(default_factory=dict)
+    endless: bool = False
+    pause: float = 0.0
+    wrong_rest: bool = False
     asked: list[str | None] = field(default_factory=list)
 
     @property
@@ -86,6 +96,8 @@ class Mirror:
         body, status = self.content[start:], 206 if start else 200
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+        if self.wrong_rest:
+            body = self.content[: len(body)]
         if start and start >= len(self.content):
             body, status = b"", 416
         if self.page:
@@ -94,10 +106,17 @@ class Mirror:
             body, status, headers["Location"] = b"", 302, self.redirect
         request.send_response(self.status or status)
         headers["Content-Length"] = len(body)
-        for name, value in headers.items():
-            request.send_header(name, str(value))
+        for name, value in (headers | self.headers).items():
+            if value is not None:
+                request.send_header(name, str(value))
         request.end_headers()
-        request.wfile.write(body[: self.cut_after.pop(0)] if self.cut_after else body)
+        body = body[: self.cut_after.pop(0)] if self.cut_after else body
+        step = 1 if self.pause else len(body)
+        with contextlib.suppress(OSError):  # the client hung up
+            while body or self.endless:
+                request.wfile.write(body[:step] or bytes(1 << 16))
+                body = body[step:]
+                time.sleep(self.pause)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
+import gzip
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -22,14 +24,15 @@ def png(value, side=4):
 
 
 def pack(path, members):
-    """Writes members (name to bytes) as the kind of archive that the path's name says."""
+    """Writes members (a mapping or pairs of name and bytes) as the kind of archive that the path's name says."""
+    pairs = members.items() if isinstance(members, dict) else members
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as packed:
-            for name, content in members.items():
+            for name, content in pairs:
                 packed.writestr(name, content)
         return path
     with tarfile.open(path, FORMATS[path.name]) as tar:
-        for name, content in members.items():
+        for name, content in pairs:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -122,6 +125,55 @@ def test_other_files_under_the_name(tmp_path):
     path.write_bytes(b"\0" * 100)
     with pytest.raises(DataError, match=r"MD5 is .* not 00, so it is incomplete or changed"):
         source_of(path, md5="00").read(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+@pytest.mark.parametrize("second", ["LSUN/test/0.png", "./LSUN/test/0.png", "LSUN\\test\\0.png"])
+def test_two_members_of_one_name_are_refused(tmp_path, name, second):
+    path = pack(tmp_path / name, [("LSUN/test/0.png", png(1)), (second, png(2))])
+    with pytest.raises(DataError, match=r"refused: it holds '.*' twice"), unpacked(path, "LSUN/test"):
+        pass
+
+
+def test_back_slashes_of_windows_are_folders(tmp_path):
+    path = pack(tmp_path / "a.zip", {"LSUN\\": b"", "LSUN\\test\\": b"", "LSUN\\test\\0.png": png(7)})
+    assert source_of(path).read(tmp_path).images.max() == 7
+
+
+def test_messages_name_the_archive_and_not_where_it_was_unpacked(tmp_path):
+    path = pack(tmp_path / "a.zip", {"LSUN/test/test/0.png": png(7), "LSUN/test/notes.txt": b""})
+    with pytest.raises(DataError, match=rf"directly in {path}/LSUN/test .*it holds the folder test: set source\.path"):
+        source_of(path).read(tmp_path)
+    pack(path, {"LSUN/test/0.png": b""})
+    with pytest.raises(DataError, match=rf"^{path}/LSUN/test/0\.png: not a whole picture: empty file$"):
+        source_of(path).read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("size", [1 << 30, (1 << 20) + 1])
+def test_a_header_that_would_fill_the_memory_is_refused_unread(tmp_path, kind, size):
+    member = tarfile.TarInfo("LSUN/test/0.png")
+    member.size, member.type = size, kind
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+    with pytest.raises(DataError, match=r"a header of .* bytes"), unpacked(tmp_path / "a.tar.gz", "LSUN/test"):
+        pass
+
+
+def test_a_negative_size_is_refused(tmp_path):
+    header = bytearray(tarfile.TarInfo("LSUN/test/0.png").tobuf(tarfile.GNU_FORMAT))
+    header[124:136], header[148:156] = b"\xff" * 12, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(header + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar: refused: .* length of -1"), unpacked(tmp_path / "a.tar", "LSUN/test"):
+        pass
+
+
+def test_a_pipe_is_no_archive(tmp_path):
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(DataError, match=r"a\.zip is no ordinary file"):
+        source_of(tmp_path / "a.zip").read(tmp_path)
 
 
 def test_a_missing_folder_says_what_is_there(tmp_path):

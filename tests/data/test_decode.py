@@ -1,3 +1,7 @@
+import re
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,6 +54,71 @@ def test_modes_are_converted_as_pil_does(tmp_path, pixels, mode, wanted):
     found = decode_file(path, 0, Decoding(wanted))
     assert found.shape == ((3, 8, 9) if wanted == "RGB" else (1, 8, 9))
     np.testing.assert_array_equal(found.transpose(1, 2, 0).squeeze(), np.asarray(Image.open(path).convert(wanted)))
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width, height, bits, *, colour, channels, rows=None):
+    """A black PNG file; without its rows where they are given as another number."""
+    row = bytes(1 + width * channels * bits // 8)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    data = zlib.compress(row * (height if rows is None else rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+NO_PICTURES = {
+    "rgb48.png": (png(8, 8, 16, colour=2, channels=3), "pixels of 16 bits a channel; convert the file to 8 bits"),
+    "rgba64.png": (png(8, 8, 16, colour=6, channels=4), "pixels of 16 bits a channel"),
+    "wide.ppm": (b"P6 4 4 1023\n" + bytes(96), "pixels of 16 bits a channel"),
+    "bomb170.png": (
+        png(13_000, 13_000, 1, colour=0, channels=1, rows=1),
+        "13000x13000 pixels are more than 89,478,485: shrink it",
+    ),
+    "bomb4000.png": (png(60_000, 60_000, 1, colour=0, channels=1, rows=1), "exceeds limit"),
+    "empty.png": (b"", "not a whole picture: empty file"),
+    "text.png": (b"some text", "not a whole picture: of no known image format"),
+    "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "of no known image format"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("name", NO_PICTURES)
+def test_no_pictures_are_refused_before_they_fill_the_memory(tmp_path, name):
+    content, message = NO_PICTURES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: .*{re.escape(message)}") as caught:
+        decode_file(tmp_path / name, 0, Decoding())
+    assert "0x" not in str(caught.value).replace("13000x", "")
+
+
+def test_8_bits_in_every_container_stay_readable(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(8, 8, 8, colour=2, channels=3))
+    (tmp_path / "a.ppm").write_bytes(b"P6 2 2 100\n" + bytes([100] * 12))
+    assert decode_file(tmp_path / "a.png", 0, Decoding()).shape == (3, 8, 8)
+    assert decode_file(tmp_path / "a.ppm", 0, Decoding()).tolist() == [[[255, 255], [255, 255]]] * 3
+
+
+def test_too_little_memory_is_said_with_the_name(tmp_path, pixels, write_image, monkeypatch):
+    path = write_image(tmp_path / "a.png", pixels(8, 8, 3))
+    with monkeypatch.context() as patch:
+        for step in ("convert", "tobytes"):
+            patch.setattr(Image.Image, step, lambda *_: bytearray(1 << 62))
+            with pytest.raises(DataError, match=r"a\.png: decoding it needs more memory"):
+                decode_file(path, 0, Decoding())
+    with pytest.raises(DataError, match=r"x: .* images 3x8x8 need .* GiB of memory: set source\.size"):
+        decode_files(Endless(path), Decoding(), "x")
+
+
+class Endless(list):
+    """As many copies of one path as no memory holds the images of."""
+
+    def __init__(self, path):
+        super().__init__([path])
+
+    def __len__(self):
+        return 1 << 50
 
 
 def test_deep_pixels_are_refused(tmp_path):

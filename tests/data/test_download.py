@@ -84,6 +84,97 @@ def test_a_web_page_is_told_apart(mirror, file, page_type):
     assert not part_of(file).exists()
 
 
+@pytest.mark.parametrize("length", [None, str(1 << 30)])
+def test_no_more_than_the_stated_size_is_taken(mirror, file, length):
+    mirror.endless, mirror.headers = True, {"Content-Length": length}
+    size = len(mirror.content) + 5
+    with pytest.raises(DataError, match=r"sends more than 102,405 bytes|offers 1,073,741,824 bytes, not 102,405"):
+        download([mirror.address], file, size=size)
+    assert not file.exists()
+    assert not part_of(file).exists()
+
+
+def test_what_no_disk_holds_is_not_begun(mirror, file):
+    mirror.headers = {"Content-Length": str(1 << 50)}
+    with pytest.raises(DataError, match=r"offers 1,125,899,906,842,624 bytes, more than fits \(at most 40 GiB\)"):
+        download([mirror.address], file, md5=mirror.md5)
+
+
+def test_without_a_stated_length_there_is_a_limit_too(mirror, file, monkeypatch):
+    monkeypatch.setattr("ood_bench.data.download.MOST_BYTES", 200_000)
+    mirror.endless, mirror.headers = True, {"Content-Length": None}
+    with pytest.raises(DataError, match="sends more than 200,000 bytes"):
+        download([mirror.address], file, md5=mirror.md5)
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "9" * 5000, "\u00b2"])
+def test_a_length_that_is_none_is_refused(mirror, file, length):
+    mirror.headers = {"Content-Length": length}
+    with pytest.raises(DataError, match="states a length of '"):
+        download([mirror.address], file, md5=mirror.md5)
+
+
+def test_a_server_without_lengths_is_held_to_the_size(mirror, file):
+    mirror.headers, mirror.cut_after = {"Content-Length": None}, [30_000]
+    download([mirror.address], file, md5=mirror.md5, size=len(mirror.content))
+    assert file.read_bytes() == mirror.content
+    assert mirror.asked == [None, "bytes=30000-"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [f"http://{'a' * 300}/x", "http://127.0.0.1:99999/x", "http://a b/x", "http://[::1/x", "http://127.0.0.1/x\r\ny"],
+)
+def test_addresses_that_cannot_be_are_refused_and_the_next_is_tried(mirror, file, caplog, address):
+    download([address, mirror.address], file, md5=mirror.md5)
+    assert "no valid address" in caplog.text
+    assert file.read_bytes() == mirror.content
+
+
+def test_a_trickle_is_ended(mirror, file, monkeypatch):
+    monkeypatch.setattr("ood_bench.data.transfer._PATIENCE", 0.05)
+    monkeypatch.setattr("ood_bench.data.download._ATTEMPTS", 1)
+    mirror.pause = 0.01
+    with pytest.raises(DataError, match=r"too slow: \d+ bytes in 0 s, fewer than 1,024 a second"):
+        download([mirror.address], file, md5=mirror.md5)
+
+
+def test_a_title_cannot_steer_the_terminal(mirror, file, caplog):
+    mirror.page = b"<html><title>\x1b]0;mine\x07login\xff</title>"
+    with pytest.raises(DataError, match=r'titled "\\x1b\]0;mine\\x07login'):
+        download([mirror.address], file)
+    assert "\x1b" not in caplog.text
+
+
+def test_wrong_bytes_after_a_break_are_noticed(mirror, file):
+    mirror.cut_after, mirror.wrong_rest = [30_000], True
+    download([mirror.address], file, md5=mirror.md5)
+    assert file.read_bytes() == mirror.content
+    assert mirror.asked == [None, "bytes=30000-", None]
+
+
+def test_without_a_sum_a_broken_transfer_begins_again_and_is_named_unverified(mirror, file, caplog):
+    mirror.cut_after, mirror.wrong_rest = [30_000], True
+    download([mirror.address], file)
+    assert file.read_bytes() == mirror.content
+    assert mirror.asked == [None, None]
+    assert "set.bin: no checksum is known: the 102,400 bytes that came were not verified" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "page", "message"),
+    [
+        ({"Content-Type": "application/octet-stream"}, b"\n<!-- x --><html><body>expired</body></html>", "a web page"),
+        ({"Content-Type": "application/json"}, b'{"error": "quota"}', 'answered with JSON, .* "quota"'),
+        ({"Content-Type": "application/zip", "Content-Encoding": "gzip"}, b"PK", "packed as gzip"),
+    ],
+)
+def test_other_answers_are_not_taken_for_the_file(mirror, file, headers, page, message):
+    mirror.headers, mirror.page = headers, page
+    with pytest.raises(DataError, match=message):
+        download([mirror.address], file)
+
+
 def test_a_wrong_sum_is_refused(mirror, file):
     with pytest.raises(DataError, match="came whole but its MD5 is"):
         download([mirror.address], file, md5="0" * 32)

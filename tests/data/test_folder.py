@@ -1,10 +1,14 @@
+import logging
 import os
 import random
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ood_bench.data.folder import FolderSource
+from ood_bench.data import walk
+from ood_bench.data.folder import FolderSource, sort_key
 from ood_bench.errors import ConfigError, DataError
 
 
@@ -104,6 +108,123 @@ def test_a_sample_is_drawn_from_the_sorted_files_by_pythons_generator(classes):
         FolderSource(name="x", path="set", layout="classes", sample=13).read(classes)
     with pytest.raises(ConfigError, match="rows and sample cannot be set together"):
         FolderSource(name="x", path="set", layout="classes", sample=3, rows=(0, 3))
+
+
+def test_labels_count_all_classes_that_are_there_not_those_drawn(tmp_path, write_image):
+    for label in range(11):
+        for row in range(2):
+            write_image(tmp_path / f"set/{label:02d}/{row}.png", np.full((4, 4, 3), label, np.uint8))
+    settings = {"name": "x", "path": "set", "layout": "classes"}
+    for drawn in ({"sample": 6}, {"rows": (5, 9)}, {"include": "1*.png"}, {"include": "*/1.png", "sample": 4}):
+        found = FolderSource(**settings, **drawn).read(tmp_path)
+        assert rows_of(found) == found.labels.tolist(), drawn
+        assert len(found.class_names) == 11
+    chosen = FolderSource(**settings, include="1*/*.png").read(tmp_path)
+    assert chosen.class_names == ("10",)
+    assert chosen.labels.tolist() == [0, 0]
+
+
+def test_a_class_that_moves_the_labels_of_the_others_is_part_of_the_identity(tmp_path, write_image):
+    for owner in ("cat", "dog"):
+        write_image(tmp_path / f"set/{owner}/test_0.png", np.zeros((4, 4, 3), np.uint8))
+    source = FolderSource(name="x", path="set", layout="classes", include="*/test_*")
+    before = source.identity(tmp_path)
+    assert set(before["files"]) == {"count", "sha256"}, "what is in stores already keeps its key"
+    write_image(tmp_path / "set/ant/train_0.png", np.zeros((4, 4, 3), np.uint8))
+    assert source.read(tmp_path).labels.tolist() == [1, 2]
+    assert source.identity(tmp_path) != before
+
+
+@pytest.mark.parametrize(("settings", "right"), [({}, 2 / 11), ({"class_order": "natural"}, 1)])
+def test_numbered_classes_can_be_labelled_by_their_numbers(tmp_path, write_image, settings, right):
+    for label in range(11):
+        write_image(tmp_path / f"set/{label}/0.png", np.full((4, 4, 3), label, np.uint8))
+    source = FolderSource(name="x", path="set", layout="classes", **settings)
+    found = source.read(tmp_path)
+    assert np.mean(np.array(rows_of(found)) == found.labels) == right
+    assert source.parameters().get("class_order") == settings.get("class_order")
+
+
+def test_numbers_are_sorted_as_numbers_and_equal_ones_as_text():
+    paths = ["a/1²2.png", "a/10.png", "a/2.png", "a/02.png"]
+    assert sorted(paths, key=lambda path: sort_key(path, "natural")) == ["a/1²2.png", "a/02.png", "a/2.png", "a/10.png"]
+
+
+def test_files_of_other_kinds_are_counted(classes, caplog):
+    caplog.set_level(logging.INFO)
+    for name in ("a.npy", "b.NPY", "README", "c.\x1b[31m"):
+        (classes / "set/dog" / name).touch()
+    (classes / "set/dog/0.png").rename(classes / "set/dog/0.JFIF")
+    (classes / "set/dog/4.png").rename(classes / "set/dog/4.jpe")
+    assert len(FolderSource(name="x", path="set", layout="classes").read(classes)) == 12
+    assert r"x: 5 files of other kinds left out (.\x1b[31m 1, .npy 2, .txt 1, none 1)" in caplog.text
+
+
+def test_entries_that_are_no_image_are_passed_over(classes):
+    source = FolderSource(name="x", path="set", layout="classes")
+    before = source.read(classes).fingerprint
+    (classes / "set/dog/README").symlink_to("nowhere")
+    (classes / "set/dog/self").symlink_to("self")
+    os.mkfifo(classes / "set/dog/pipe")
+    assert source.read(classes).fingerprint == before
+
+
+def bind(path):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (
+            lambda path: path.symlink_to("nowhere"),
+            "new.png",
+            "cannot be read .*: remove the link, or put the file there",
+        ),
+        (lambda path: path.symlink_to(path), "new.png", "cannot be read .*: remove the link"),
+        (lambda path: path.symlink_to("."), "self", "a link to a folder that it lies in: remove the link"),
+        (os.mkfifo, "new.png", "a pipe, socket or device"),
+        (lambda path: path.symlink_to("/dev/zero"), "new.png", "a pipe, socket or device"),
+        (bind, "new.png", "a pipe, socket or device"),
+    ],
+)
+def test_entries_that_stand_in_for_an_image_are_named(classes, monkeypatch, make, name, message):
+    monkeypatch.chdir(classes)
+    make(Path("set/dog", name))
+    with pytest.raises(DataError, match=rf"set/dog/{name}: {message}"):
+        FolderSource(name="x", path="set", layout="classes").identity(Path())
+
+
+def test_a_folder_that_may_not_be_read_is_named(classes, monkeypatch):
+    scandir = os.scandir
+
+    def guarded(folder):
+        if folder.endswith("dog"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(walk.os, "scandir", guarded)
+    with pytest.raises(DataError, match=r"set/dog: cannot be read \(Permission denied\): give yourself the right"):
+        FolderSource(name="x", path="set", layout="classes").identity(classes)
+
+
+def test_names_need_not_be_utf_8(classes):
+    source = FolderSource(name="x", path="set", layout="classes")
+    before = source.identity(classes)
+    name = os.fsencode(classes / "set/dog/0.png")
+    os.rename(name, name.replace(b"0.png", b"0\xe4.png"))
+    assert source.identity(classes) != before
+    assert rows_of(source.read(classes)) == [1, 10, 3, 5, 8, 0, 11, 4, 7, 2, 6, 9]
+    Path(os.fsdecode(name.replace(b"0.png", b"0\xe4.png"))).write_bytes(b"")
+    with pytest.raises(DataError, match="empty file"):
+        source.read(classes)
+
+
+def test_a_folder_within_the_folder_is_pointed_at(tmp_path, write_image):
+    write_image(tmp_path / "set/set/0.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(DataError, match=r"it holds the folder set: set source\.path to it"):
+        FolderSource(name="x", path="set", layout="flat").read(tmp_path)
 
 
 def test_identity_follows_every_file(classes):

@@ -1,5 +1,6 @@
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ood_bench.data.idx import Idx, parse_idx
+from ood_bench.data.idx import Idx, parse_idx, plain_bytes, read_idx
 from ood_bench.errors import DataError
 
 
@@ -86,6 +87,38 @@ def test_a_cut_off_gzip_file_is_named(tmp_path, pixels, keep):
     (tmp_path / "images.gz").write_bytes(gzip.compress(packed(pixels(3, 4, 4)))[:keep])
     with pytest.raises(DataError, match=r"images\.gz: the gzip stream"):
         Idx(name="x", images="images.gz").read(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("shape", [(2**32 - 1, 2**32 - 1, 2**32 - 1), (1 << 20, 28, 28)])
+def test_a_header_that_the_file_cannot_hold_is_refused_unread(tmp_path, ending, shape):
+    content = struct.pack(">HBB3I", 0, 8, 3, *shape) + bytes(18)
+    (tmp_path / f"images{ending}").write_bytes(gzip.compress(content) if ending else content)
+    with pytest.raises(DataError, match=r"images.*: cut off: its header asks for [\d,]+ bytes, its size is"):
+        Idx(name="x", images=f"images{ending}").read(tmp_path)
+
+
+@pytest.mark.parametrize("start", [b"", struct.pack(">HBB3I", 0, 8, 3, 2, 3, 4)])
+def test_no_more_is_unpacked_than_the_header_asks_for(tmp_path, start):
+    with gzip.open(tmp_path / "bomb.gz", "wb", 1) as file:
+        file.write(start)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"not an IDX file|too long"):
+        read_idx(tmp_path / "bomb.gz", 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 << 20
+    with pytest.raises(DataError, match=r"bomb\.gz: holds more than 1,000 bytes"):
+        plain_bytes(tmp_path / "bomb.gz", 1000)
+
+
+def test_too_little_memory_is_said_with_the_name(tmp_path, pixels, write_idx, monkeypatch):
+    path = write_idx(tmp_path / "images", pixels(3, 4, 4))
+    monkeypatch.setattr("ood_bench.data.idx._HEAD", 1 << 62)
+    with pytest.raises(DataError, match="images: reading it needs more memory than there is"):
+        read_idx(path, 3)
 
 
 def test_identity_follows_the_files_and_the_settings(tmp_path, pixels, write_idx):

@@ -1,5 +1,7 @@
 import gzip
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from torchvision import datasets
@@ -49,6 +51,15 @@ def test_verify_finds_a_spoilt_file(tmp_path, capsys, write_idx, pixels):
     write_idx(tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte", pixels(3))
     assert main(["verify", "mnist", "--root", str(tmp_path)]) == 1
     assert "incomplete or changed" in capsys.readouterr().out
+
+
+def test_verify_names_odd_entries_escaped(tmp_path, capsys):
+    folder = tmp_path / "intel-scenes/sea"
+    folder.mkdir(parents=True)
+    Path(folder, os.fsdecode(b"\xe4\x1b[31m.png")).symlink_to("nowhere")
+    assert main(["verify", "scenes", "--root", str(tmp_path)]) == 1
+    shown = "".join(capsys.readouterr().out.split())
+    assert r"\xe4\x1b[31m.png:cannotberead(Nosuchfileordirectory)" in shown
 
 
 def test_fetch_reports_each_set(tmp_path, capsys, mirror, monkeypatch):

@@ -1,3 +1,6 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 
@@ -39,6 +42,48 @@ def test_other_content_is_refused(held, tmp_path):
     np.save(tmp_path / "some.npy", held, allow_pickle=True)
     with pytest.raises(DataError, match=r"not bytes of|not a NumPy file"):
         source().read(tmp_path)
+
+
+def file_of(shape, dtype="|u1", size=0):
+    """A NumPy file with any header."""
+    header = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(size)
+
+
+def npz():
+    content = io.BytesIO()
+    np.savez(content, a=np.zeros((2, 8, 8, 3), np.uint8))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npz(), r"an archive of several arrays \(\.npz\)\?"),
+        (file_of("(-1, 32, 32, 3)", size=3072), r"holds no images: its shape is \(-1, 32, 32, 3\)"),
+        (file_of("(True, 1, 1, 3)", size=3), r"holds no images: its shape is \(True, 1, 1, 3\)"),
+        (file_of("(5, 0, 0, 3)"), r"holds no images: its shape is \(5, 0, 0, 3\)"),
+        (file_of("(0, 32, 32, 3)"), r"holds no images: its shape is \(0, 32, 32, 3\)"),
+        (file_of("(1000000000000, 32, 32, 3)", size=100), "cut off: 100 bytes of values where"),
+        (file_of(f"({2**63 - 1}, {2**63 - 1}, 2, 3)", size=8), "cut off: 8 bytes"),
+        (file_of("(1, 1, 1, 3)", size=4), "too long: 4 bytes of values where .* asks for 3"),
+        (file_of("(1, 1)", "|O", size=8), "not bytes of"),
+        (file_of("(" * 3000 + ")" * 3000), "not a NumPy file"),
+        (b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b"{", "not a NumPy file, or cut off"),
+        (b"", "not a NumPy file, or cut off"),
+    ],
+)
+def test_headers_are_checked_before_anything_is_read(content, message, tmp_path):
+    (tmp_path / "some.npy").write_bytes(content)
+    with pytest.raises(DataError, match=rf"some\.npy: .*{message}"):
+        source().read(tmp_path)
+
+
+def test_columns_may_come_first(tmp_path):
+    images = np.asfortranarray(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8))
+    np.save(tmp_path / "some.npy", images)
+    np.testing.assert_array_equal(source().read(tmp_path).images, images.transpose(0, 3, 1, 2))
 
 
 def test_a_cut_file_is_refused(pixels, tmp_path):
