@@ -1,5 +1,7 @@
 """Reproduces out-of-distribution detection papers from Hydra configs, and says honestly how close it came."""
 
+import getpass
+import os
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -13,6 +15,11 @@ try:
     __version__ = metadata.version("ood-bench")
 except metadata.PackageNotFoundError:  # a checkout that is not installed
     __version__ = "unknown"
+
+try:
+    getpass.getuser()
+except (KeyError, OSError):  # a number without a name, as in a container: torch and submitit ask for the name
+    os.environ["USER"] = f"uid{os.getuid()}"
 
 
 def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":

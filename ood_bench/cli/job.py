@@ -14,8 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from ood_bench.cli.interrupt import HINT
+from ood_bench.cli.words import is_flag
 from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import OodBenchError
+from ood_bench.sweep.swept import for_jobs_only
+from ood_bench.sweep.worker import ending_with_the_sweep
 from ood_bench.utils.compose import explained
 from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.console import INTERRUPTED, show_error
@@ -36,7 +40,7 @@ def run(words: Sequence[str]) -> int:
     Raises:
         ConfigError: if the configuration cannot be composed.
     """
-    sys.argv[1:] = words
+    sys.argv[1:] = _flags_first(words)
     if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does: `_target_` may name a class beside my_conf
         sys.path.insert(0, here)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
@@ -48,11 +52,26 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
+def _flags_first(words: Sequence[str]) -> list[str]:
+    """The command line as Hydra's parser takes it, which refuses overrides on both sides of a flag."""
+    marked = list(zip(words, is_flag(words), strict=True))
+    flags, overrides = ([word for word, flag in marked if flag is wanted] for wanted in (True, False))
+    return [*flags, *(for_jobs_only(overrides) if {"-m", "--multirun"} & {*flags} else overrides)]
+
+
 def job(config: DictConfig) -> None:
     """Runs one configuration and shows its table, or shows its plan.
 
-    An error ends the process with one message. In a sweep it is raised: the sweep goes on, and names it at its end.
+    An error or Ctrl-C ends the process with one message. In a sweep it is raised: the sweep names it at its end.
     """
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        _job(config)
+        return
+    with ending_with_the_sweep():
+        _job(config)
+
+
+def _job(config: DictConfig) -> None:
     task = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     words = [str(word) for word in task or ()]
     try:
@@ -68,7 +87,9 @@ def job(config: DictConfig) -> None:
             raise error if isinstance(error, OutOfTime) else OodBenchError(error.message, error.hint) from None
         sys.exit(status)
     except KeyboardInterrupt:
-        _log.error("interrupted: the same command goes on from the last whole epoch, bank and record")
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise
+        _log.error(HINT)
         sys.exit(INTERRUPTED)
 
 

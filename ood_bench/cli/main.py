@@ -1,36 +1,58 @@
 """The front door: tells commands, runs, and questions for help apart."""
 
+import errno
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import ood_bench
 from ood_bench.cli.help import COMMANDS, GROUPS, explain, overview
-from ood_bench.errors import ConfigError
+from ood_bench.cli.interrupt import orderly_interrupt
+from ood_bench.cli.words import is_flag
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.utils.configs import options
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import one_message, show_error
 from ood_bench.utils.suggest import did_you_mean
 
 # Before torch is imported: threads that wait for each other by spinning take four times as long where other programs
 # use the same cores; short spells of it cost next to nothing.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-_FLAGS_WITH_A_VALUE = (
-    "-c", "--cfg", "-p", "--package", "-i", "--info", "-cd", "--config-dir", "-cn", "--config-name",
-    "-cp", "--config-path", "--experimental-rerun",
-)  # fmt: skip
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program; exit status 0 if all went well, 1 if something is wrong, 2 for what the user has to fix."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as in `ood-bench … >&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+    logging.raiseExceptions = False  # a log that cannot be written stops nothing
     try:
-        status = _dispatch(sys.argv[1:] if words is None else list(words))
-        sys.stdout.flush()
+        with orderly_interrupt():
+            status = _dispatch(sys.argv[1:] if words is None else list(words))
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough, as in `ood-bench --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _drop_output()
+        return show_error(
+            OodBenchError(
+                f"cannot write to standard output: {error.strerror}",
+                "what was computed is kept: free some space or write elsewhere, and give the same command again",
+            )
+        )
     return status
+
+
+def _drop_output() -> None:
+    """Sends what Python has still to write to nowhere, so that it is not tried again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @one_message
@@ -57,8 +79,8 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _neither_flag_nor_override(words: Sequence[str]) -> Iterator[str]:
-    for before, word in zip(["", *words], words, strict=False):
-        if "=" not in word and not word.startswith(("-", "~")) and before not in _FLAGS_WITH_A_VALUE:
+    for word, flag in zip(words, is_flag(words), strict=True):
+        if not flag and "=" not in word and not word.startswith("~"):
             yield word
 
 

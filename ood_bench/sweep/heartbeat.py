@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
 
 from ood_bench.errors import ArtifactError, reason
 from ood_bench.sweep.manifest import folder
@@ -22,6 +24,8 @@ BEAT = 2.0
 """Seconds between two heartbeats."""
 SILENCE = 60.0
 """Seconds without a heartbeat after which a job counts as lost."""
+LOOK = 3 * BEAT
+"""Seconds for which a heartbeat that seems older, or to come from the future, is watched before that."""
 
 
 def path_of(store: Path, key: str) -> Path:
@@ -35,14 +39,63 @@ def slurm_job() -> str:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
-def read(store: Path, key: str) -> dict[str, Any] | None:
-    """The last heartbeat of a job, with its age in ``silent`` seconds; none if it never started."""
+class Work(BaseModel):
+    """The innermost work under way, see :meth:`ood_bench.utils.progress.Ticker.report`."""
+
+    what: str
+    note: str
+    done: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    total: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Beat(BaseModel):
+    """A heartbeat as its file has it.
+
+    Attributes:
+        host: the job's machine.
+        pid: its process.
+        slurm: its SLURM job, or nothing.
+        state: ``running``, ``done``, ``failed`` or ``interrupted``.
+        error: why it failed.
+        work: what it is doing.
+        silent: age of the file in seconds, the file server's clock against ours; below 0 where they do not agree.
+        version: what changes with every heartbeat.
+    """
+
+    host: str
+    pid: int
+    slurm: str
+    state: Literal["running", "done", "failed", "interrupted"]
+    error: str
+    work: Work | None
+    silent: float
+    version: str
+
+
+def read(store: Path, key: str) -> Beat | None:
+    """The last heartbeat of a job; none if it never started, or its file is damaged."""
     path = path_of(store, key)
     try:
-        beat: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {**beat, "silent": max(0.0, time.time() - path.stat().st_mtime)}
-    except (OSError, ValueError):
+        with path.open("rb") as file:
+            content, status = json.load(file), os.fstat(file.fileno())
+        silent = time.time() - status.st_mtime
+        return Beat.model_validate({**content, "silent": silent, "version": _version(status)})
+    except (OSError, ValueError, TypeError):
         return None
+
+
+def has_changed(store: Path, key: str, version: str) -> bool:
+    """Whether a job's file is another than it was; opens it, so that an NFS server is asked for its newest state."""
+    try:
+        with path_of(store, key).open("rb") as file:
+            return _version(os.fstat(file.fileno())) != version
+    except OSError:
+        return False
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_ino}-{status.st_mtime_ns}"
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -14,6 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import OodBenchError
 from ood_bench.sweep.run import Compose, run_sweep
+from ood_bench.sweep.swept import for_selected
+from ood_bench.sweep.worker import workers_end_with_me
 from ood_bench.utils.compose import explained
 from ood_bench.utils.time_limit import time_limit
 
@@ -41,21 +43,36 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
         return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]
 
     minutes = config.time_limit if isinstance(config.time_limit, int | float) else None  # else a job is refused
-    with time_limit(minutes):
-        return run_sweep(list(expanded(jobs, compose)), compose, launch, parallel_jobs(config.hydra.launcher))
+    parallel = parallel_jobs(config.hydra.launcher)
+    with time_limit(minutes), workers_end_with_me():
+        listed = expanded(for_selected(jobs), compose)
+        return run_sweep(for_selected(listed), compose, launch, parallel, flags_of(config.hydra))
 
 
-def expanded(jobs: Jobs, compose: Compose) -> Iterator[Sequence[str]]:
+def flags_of(settings: DictConfig) -> list[str]:
+    """What a job's own command line needs beside its overrides: where configs lie that are not shipped.
+
+    Args:
+        settings: Hydra's own node.
+    """
+    added = [source.path for source in settings.runtime.config_sources if source.provider == "command-line"]
+    found = [word for path in added for word in ("--config-dir", path)]
+    if settings.job.config_name not in (None, "config"):
+        found += ["--config-name", settings.job.config_name]
+    return [*found, *(word for word in settings.overrides.hydra if "hydra.searchpath=" in word)]
+
+
+def expanded(jobs: Jobs, compose: Compose) -> list[Sequence[str]]:
     """The jobs that the configuration lists, such as each network with each table; else the job of the command line.
 
     The command line's overrides come last, so that they win.
     """
+    found: list[Sequence[str]] = []
     for words in jobs:
         sweep_settings = compose(words).sweep
         listed = [] if sweep_settings is None else sweep_settings.overrides()
-        yield from ([*own, *words, "sweep=null"] for own in listed)
-        if not listed:
-            yield words
+        found += [[*own, *words, "sweep=null"] for own in listed] or [words]
+    return found
 
 
 def error_of(returned: JobReturn) -> Exception | None:

@@ -1,18 +1,50 @@
 """The plan of a sweep as a file in the store, so that its progress can be seen from any machine that sees the store."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import BaseModel, Field, ValidationError
+
+from ood_bench.utils.faults import faults
 from ood_bench.utils.files import canonical_json, content_key, write_atomically
+from ood_bench.utils.printable import printable
 
 if TYPE_CHECKING:  # reading plans needs no torch
     from ood_bench.sweep.plan import Job
 
 _log = logging.getLogger(__name__)
+
+
+class PlannedJob(BaseModel):
+    """A job as its plan's file has it.
+
+    Attributes:
+        key: its name in the store.
+        words: its overrides.
+        command: the command that runs just this job.
+        place: its place in the order of those that are started; none if it had all records.
+        results: its results folder.
+        cells: titles of its cells, by key.
+        classifiers: titles of those that it has to train.
+    """
+
+    key: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    words: list[str]
+    command: str
+    place: int | None
+    results: str
+    cells: dict[str, str]
+    classifiers: list[str]
+
+
+class Plan(BaseModel):
+    """A sweep: when it was started, in seconds since 1970, and its jobs."""
+
+    started: Annotated[float, Field(ge=0, lt=1e11)]
+    jobs: Annotated[list[PlannedJob], Field(min_length=1)]
 
 
 def folder(store: Path) -> Path:
@@ -28,33 +60,31 @@ def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
         ordered: those that are started now.
     """
     started = {job.key: number for number, job in enumerate(ordered)}
-    plan = {
-        "started": time.time(),
-        "jobs": [
-            {
-                "key": job.key,
-                "words": list(job.words),
-                "command": job.command,
-                "place": started.get(job.key),
-                "results": str(job.results.resolve()),
-                "cells": {cell.address: cell.title for cell in job.cells},
-                "classifiers": [spec.title for spec in job.untrained()],
-            }
-            for job in jobs
-        ],
-    }
+    planned = [
+        PlannedJob(
+            key=job.key,
+            words=list(job.words),
+            command=job.command,
+            place=started.get(job.key),
+            results=str(job.results.resolve()),
+            cells={cell.address: cell.title for cell in job.cells},
+            classifiers=[spec.title for spec in job.untrained()],
+        )
+        for job in jobs
+    ]
+    plan = Plan(started=time.time(), jobs=planned)
     path = folder(jobs[0].store) / f"{content_key(sorted(job.key for job in jobs))}.json"
-    write_atomically(path, canonical_json(plan).encode(), durable=False)
+    write_atomically(path, canonical_json(plan.model_dump()).encode(), durable=False)
     return path
 
 
-def load_all(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def load_all(store: Path) -> Iterator[tuple[Path, Plan]]:
     """Every plan in a store, the latest first; a file that cannot be read is logged and left out."""
     found = []
     for path in folder(store).glob("*.json"):
         try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
-            found.append((plan["started"], path, plan))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("left out: %s: %s", path, error)
-    yield from ((path, plan) for _, path, plan in sorted(found, key=lambda one: one[0], reverse=True))
+            found.append((path, Plan.model_validate_json(path.read_bytes())))
+        except (OSError, ValidationError) as error:
+            why = faults(error, most=2) if isinstance(error, ValidationError) else error
+            _log.warning("left out, damaged: %s: %s: delete it", printable(str(path)), printable(str(why)))
+    yield from sorted(found, key=lambda one: one[1].started, reverse=True)

@@ -32,6 +32,7 @@ class Job:
         classifiers: networks that its other cells need, those first that others start from.
         store: the artifact store.
         results: the results folder.
+        flags: Hydra's flags that name where its configs lie, such as ``--config-dir``.
     """
 
     words: tuple[str, ...]
@@ -40,6 +41,7 @@ class Job:
     classifiers: tuple[TrainingSpec, ...]
     store: Path
     results: Path
+    flags: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -58,7 +60,7 @@ class Job:
     @property
     def command(self) -> str:
         """The command that runs just this job; cells with a record are not computed again."""
-        return f"ood-bench {shlex.join(self.words)}"
+        return f"ood-bench {shlex.join([*self.flags, *self.words])}"
 
 
 def exists(store: Path, spec: TrainingSpec) -> bool:
@@ -66,14 +68,15 @@ def exists(store: Path, spec: TrainingSpec) -> bool:
     return spec.checkpoint is not None or (store / "classifiers" / spec.title).exists()
 
 
-def job_of(words: Sequence[str], settings: RunSettings) -> Job:
+def job_of(words: Sequence[str], settings: RunSettings, flags: Sequence[str] = ()) -> Job:
     """Looks up what one configuration would compute; raises what refuses the run."""
     cells = cells_of(settings)
     done = frozenset(RecordStore(settings.results.root).find_paths(cell.address for cell in cells))
     needed = [spec for cell in cells if cell.address not in done for spec in cell.specs]
     specs = {spec.key: spec for one in needed for spec in _chain(one)}
     words = tuple(word for word in words if not word.startswith("dry_run="))
-    return Job(words, tuple(cells), done, tuple(specs.values()), settings.store.root, settings.results.root)
+    store, results = settings.store.root, settings.results.root
+    return Job(words, tuple(cells), done, tuple(specs.values()), store, results, tuple(flags))
 
 
 def _chain(spec: TrainingSpec) -> list[TrainingSpec]:

@@ -1,12 +1,14 @@
 """Where a sweep stands, from its plan, the records that exist, and the heartbeats of its jobs."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ood_bench.results import RecordStore
 from ood_bench.sweep import heartbeat
+from ood_bench.sweep.heartbeat import Beat, Work
+from ood_bench.sweep.manifest import Plan, PlannedJob
 
 ORDER = ("running", "failed", "lost", "interrupted", "waiting", "done")
 """States of jobs, those that one wants to see first at the front."""
@@ -33,46 +35,73 @@ class JobState:
     note: str
 
 
-def job_states(store: Path, plan: Mapping[str, Any]) -> list[JobState]:
-    """The jobs of one plan of :mod:`ood_bench.sweep.manifest`, in its order."""
-    records = _recorded(plan["jobs"])
-    return [_state(store, job, sum(key in records for key in job["cells"])) for job in plan["jobs"]]
+def job_states(store: Path, plan: Plan, dead: dict[str, str]) -> list[JobState]:
+    """The jobs of one plan, in its order.
+
+    Args:
+        store: the artifact store.
+        plan: the plan.
+        dead: versions of the heartbeats that have been watched in vain, by job key; this call adds its own.
+    """
+    records = _recorded(plan.jobs)
+    beats = {job.key: heartbeat.read(store, job.key) for job in plan.jobs}
+    lost = _lost(store, beats, dead)
+    return [
+        _state(job, beats[job.key], sum(key in records for key in job.cells), lost=job.key in lost) for job in plan.jobs
+    ]
 
 
-def _recorded(jobs: Iterable[Mapping[str, Any]]) -> set[str]:
+def _recorded(jobs: Iterable[PlannedJob]) -> set[str]:
     """Keys of all cells with a record, each results folder looked at once."""
     wanted: dict[str, list[str]] = {}
     for job in jobs:
-        wanted.setdefault(job["results"], []).extend(job["cells"])
+        wanted.setdefault(job.results, []).extend(job.cells)
     return {key for results, keys in wanted.items() for key in RecordStore(Path(results)).find_paths(keys)}
 
 
-def _state(store: Path, job: Mapping[str, Any], done: int) -> JobState:
-    beat = heartbeat.read(store, job["key"])
-    state, note = ("waiting", "") if beat is None else _describe(beat)
-    if done == len(job["cells"]):
+def _lost(store: Path, beats: Mapping[str, Beat | None], dead: dict[str, str]) -> set[str]:
+    """Keys of the jobs whose heart has stopped.
+
+    A heartbeat that seems old, or to come from the future, is watched: if it changes, the job lives, and the clocks of
+    the file server and of this machine do not agree.
+    """
+    running = {key: beat for key, beat in beats.items() if beat is not None and beat.state == "running"}
+    doubtful = {key: beat.version for key, beat in running.items() if not 0 <= beat.silent <= heartbeat.SILENCE}
+    watched = {key: version for key, version in doubtful.items() if dead.get(key) != version}
+    end = time.monotonic() + heartbeat.LOOK
+    while watched and time.monotonic() < end:
+        time.sleep(heartbeat.LOOK / 20)
+        for key in [key for key, version in watched.items() if heartbeat.has_changed(store, key, version)]:
+            del watched[key], doubtful[key]
+    dead.update(watched)
+    return set(doubtful)
+
+
+def _state(job: PlannedJob, beat: Beat | None, done: int, *, lost: bool) -> JobState:
+    state, note = ("waiting", "") if beat is None else _describe(beat, lost=lost)
+    if done == len(job.cells):
         state, note = "done", ""
     elif state == "done":  # of an earlier start, with records that are gone by now
         state = "waiting"
-    return JobState(tuple(job["words"]), job["command"], state, len(job["cells"]), done, note)
+    return JobState(tuple(job.words), job.command, state, len(job.cells), done, note)
 
 
-def _describe(beat: Mapping[str, Any]) -> tuple[str, str]:
+def _describe(beat: Beat, *, lost: bool) -> tuple[str, str]:
     """State and note from a heartbeat."""
-    where = f"{beat['host']}" + (f", SLURM job {beat['slurm']}" if beat["slurm"] else f", process {beat['pid']}")
-    if beat["state"] == "failed":
-        return "failed", beat["error"]
-    if beat["state"] != "running":
-        return beat["state"], where
-    if beat["silent"] > heartbeat.SILENCE:
-        return "lost", f"no heartbeat for {beat['silent']:.0f} s ({where})"
-    return "running", f"{_work(beat['work'])} ({where})"
+    where = f"{beat.host}" + (f", SLURM job {beat.slurm}" if beat.slurm else f", process {beat.pid}")
+    if beat.state == "failed":
+        return "failed", beat.error
+    if beat.state != "running":
+        return beat.state, where
+    if lost:
+        return "lost", f"no heartbeat for {max(beat.silent, heartbeat.LOOK):.0f} s ({where})"
+    return "running", f"{_work(beat.work)} ({where})"
 
 
-def _work(work: Mapping[str, Any] | None) -> str:
+def _work(work: Work | None) -> str:
     if work is None:
         return "preparing"
-    rate = work["done"] / max(work["seconds"], 1e-9)
-    left = f", {(work['total'] - work['done']) / rate:.0f} s left" if rate else ""
-    note = f", {work['note']}" if work["note"] else ""
-    return f"{work['what']}{note}: {100 * work['done'] / max(work['total'], 1):.0f} %{left}"
+    rate = work.done / max(work.seconds, 1e-9)
+    left = f", {(work.total - work.done) / rate:.0f} s left" if rate else ""
+    note = f", {work.note}" if work.note else ""
+    return f"{work.what}{note}: {100 * work.done / max(work.total, 1):.0f} %{left}"

@@ -12,6 +12,7 @@ from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import Job, in_order, job_of
 from ood_bench.sweep.show import show_end, show_plan
+from ood_bench.utils.console import INTERRUPTED
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,9 @@ REFUSED_OR_MISSING = 2
 """Exit status of a sweep that was refused, or that ended with cells without a record."""
 
 
-def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, parallel: int) -> int:
+def run_sweep(
+    sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, parallel: int, flags: Sequence[str] = ()
+) -> int:
     """Runs every job of a sweep that has a cell without a record.
 
     Args:
@@ -32,16 +35,17 @@ def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, 
         compose: makes a job's settings.
         launch: runs jobs, and gives what each raised.
         parallel: number of jobs that run at a time, for the estimate.
+        flags: Hydra's flags that every job needs.
 
     Returns:
         0 if every cell has a record now, or nothing was to be run; 75 if cells are missing only because time was up;
-        2 if they are missing for another reason.
+        130 after Ctrl-C; 2 if they are missing for another reason.
 
     Raises:
         OodBenchError: before anything is started, if one of the jobs would be refused.
     """
     console = Console()
-    jobs, dry = _plan(sweep, compose)
+    jobs, dry = _plan(sweep, compose, flags)
     ordered = in_order(jobs, parallel)
     show_plan(jobs, ordered, parallel, console, full=dry)
     if dry:
@@ -49,23 +53,29 @@ def run_sweep(sweep: Sequence[Sequence[str]], compose: Compose, launch: Launch, 
     if ordered:
         path = manifest.save(jobs, ordered)
         _log.info("progress: ood-bench status --store %s", path.parent.parent)
-    errors = _launch(ordered, launch)
+    errors, interrupted = dict[str, Exception](), False
+    try:
+        _launch(ordered, launch, errors)
+    except KeyboardInterrupt:
+        interrupted = True
     after = [_now(job) for job in jobs]
     missing = [job for job in after if job.missing]
     stopped = [job for job in missing if isinstance(errors.get(job.key), OutOfTime)]
-    show_end(after, errors, console)
+    show_end(after, errors, console, interrupted=interrupted)
     if not missing:
         return 0
+    if interrupted:
+        return INTERRUPTED
     return OUT_OF_TIME if missing == stopped else REFUSED_OR_MISSING
 
 
-def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], bool]:
+def _plan(sweep: Sequence[Sequence[str]], compose: Compose, flags: Sequence[str]) -> tuple[list[Job], bool]:
     """All jobs, and whether they are only to be shown."""
     jobs, dry = {}, False
     for words in sweep:
         try:
             settings = compose(words)
-            job = job_of(words, settings)
+            job = job_of(words, settings, flags)
         except OodBenchError as error:
             raise type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)") from error
         jobs[job.key] = job
@@ -73,13 +83,12 @@ def _plan(sweep: Sequence[Sequence[str]], compose: Compose) -> tuple[list[Job], 
     return list(jobs.values()), dry
 
 
-def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, Exception]:
-    """Launches jobs; gives what they raised, by job key.
+def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -> None:
+    """Launches jobs; enters what they raised into ``errors``, by job key.
 
     A launcher may give up on all jobs because of one (joblib does when a worker is killed); the rest is launched again
     until two launches in a row have brought no new record.
     """
-    errors: dict[str, Exception] = {}
     fruitless = 0
     left = list(jobs)
     while left:
@@ -89,15 +98,14 @@ def _launch(jobs: Sequence[Job], launch: Launch) -> dict[str, Exception]:
             why = f"the launcher gave up: {reason(error)}"
             rest = [job for job in map(_now, left) if job.missing]
             stuck = sum(len(job.missing) for job in rest) == sum(len(job.missing) for job in left)
-            errors |= {job.key: OodBenchError(why) for job in rest}
+            errors.update({job.key: OodBenchError(why) for job in rest})
             fruitless = fruitless + 1 if stuck else 0
             left = [] if fruitless == _PATIENCE else rest
             if left:
                 _log.warning("%s; the %d jobs that are left go on", why, len(left))
             continue
-        errors |= {job.key: error for job, error in zip(left, raised, strict=True) if error is not None}
+        errors.update({job.key: error for job, error in zip(left, raised, strict=True) if error is not None})
         break
-    return errors
 
 
 def _now(job: Job) -> Job:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.markup import escape
 
 from ood_bench.errors import reason
 from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, exists, shared
+from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OutOfTime
 
 _MOST = 40
@@ -37,7 +37,7 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
         unknown = estimator.unknown(ordered)
         gaps = f"; nothing is known yet of {unknown} cells and classifiers, which come on top" if unknown else ""
         lines.append(f"estimate: {duration(work)} of work, {duration(wall)} with {parallel} jobs at a time{gaps}")
-    console.print("\n".join(map(escape, lines)), highlight=False, soft_wrap=True)
+    console.print(printable("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: bool) -> list[str]:
@@ -75,25 +75,35 @@ def _few(lines: list[str]) -> list[str]:
     return lines if len(lines) <= _MOST else [*lines[:_MOST], f"  and {len(lines) - _MOST} more"]
 
 
-def show_end(jobs: Sequence[Job], errors: Mapping[str, Exception], console: Console) -> None:
+def show_end(
+    jobs: Sequence[Job], errors: Mapping[str, Exception], console: Console, *, interrupted: bool = False
+) -> None:
     """Says how the sweep ended; names every job with a cell missing, why, and the command that runs just that.
 
     Args:
         jobs: all jobs, as they stand after the sweep.
         errors: what jobs raised, by their keys.
         console: where to write.
+        interrupted: whether Ctrl-C stopped it.
     """
     cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
-    lines = [f"sweep: {done} of {cells} cells have a record"]
+    lines = [f"{'interrupted' if interrupted else 'sweep'}: {done} of {cells} cells have a record"]
     missing = [job for job in jobs if job.missing]
+    if interrupted:
+        lines += _few([f"missing: {_cells(job)}\n    {job.command}" for job in missing if job.key not in errors])
+        missing = [job for job in missing if job.key in errors]
     failed = [job for job in missing if not isinstance(errors.get(job.key), OutOfTime)]
     if len(failed) < len(missing):
         lines.append(f"out of time: {len(missing) - len(failed)} jobs are not finished")
     for job in failed:
-        what = ", ".join(cell.title for cell in job.missing[:3]) + (", …" if len(job.missing) > 3 else "")
         error = errors.get(job.key)
         why = reason(error) if error else "its job ended without a message (killed, cancelled or out of memory)"
-        lines += [f"failed: {what}: {why}", f"    {job.command}"]
+        lines += [f"failed: {_cells(job)}: {why}", f"    {job.command}"]
     if done < cells:
         lines.append("the same sweep again computes all that is missing, and nothing else")
-    console.print("\n".join(map(escape, lines)), highlight=False, soft_wrap=True)
+    console.print(printable("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cells(job: Job) -> str:
+    """The first cells of a job without a record."""
+    return ", ".join(cell.title for cell in job.missing[:3]) + (", …" if len(job.missing) > 3 else "")

@@ -60,7 +60,11 @@ def launched(submitter: Any, call: Any, jobs: Sequence[tuple[Any, ...]]) -> list
     ids = [job.job_id for job in submitted]
     array = ids[0].partition("_")[0]
     _log.info("submitted %d jobs to SLURM as array %s; Ctrl-C stops waiting, not the jobs", len(ids), array)
-    wait(submitted)
+    try:
+        wait(submitted)
+    except KeyboardInterrupt:
+        _log.warning("the jobs go on: ood-bench status --watch shows how far they are, scancel %s ends them", array)
+        raise
     return [_returned(job) for job in submitted]
 
 

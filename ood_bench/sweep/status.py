@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,8 +17,10 @@ from rich.text import Text
 
 from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
+from ood_bench.sweep.manifest import Plan
 from ood_bench.sweep.progress import ORDER, JobState, job_states
 from ood_bench.utils.console import one_message
+from ood_bench.utils.printable import printable
 
 _COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
 _MOST = 30
@@ -49,9 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
-    sweeps = list(_sweeps(chosen.store, every=chosen.all))
+    sweeps = list(_sweeps(chosen.store, {}, every=chosen.all))
     if not sweeps:
-        console.print(f"no sweep was started with store.root={chosen.store}: --store names another store")
+        text = f"no sweep was started with store.root={chosen.store}: --store names another store"
+        console.print(printable(text, keep=""), markup=False)
         return 2
     if chosen.json:
         content = [{"sweep": name, "jobs": [asdict(job) for job in jobs]} for name, _, jobs in sweeps]
@@ -63,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(job.state == "done" for _, _, jobs in sweeps for job in jobs) else 1
 
 
-Sweep = tuple[str, dict[str, Any], list[JobState]]
+Sweep = tuple[str, Plan, list[JobState]]
 
 
-def _sweeps(store: Path, *, every: bool) -> Iterator[Sweep]:
+def _sweeps(store: Path, dead: dict[str, str], *, every: bool) -> Iterator[Sweep]:
     for path, plan in manifest.load_all(store):
-        yield path.stem, plan, job_states(store, plan)
+        yield path.stem, plan, job_states(store, plan, dead)
         if not every:
             return
 
@@ -76,10 +78,11 @@ def _sweeps(store: Path, *, every: bool) -> Iterator[Sweep]:
 def _watch(chosen: argparse.Namespace, console: Console) -> list[Sweep]:
     """Shows the sweeps until no job can go on any more, or Ctrl-C."""
     sweeps: list[Sweep] = []
+    dead = dict[str, str]()
     with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
-                sweeps = list(_sweeps(chosen.store, every=chosen.all))
+                sweeps = list(_sweeps(chosen.store, dead, every=chosen.all))
                 live.update(_shown(sweeps), refresh=True)
                 if not any(job.state in ("running", "waiting") for _, _, jobs in sweeps for job in jobs):
                     break
@@ -93,12 +96,12 @@ def _shown(sweeps: Sequence[Sweep]) -> RenderableType:
     return Group(*(part for sweep in sweeps for part in _parts(*sweep)))
 
 
-def _parts(name: str, plan: dict[str, Any], jobs: Sequence[JobState]) -> Iterator[RenderableType]:
+def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[RenderableType]:
     cells, done = sum(job.cells for job in jobs), sum(job.done for job in jobs)
     states = Counter(job.state for job in jobs)
     counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan["started"]))
-    yield Text(f"sweep {name}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.started))
+    yield Text(f"sweep {printable(name, keep="")}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
     full = _BAR * done // max(cells, 1)
     yield Text.assemble(("━" * full, "green"), ("─" * (_BAR - full), "dim"), f" {100 * done / max(cells, 1):.0f} %")
     same = set.intersection(*(set(job.words) for job in jobs))
@@ -109,11 +112,13 @@ def _parts(name: str, plan: dict[str, Any], jobs: Sequence[JobState]) -> Iterato
     for job in ordered[:_MOST]:
         own = " ".join(word for word in job.words if word not in same) or "(the only job)"
         style = _COLOURS.get(job.state, "")
-        table.add_row(Text(job.state, style), f"{job.done}/{job.cells}", Text(own), Text(job.note))
+        table.add_row(
+            Text(job.state, style), f"{job.done}/{job.cells}", Text(printable(own, keep="")), Text(printable(job.note, keep=""))
+        )
     if ordered:
         yield table
     if len(ordered) > _MOST:
         yield Text(f"and {len(ordered) - _MOST} more")
     for job in ordered:
         if job.state in ("failed", "lost", "interrupted"):
-            yield Text(f"run again: {job.command}")
+            yield Text(f"run again: {printable(job.command)}")

@@ -1,20 +1,28 @@
 """Composing the shipped configs with Hydra, and saying what is wrong where that cannot be done."""
 
+import os
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import conf_dir, options
 from ood_bench.utils.suggest import did_you_mean
+from ood_bench.utils.yaml_size import bound_yaml
 
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 """What Hydra raises for a configuration that it cannot compose; ValueError for ``model=null`` and its like."""
+_AMBIGUOUS = "Ambiguous value for argument '"
+_KEY = re.compile(r"[+~]*[\w$%./@:-]+")
+
+bound_yaml()
 
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> DictConfig:
@@ -32,6 +40,8 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> DictConfig
 def explained(error: Exception) -> ConfigError:
     """What Hydra found wrong with overrides, with the known name that is nearest to an unknown one."""
     text = str(error)
+    if isinstance(error, OverrideParseException) or text.startswith(_AMBIGUOUS):
+        return _unread(error, text)
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         known = error.options or list(options(group))
@@ -41,6 +51,34 @@ def explained(error: Exception) -> ConfigError:
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         key, parent = str(cause.full_key), map(str, cause.parent_node)
+        group, _, name = key.partition(".")
+        if group in ("method", "ood") and name in options(group):
+            return ConfigError(
+                f"configuration: {key} has a setting, but is not selected",
+                f"choose {group}={name}, or set it wherever it is selected: '+adapt.{key}={{KEY: VALUE}}'",
+            )
         near = did_you_mean(str(cause.key), parent if "." in key else [*parent, "experiment"])
         return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
     return ConfigError(f"configuration: {text}")
+
+
+def _unread(error: Exception, text: str) -> ConfigError:
+    """An override that Hydra's grammar does not take as it stands, with the form that it does take."""
+    if isinstance(error, OverrideParseException):
+        word, why = str(error.override), text.splitlines()[0].removeprefix("LexerNoViableAltException: ")
+    else:
+        word, why = text.splitlines()[0].removeprefix(_AMBIGUOUS)[:-1], "several values"
+    key, equals, value = word.partition("=")
+    what = "" if why in (word, f"Error parsing override '{word}'") else f" ({why})"
+    if not equals or not _KEY.fullmatch(key) or value.startswith(("'", '"', "[", "{")):
+        return ConfigError(
+            f"configuration: cannot read {word!r}{what}", "write KEY=VALUE, each quote and bracket closed"
+        )
+    inner = os.path.expanduser(value).replace('"', '\\"')
+    forms = [shlex.quote(f'{key}="{inner}"')]
+    if "," in value:
+        forms += [f"{key}=[{value}] for a list", f"-m {word} for a sweep over the values"]
+    return ConfigError(
+        f"configuration: cannot read {word!r}{what}",
+        f"a value with = , : ; ( ) {{ }} # ~ quotes or letters like ü needs quotes inside: {', or '.join(forms)}",
+    )

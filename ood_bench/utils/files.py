@@ -64,7 +64,7 @@ def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             fix = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fix = f"no permission{_owner_of(path)}: set store.root (or results.root) to a folder that you may write to"
+            fix = f"no permission{owner_of(path)}: set store.root (or results.root) to a folder that you may write to"
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
             fix = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
         else:
@@ -72,7 +72,7 @@ def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
         raise ArtifactError(f"cannot {doing} at {path}: {fix}") from error
 
 
-def _owner_of(path: Path) -> str:
+def owner_of(path: Path) -> str:
     """Whose the nearest existing file or folder is, if it may not be written to."""
     place = next((place for place in (path, *path.parents) if place.exists()), path)
     if os.access(place, os.W_OK) or not place.exists():
@@ -99,12 +99,28 @@ def set_aside(path: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its missing parents; a group that may write to the first one's parent may write to all."""
+    """Makes a folder and its missing parents; a group that may write to the first one's parent may use all of them."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for place in reversed(missing):
         with contextlib.suppress(OSError):  # another process made it
-            place.chmod(place.stat().st_mode | place.parent.stat().st_mode & stat.S_IWGRP)
+            around = place.parent.stat().st_mode
+            if around & stat.S_IWGRP:
+                place.chmod(stat.S_IMODE(place.stat().st_mode) | around & stat.S_IRWXG)
+
+
+def _share(place: Path) -> None:
+    """Lets everybody read a new file or folder, and those write to it who may write to the folder around it.
+
+    Whatever the umask: users of a group share a store, and what it holds is content-keyed.
+    """
+    around = place.parent.stat().st_mode
+    if place.is_dir():
+        place.chmod(0o755 | around & (stat.S_IWGRP | stat.S_ISGID))
+        for inside in place.iterdir():
+            _share(inside)
+    elif not place.is_symlink():
+        place.chmod(0o644 | around & stat.S_IWGRP)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -140,7 +156,7 @@ def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterato
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        staged.chmod(0o644)
+        _share(staged)
         yield staged
     finally:
         staged.unlink(missing_ok=True)
@@ -157,7 +173,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
         staged = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
         try:
             yield staged
-            staged.chmod(0o755)
+            _share(staged)
             with contextlib.suppress(FileExistsError):
                 try:
                     staged.rename(final)

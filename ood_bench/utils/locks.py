@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 
-from ood_bench.utils.files import clear_io_errors, make_folder
+from ood_bench.errors import ArtifactError
+from ood_bench.utils.files import clear_io_errors, make_folder, owner_of
 
 _log = logging.getLogger(__name__)
 HEARTBEAT = 10.0
@@ -23,7 +25,7 @@ _FIRST_POLL, _POLL = 0.1, 1.0
 _LOOK = 10.0
 """Seconds of waiting between two looks at whether the lock file is stuck."""
 _FORGOTTEN = 3600.0
-"""Age of a lock file in seconds, by the file server's clock, at which :func:`is_locked` takes its owner for dead."""
+"""Seconds without a heartbeat, by the file server's clock, after which :func:`is_locked` takes an owner for dead."""
 
 
 class BusyError(Exception):
@@ -41,13 +43,13 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BusyError: if another process holds it and ``wait`` is false.
-        ArtifactError: if the lock file cannot be made.
+        ArtifactError: if the lock file cannot be made, or is a dead process's and may not be removed.
     """
     with clear_io_errors("lock", path):
         make_folder(path.parent)
         lock = filelock.SoftFileLease(
-            _file_of(path), lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_warn
-        )
+            _file_of(path), mode=0o644, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_warn
+        )  # the mode, whatever the umask: other users have to read whose lock it is
         if wait:
             _acquire(lock)
         else:
@@ -59,12 +61,14 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock on ``path``; makes no file where there is none."""
+    """Whether a living process holds the lock on ``path``; leaves no file where there is none."""
     try:
-        if time.time() - _file_of(path).stat().st_mtime > _FORGOTTEN:
+        if _seconds_untouched(_file_of(path)) > _FORGOTTEN:
             return False
     except FileNotFoundError:
         return False
+    except OSError:  # who may not write there cannot know
+        return True
     try:
         with locked(path, wait=False):
             return False
@@ -74,6 +78,13 @@ def is_locked(path: Path) -> bool:
 
 def _file_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.lease")
+
+
+def _seconds_untouched(file: Path) -> float:
+    """Age of a file by the clock of its file server, which sets both times: this machine's clock may be another's."""
+    touched = file.stat().st_mtime
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.") as new:
+        return os.fstat(new.fileno()).st_mtime - touched
 
 
 def _acquire_now(lock: filelock.SoftFileLease) -> None:
@@ -104,24 +115,44 @@ def _acquire(lock: filelock.SoftFileLease) -> None:
 
 def _state(file: Path) -> str:
     """What changes with every owner and every heartbeat; empty where there is no file."""
+    with contextlib.suppress(OSError), file.open("rb"):  # opening asks an NFS server for the newest state
+        pass
     try:
-        with file.open("rb") as opened:  # opening asks an NFS server for the newest state
-            status = os.fstat(opened.fileno())
+        status = file.stat()
     except OSError:
         return ""
     return f"{status.st_ino}-{status.st_mtime_ns}"
 
 
 def _remove_stuck(file: Path, seen: str) -> None:
-    """Removes the lock file if it is still the one that was watched; one process at a time may try."""
+    """Removes the lock file if it is still the one that was watched; one process at a time may try.
+
+    Raises:
+        ArtifactError: if it is another user's in a folder where only the owner of a file may remove it.
+    """
     claim = file.with_name(f".{file.name}.{seen}")
-    with contextlib.suppress(OSError):
+    try:
         claim.touch(exist_ok=False)
-        try:
-            if _state(file) == seen:
-                _log.warning("removed %s: nothing has changed it for %.0f s, its owner is dead", file, STUCK)
-                file.unlink()
-        finally:
+    except FileExistsError:
+        _remove_old(claim)
+        return
+    try:
+        if _state(file) == seen:
+            file.unlink(missing_ok=True)
+            _log.warning("removed %s: nothing has changed it for %.0f s, its owner is dead", file, STUCK)
+    except PermissionError as error:
+        raise ArtifactError(
+            f"cannot remove {file}, the lock of a dead process{owner_of(file)}",
+            "let its owner delete it, or take the sticky bit from the folder (chmod -t)",
+        ) from error
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _remove_old(claim: Path) -> None:
+    """Removes the claim of a process that died while it removed a lock file."""
+    with contextlib.suppress(OSError):
+        if _seconds_untouched(claim) > STUCK:
             claim.unlink()
 
 

@@ -1,13 +1,23 @@
 """Text that came from outside, made safe to show on a terminal."""
 
+import unicodedata
 
-def printable(text: str) -> str:
+
+def printable(text: str, keep: str = "\n") -> str:
     r"""``text`` with everything that could steer a terminal, or that cannot be written, as an escape such as ``\x1b``.
 
-    File names, answers of servers and texts of other people's files go through here before they are shown. Line breaks
-    stay. Bytes of a file name that is not UTF-8 are shown as bytes.
+    File names, answers of servers and texts of other people's files go through here before they are shown. Bytes of a
+    file name that is not UTF-8 are shown as bytes.
+
+    Args:
+        text: what somebody else may have written.
+        keep: characters that stay.
     """
-    return "".join(letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text)
+    return "".join(letter if letter in keep or _shown(letter) else _escape(letter) for letter in text)
+
+
+def _shown(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"
 
 
 def _escape(letter: str) -> str:

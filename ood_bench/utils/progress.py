@@ -41,7 +41,10 @@ class LogHandler(RichHandler):
             super().emit(record)
             return
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-        self.console.print(f"[{moment}] {self.format(record)}", soft_wrap=True, markup=False, highlight=False)
+        try:
+            self.console.print(f"[{moment}] {self.format(record)}", soft_wrap=True, markup=False, highlight=False)
+        except OSError:  # a full disk, a terminal that is gone
+            self.handleError(record)
 
 
 class Ticker:

@@ -89,6 +89,14 @@ UNKNOWN = [
     (["method=odni"], "there is no method 'odni' (did you mean odin?); known: deep_ensemble, ", ""),
     (["method=[msp,odni]"], "there is no method 'odni' (did you mean odin?)", ""),
     (["-m", "experiment=quickstart", "method=msp,odni"], "there is no method 'odni' (did you mean odin?)", ""),
+    (["method.energy.temperature=2"], "method.energy has a setting, but is not selected", "'+adapt.method.energy={"),
+    (["checkpoint=epoch=1.ckpt"], "cannot read 'checkpoint=epoch=1.ckpt'", "'checkpoint=\"epoch=1.ckpt\"'"),
+    (["data.root=~/data"], "cannot read 'data.root=~/data'", f"'data.root=\"{Path.home()}/data\"'"),
+    (["data.root=a,b"], "cannot read 'data.root=a,b'", "'data.root=\"a,b\"', or data.root=[a,b] for a list, or -m"),
+    (["data.root=a(b)"], "cannot read 'data.root=a(b)'", "'data.root=\"a(b)\"'"),
+    (["data.root=üñ猫"], "cannot read 'data.root=üñ猫'", "'data.root=\"üñ猫\"'"),
+    (["-m", "seed=0,1", "data.root=a#b"], "cannot read 'data.root=a#b'", "'data.root=\"a#b\"'"),
+    (["method=[msp"], "cannot read 'method=[msp'", "each quote and bracket closed"),
 ]
 
 
@@ -190,6 +198,41 @@ def fail_with(error):
     return fail
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_overrides_may_stand_on_both_sides_of_a_flag(command_line, place):
+    words = ["seed=7", "method=msp"]
+    words[place:place] = ["--cfg", "job", "-p", "method"]
+    said = command_line(*words)
+    assert said.status == 0
+    assert said.out.startswith("# @package method msp:")
+
+
+def test_settings_reach_the_jobs_of_a_sweep_that_select_what_they_set(quick, command_line, tmp_path):
+    (tmp_path / "my conf/method").mkdir(parents=True)
+    (tmp_path / "my conf/method/own.yaml").write_text("# @package method.own\n_target_: ood_bench.methods.msp.Msp\n")
+    said = command_line(
+        *quick[:1], *quick[2:], "-m", "method=own,energy", "method.energy.temperature=2", "dry_run=true",
+        "--config-dir", "my conf",
+    )  # fmt: skip
+    assert said.status == 0, said.err
+    assert "plan: 2 jobs with 2 cells" in said.out
+    own, energy = said.out.split(" 0 experiment=")[1].split(" 1 experiment=")
+    assert "method=own" in own
+    assert "method.energy" not in own
+    assert "method=energy method.energy.temperature=2" in energy
+
+
+def test_a_failed_job_of_a_sweep_is_named_with_a_command_that_finds_its_configs(quick, command_line, tmp_path):
+    (tmp_path / "my conf/method").mkdir(parents=True)
+    (tmp_path / "my conf/method/own.yaml").write_text("# @package method.own\n_target_: ood_bench.methods.msp.Msp\n")
+    said = command_line(
+        "-m", "--config-dir", "my conf", *quick[:1], *quick[2:], "method=own", "train.optimizer.lr=1e29"
+    )
+    assert said.status == 2
+    command = f"ood-bench --config-dir '{tmp_path}/my conf' experiment=quickstart "
+    assert f"{command}ood=uniform" in said.out.replace("\n", "")
+
+
 def test_ctrl_c_says_how_to_go_on(quick, command_line, monkeypatch):
     monkeypatch.setattr("ood_bench.runner.execute.execute", fail_with(KeyboardInterrupt()))
     said = command_line(*quick)
@@ -204,6 +247,20 @@ def test_an_error_is_one_message(quick, command_line, monkeypatch):
     assert said.status == 2
     assert said.err.endswith("error: what is wrong: what to do")
     assert "Traceback" not in said.err + said.out
+
+
+@pytest.mark.parametrize("words", ["--help", "list method", "--cfg job"])
+@pytest.mark.parametrize(("stream", "status"), [(">/dev/full", 2), (">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_an_output_that_is_full_or_closed_is_no_bug(tmp_path, words, stream, status):
+    command = f"{sys.executable} -m ood_bench {words} {stream}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    if status:
+        assert "error: cannot write to standard output: No space left on device" in done.stderr
+        assert "what was computed is kept: free some space" in done.stderr
 
 
 def test_a_bug_keeps_its_traceback(quick, command_line, monkeypatch):

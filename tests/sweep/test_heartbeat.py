@@ -32,19 +32,22 @@ def wait_for(happened):
 def test_it_tells_what_is_going_on_and_how_it_ended(said, tmp_path):
     assert said() is None
     with beating(tmp_path, KEY, WORDS), ticking("training lenet", 10, "images") as ticker:
-        assert said()["state"] == "running"
+        assert said().state == "running"
+        before = said().version
         ticker.advance(4, "epoch 1/3")
-        wait_for(lambda: (said()["work"] or {}).get("done") == 4)
+        wait_for(lambda: said().work is not None and said().work.done == 4)
         now = said()
-        assert (now["pid"], now["slurm"], now["words"]) == (os.getpid(), "", WORDS)
-        assert now["work"].items() >= {"what": "training lenet", "note": "epoch 1/3", "total": 10}.items()
-    assert (said()["state"], said()["work"]) == ("done", None)
-    assert said()["silent"] < 60
+        assert (now.pid, now.slurm) == (os.getpid(), "")
+        assert (now.work.what, now.work.note, now.work.total) == ("training lenet", "epoch 1/3", 10)
+        assert heartbeat.has_changed(tmp_path, KEY, before)
+    assert (said().state, said().work) == ("done", None)
+    assert 0 <= said().silent < 60
+    assert not heartbeat.has_changed(tmp_path, KEY, said().version)
 
 
 def test_the_innermost_work_is_told(said, tmp_path):
     with ticking("a pass", 10, "images"), ticking("inside", 5, "images"), beating(tmp_path, KEY, WORDS):
-        assert said()["work"]["what"] == "inside"
+        assert said().work.what == "inside"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_the_innermost_work_is_told(said, tmp_path):
 def test_how_it_ended(said, tmp_path, error, state, line):
     with pytest.raises(type(error)), beating(tmp_path, KEY, WORDS):
         raise error
-    assert (said()["state"], said()["error"]) == (state, line)
+    assert (said().state, said().error) == (state, line)
 
 
 def test_a_store_that_cannot_be_written_stops_no_job(tmp_path):
@@ -82,7 +85,7 @@ def test_jobs_are_named_as_slurms_commands_take_them(said, tmp_path, monkeypatch
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with beating(tmp_path, KEY, WORDS):
-        assert said()["slurm"] == job
+        assert said().slurm == job
 
 
 def test_no_store_is_made_for_it(tmp_path):

@@ -45,7 +45,7 @@ def training(words, seed):
     while True:
         said = heartbeat.read(STORE, key)
         if said and list((STORE / "classifiers").glob(f"*-seed{seed}-*.training/last.ckpt")):
-            return said["pid"]
+            return said.pid
         assert time.monotonic() < end
         time.sleep(0.02)
 

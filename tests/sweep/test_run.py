@@ -5,6 +5,7 @@ from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep import manifest
 from ood_bench.sweep.run import REFUSED_OR_MISSING, run_sweep
+from ood_bench.utils.console import INTERRUPTED
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
 
@@ -24,8 +25,8 @@ def one_by_one(words):
 def sweep(toy, capsys):
     """Runs a sweep over seeds; gives its exit status, and what it said."""
 
-    def made(*varied, words=("method=msp",), launch=one_by_one):
-        status = run_sweep([[*toy, *words, one] for one in varied], compose_settings, launch, 1)
+    def made(*varied, words=("method=msp",), launch=one_by_one, flags=()):
+        status = run_sweep([[*toy, *words, one] for one in varied], compose_settings, launch, 1, flags)
         return status, " ".join(capsys.readouterr().out.split())
 
     return made
@@ -37,7 +38,7 @@ def test_it_runs_what_is_missing(sweep, store):
     assert "plan: 2 jobs with 2 cells; 0 cells are done, 2 to compute" in said
     assert said.endswith("sweep: 2 of 2 cells have a record")
     ((_, plan),) = manifest.load_all(store)
-    assert [job["place"] for job in plan["jobs"]] == [0, 1]
+    assert [job.place for job in plan.jobs] == [0, 1]
     launched = []
     status, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda jobs: launched.extend(jobs) or one_by_one(jobs))
     assert status == 0
@@ -93,6 +94,20 @@ def test_a_launcher_that_gives_up_is_called_again_while_that_helps(sweep):
     status, _ = sweep("seed=0", "seed=1", "seed=2", launch=launch)
     assert status == 0
     assert calls == [3, 2, 1]
+
+
+def test_ctrl_c_names_what_is_missing_with_the_commands_that_run_it(sweep, toy):
+    def launch(words):
+        one_by_one(words[:1])
+        raise KeyboardInterrupt
+
+    status, said = sweep("seed=0", "seed=1", launch=launch, flags=["--config-dir", "my conf"])
+    assert status == INTERRUPTED
+    assert "interrupted: 1 of 2 cells have a record missing: msp on uniform, seed 1 " in said
+    assert f"ood-bench --config-dir 'my conf' {' '.join(toy)} method=msp seed=1" in said
+    assert said.count("missing: ") == 1
+    assert "failed" not in said
+    assert said.endswith("the same sweep again computes all that is missing, and nothing else")
 
 
 def test_a_launcher_that_gives_up_for_good(sweep):

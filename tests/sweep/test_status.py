@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def job(number, results, key=None):
 
 
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(tmp_path, monkeypatch):
     """A store with a sweep of six jobs: done, running, failed, silent, interrupted, not yet started."""
+    monkeypatch.setattr(heartbeat, "LOOK", 0.1)
     store, results = tmp_path / "store", tmp_path / "results"
     sample = json.loads(SAMPLE.read_text())
     path = results / "records/any" / f"seed0-{sample['cell_key']}.json"
@@ -100,6 +102,67 @@ def test_the_latest_or_all(sweep, capsys):
     _, said = shown(capsys, "--store", sweep, "--all")
     assert said.index("sweep 4567") < said.index("sweep 0123")
     assert "(the only job)" in said
+
+
+DAMAGED = [
+    {"started": 2e9},
+    {"started": 1e300, "jobs": [job(0, "nowhere")]},
+    {"started": 2e9, "jobs": []},
+    {"started": 2e9, "jobs": [{key: value for key, value in job(0, "nowhere").items() if key != "results"}]},
+    {"started": 2e9, "jobs": [{**job(0, "nowhere"), "key": "../../elsewhere"}]},
+    [2e9],
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_plan_is_named_and_hides_no_other(sweep, capsys, caplog, damaged):
+    (manifest.folder(sweep) / "4567.json").write_text(json.dumps(damaged))
+    _, said = shown(capsys, "--store", sweep, "--all")
+    assert "sweep 0123" in said
+    assert "sweep 4567" not in said
+    assert f"left out, damaged: {manifest.folder(sweep) / '4567.json'}: " in caplog.text
+
+
+@pytest.mark.parametrize("damaged", [{"work": {"done": "many"}}, {"state": ["running"]}, {"host": None}])
+def test_a_damaged_heartbeat_counts_as_none(sweep, capsys, damaged):
+    path = heartbeat.path_of(sweep, job(1, "")["key"])
+    path.write_text(json.dumps({**json.loads(path.read_text()), **damaged}))
+    assert "waiting 0/1 seed=1" in shown(capsys, "--store", sweep)[1]
+
+
+def test_nothing_in_the_files_reaches_the_terminal_as_a_command(sweep, capsys):
+    evil = "\x1b]0;title\x07\x1b[31mred[/bold]"
+    plan = {"started": 2e9, "jobs": [{**job(2, "nowhere"), "words": ["seed=2", evil], "command": f"ood-bench {evil}"}]}
+    (manifest.folder(sweep) / "4567.json").write_text(json.dumps(plan))
+    path = heartbeat.path_of(sweep, job(2, "")["key"])
+    path.write_text(json.dumps({**json.loads(path.read_text()), "error": f"boom {evil}"}))
+    _, said = shown(capsys, "--store", sweep)
+    assert not set(said) & {"\x1b", "\x07"}
+    assert "boom \\x1b]0;title\\x07\\x1b[31mred[/bold]" in said
+    assert "run again: ood-bench \\x1b]0;title" in said
+
+
+@pytest.mark.parametrize("skew", [-600, 0, 3600])
+@pytest.mark.parametrize("lives", [True, False])
+def test_the_clock_of_the_file_server_may_be_off(sweep, capsys, monkeypatch, skew, lives):
+    """A job lives as long as its heartbeat changes, whatever age the file seems to have."""
+    monkeypatch.setattr(heartbeat, "LOOK", 0.6)
+    path = heartbeat.path_of(sweep, job(1, "")["key"])
+    over = threading.Event()
+
+    def beat():
+        while not over.wait(0.02):
+            os.utime(path, (time.time() + skew,) * 2)
+
+    os.utime(path, (time.time() + skew,) * 2)
+    thread = threading.Thread(target=beat)
+    if lives:
+        thread.start()
+    _, said = shown(capsys, "--store", sweep)
+    over.set()
+    if lives:
+        thread.join()
+    assert ("running 0/1 seed=1" if lives or not skew else "lost 0/1 seed=1") in said
 
 
 def test_a_store_without_sweeps(tmp_path, capsys):

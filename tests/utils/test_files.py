@@ -89,17 +89,38 @@ def test_caches_do_not_wait_for_the_disk(tmp_path, monkeypatch):
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"new"]
 
 
-@pytest.mark.parametrize(("outer", "inner"), [(0o2775, 0o775), (0o755, 0o755), (0o700, 0o755)])
-def test_folders_are_the_groups_where_the_first_one_is(tmp_path, outer, inner):
-    """Two users of one group can share a store, whatever their umask."""
-    tmp_path.chmod(outer)
-    before = os.umask(0o022)
+@contextlib.contextmanager
+def umask(bits):
+    before = os.umask(bits)
     try:
-        make_folder(tmp_path / "a" / "b")
-        make_folder(tmp_path / "a" / "b")
+        yield
     finally:
         os.umask(before)
-    assert [stat.S_IMODE(path.stat().st_mode) & 0o777 for path in (tmp_path / "a", tmp_path / "a/b")] == [inner] * 2
+
+
+SHARED = [
+    (0o2775, 0o022, 0o2775, 0o664),
+    (0o2775, 0o077, 0o2775, 0o664),
+    (0o755, 0o022, 0o755, 0o644),
+    (0o700, 0o022, 0o755, 0o644),
+]
+
+
+@pytest.mark.parametrize(("outer", "bits", "folders", "files"), SHARED)
+def test_what_is_made_is_the_groups_where_the_folder_around_is(tmp_path, outer, bits, folders, files):
+    """Two users of one group can share a store, whatever their umask: read, replace and delete what the other made."""
+    tmp_path.chmod(outer)
+    with umask(bits):
+        make_folder(tmp_path / "a" / "b")
+        make_folder(tmp_path / "a" / "b")
+        with staged_folder(tmp_path / "a" / "artifact") as staged:
+            (staged / "deeper").mkdir()
+            (staged / "deeper" / "weights").write_text("1")
+        write_atomically(tmp_path / "a" / "record", b"1")
+    for inside in ("a", "a/b", "a/artifact", "a/artifact/deeper"):
+        assert stat.S_IMODE((tmp_path / inside).stat().st_mode) & 0o2770 == folders & 0o2770
+    for inside in ("a/artifact/deeper/weights", "a/record"):
+        assert stat.S_IMODE((tmp_path / inside).stat().st_mode) == files
 
 
 def test_a_refused_permission_names_the_owner(tmp_path, monkeypatch):

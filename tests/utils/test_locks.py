@@ -1,9 +1,11 @@
 import contextlib
+import errno
 import logging
 import multiprocessing
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 
@@ -146,6 +148,46 @@ def test_an_owner_that_lost_its_lock_is_warned_and_leaves_the_new_one_alone(thin
             assert time.monotonic() < end
             time.sleep(0.01)
     assert file.read_text() == "somebody else"
+
+
+def test_a_process_that_died_while_it_removed_a_file_blocks_nobody(thing):
+    """Its claim on the lock file is left behind."""
+    file = thing.with_name("thing.lease")
+    file.touch()
+    claim = file.with_name(f".thing.lease.{locks._state(file)}")
+    claim.touch()
+    os.utime(claim, (1, 1))
+    assert 1.2 < seconds_to_lock(thing) < 20
+    assert list(thing.parent.iterdir()) == []
+
+
+def test_others_can_read_whose_lock_it_is(tmp_path):
+    before = os.umask(0o077)
+    try:
+        with locked(tmp_path / "thing"):
+            assert stat.S_IMODE((tmp_path / "thing.lease").stat().st_mode) == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_dead_lock_that_may_not_be_removed_is_named(thing, monkeypatch):
+    """Another user's, in a folder with the sticky bit; only root could try it with a second user."""
+    file = thing.with_name("thing.lease")
+    file.touch()
+
+    def refused(path, **_options):
+        if path == file:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refused)
+    with pytest.raises(ArtifactError, match=rf"cannot remove {file}, .*: let its owner delete it, or take the sticky"):
+        seconds_to_lock(thing)
+
+
+def test_a_clock_of_this_machine_that_is_off_frees_no_lock(thing, monkeypatch):
+    with holder(thing, machine="elsewhere"):
+        monkeypatch.setattr(time, "time", lambda: 1e10)
+        assert is_locked(thing)
 
 
 def test_a_file_that_nobody_has_touched_for_long_is_no_lock(thing):

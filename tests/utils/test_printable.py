@@ -13,6 +13,7 @@ from ood_bench.utils.printable import printable
         ("a\u202egnp.exe", r"a\u202egnp.exe"),
         (b"\xe4.png".decode("utf-8", "surrogateescape"), r"\xe4.png"),
         ("\ud800", r"\ud800"),
+        ("a b\u00a0c \x9b31m\t", "a b\u00a0c " + r"\x9b31m\t"),
     ],
 )
 def test_what_steers_a_terminal_is_escaped(text, shown):

@@ -1,0 +1,65 @@
+"""Settings of methods and OOD sets that only some jobs of a sweep select."""
+
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+Words = Sequence[str]
+_GROUPS = ("method", "ood")
+
+
+def for_jobs_only(words: Words) -> list[str]:
+    """A sweep's overrides, with settings of methods and OOD sets as ``choice(VALUE)``.
+
+    Hydra first composes a configuration without the swept values, in which ``method=msp,energy`` selects neither. A
+    choice of one value is swept, too, and so reaches the jobs only.
+    """
+    return [_as_choice(word) for word in words]
+
+
+def _as_choice(word: str) -> str:
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except HydraException:  # Hydra says what is wrong with it
+        return word
+    if override.is_delete() or override.is_sweep_override() or not any(_node(group, override) for group in _GROUPS):
+        return word
+    value = override.get_value_element_as_str()
+    return f"{override.get_key_element()}=choice({value})" if value else word
+
+
+def for_selected(jobs: Sequence[Words]) -> list[Words]:
+    """The jobs, each without the settings of nodes that it does not select and that another job does.
+
+    With ``method=msp,energy method.energy.temperature=2`` the job of MSP has no ``method.energy``.
+    A job that does not choose on the command line keeps all: what a config selects for it is not known here.
+
+    Args:
+        jobs: overrides of every job.
+    """
+    parser = OverridesParser.create()
+    parsed = [parser.parse_overrides(list(words)) for words in jobs]
+    for group in _GROUPS:
+        selections = [_selected(group, overrides) for overrides in parsed]
+        known = set[str]().union(*(names for names in selections if names is not None))
+        parsed = [
+            overrides if names is None else [one for one in overrides if _node(group, one) not in known - names]
+            for names, overrides in zip(selections, parsed, strict=True)
+        ]
+    return [[str(one.input_line) for one in overrides] for overrides in parsed]
+
+
+def _selected(group: str, overrides: Sequence[Override]) -> set[str] | None:
+    """Names that a job's overrides select of a group; none if they select nothing."""
+    chosen = [one.value() for one in overrides if one.key_or_group == group and one.package is None]
+    if not chosen or chosen[-1] is None:
+        return None
+    return {str(name) for name in (chosen[-1] if isinstance(chosen[-1], list) else [chosen[-1]])}
+
+
+def _node(group: str, override: Override) -> str | None:
+    """The name in ``GROUP.NAME.key=value``; none for other overrides."""
+    first, *rest = (override.package or override.key_or_group).split(".")
+    return rest[0] if first == group and rest else None

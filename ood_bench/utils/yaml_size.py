@@ -1,0 +1,45 @@
+"""YAML files of bounded size: aliases can make a page of text stand for billions of values (an alias bomb)."""
+
+from typing import Any
+
+from omegaconf import _utils
+
+from ood_bench.errors import ConfigError
+
+MOST = 100_000
+"""Values of one file, aliases counted as often as they are used; the largest shipped config has some hundreds."""
+
+
+def bound_yaml() -> None:
+    """Makes OmegaConf, and so Hydra, refuse files of more than :data:`MOST` values instead of expanding them for ever.
+
+    OmegaConf has no setting for it. Its loader is asked for anew for each file, and this puts another in its place.
+    """
+    _utils.get_yaml_loader = _bounded_loader
+
+
+_plain_loader = _utils.get_yaml_loader
+
+
+def _bounded_loader() -> Any:
+    class Bounded(_plain_loader()):  # type: ignore[misc]
+        def get_single_node(self) -> Any:
+            node = super().get_single_node()
+            if node is not None and _size(node, {}) > MOST:
+                raise ConfigError(
+                    f"{node.start_mark.name}: its aliases (*name) stand for more than {MOST:,} values",
+                    "write it without them, or with fewer",
+                )
+            return node
+
+    return Bounded
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Number of values below a node; infinite if it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        inside = node.value if isinstance(node.value, list) else ()
+        nodes = [one for pair in inside for one in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(_size(one, known) for one in nodes)
+    return known[id(node)]
