@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sweeps = list(_sweeps(chosen.store, {}, every=chosen.all))
     if not sweeps:
         text = f"no sweep was started with store.root={chosen.store}: --store names another store"
-        console.print(printable(text, keep=""), markup=False)
+        console.print(_line(text), markup=False)
         return 2
     if chosen.json:
         content = [{"sweep": name, "jobs": [asdict(job) for job in jobs]} for name, _, jobs in sweeps]
@@ -101,7 +101,7 @@ def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[Renderab
     states = Counter(job.state for job in jobs)
     counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.started))
-    yield Text(f"sweep {printable(name, keep="")}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
+    yield Text(f"sweep {_line(name)}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
     full = _BAR * done // max(cells, 1)
     yield Text.assemble(("━" * full, "green"), ("─" * (_BAR - full), "dim"), f" {100 * done / max(cells, 1):.0f} %")
     same = set.intersection(*(set(job.words) for job in jobs))
@@ -113,7 +113,10 @@ def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[Renderab
         own = " ".join(word for word in job.words if word not in same) or "(the only job)"
         style = _COLOURS.get(job.state, "")
         table.add_row(
-            Text(job.state, style), f"{job.done}/{job.cells}", Text(printable(own, keep="")), Text(printable(job.note, keep=""))
+            Text(job.state, style),
+            f"{job.done}/{job.cells}",
+            Text(_line(own)),
+            Text(_line(job.note)),
         )
     if ordered:
         yield table
@@ -122,3 +125,8 @@ def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[Renderab
     for job in ordered:
         if job.state in ("failed", "lost", "interrupted"):
             yield Text(f"run again: {printable(job.command)}")
+
+
+def _line(text: str) -> str:
+    """Text that came from outside, on one line."""
+    return printable(text, keep="")
