@@ -1,6 +1,5 @@
 """Turns a published checkpoint into a classifier of the artifact store, with its provenance and measured accuracy."""
 
-import json
 import logging
 import math
 import time
@@ -18,7 +17,7 @@ from ood_bench.checkpoints.reader import read_checkpoint
 from ood_bench.checkpoints.remarks import Remarks, remarks_on
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import CARD, Classifier, accuracy, build_network, freeze, save_classifier
+from ood_bench.models.classifier import Classifier, accuracy, build_network, freeze, read_card, save_classifier
 from ood_bench.models.heads import without_default_head
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, staged_folder
 from ood_bench.utils.locks import locked
@@ -86,7 +85,7 @@ def import_checkpoint(
     if spec["classes"] != id_node["classes"] and test is not None:
         _log.warning("%d outputs for %d classes: the accuracy cannot be measured", spec["classes"], id_node["classes"])
         test = None
-    if _is_done(final, test, claim):
+    if _is_done(final, key, test, claim):
         return final
     claim = claim or Claim()
     classifier, remarks = _classifier(file, spec, choice, device or torch.device("cpu"))
@@ -127,11 +126,13 @@ def _write(final: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
                 save_classifier(folder, network, card)
 
 
-def _is_done(final: Path, test: ImageSet | None, claim: Claim | None) -> bool:
+def _is_done(final: Path, key: str, test: ImageSet | None, claim: Claim | None) -> bool:
     """Whether the classifier is there, measured on this very test set and held to this very claim, if given."""
     try:
-        card = json.loads((final / CARD).read_text(encoding="utf-8"))
+        card = read_card(final)
     except (OSError, ValueError):
+        return False
+    if card.get("key") != key:
         return False
     held = claim is None or asdict(claim).items() <= card.get("checkpoint", {}).items()
     return held and (test is None or (card.get("measured") or {}).get("fingerprint") == test.fingerprint)

@@ -1,6 +1,7 @@
 """A network together with what must never be separated from it: its normalisation, its taps, its provenance."""
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.errors import ArtifactError, ConfigError, DamagedError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.build import build
-from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
+from ood_bench.utils.files import canonical_json, clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 _BATCH = 256
@@ -159,8 +160,35 @@ def save_classifier(folder: Path, network: nn.Module, card: Mapping[str, Any]) -
     """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(state))
-    whole = {**card, "weights_sha256": sha256_file(folder / WEIGHTS)}
+    write_card(folder, {**card, "weights_sha256": sha256_file(folder / WEIGHTS)})
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Writes ``classifier.json`` with a seal: the SHA-256 of all the rest.
+
+    Raises:
+        ArtifactError: if the folder cannot be written.
+    """
+    bare = {key: value for key, value in card.items() if key != "seal"}
+    whole = {**bare, "seal": _seal(bare)}
     write_atomically(folder / CARD, (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What ``classifier.json`` says; cards of version 0.1 have no seal.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not what was written.
+    """
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    if not isinstance(card, dict) or card.pop("seal", _seal(card)) != _seal(card):
+        raise ValueError(f"{CARD} is not what was written")
+    return card
+
+
+def _seal(card: Any) -> str:
+    return hashlib.sha256(canonical_json(card).encode()).hexdigest()
 
 
 def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any] | None = None) -> Classifier:
@@ -173,33 +201,34 @@ def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any
             same. Without them only networks of this package are made, because a card may have been written by others.
 
     Raises:
-        ArtifactError: if a file is missing, unreadable or was changed, or the network is another.
+        DamagedError: if a file is missing or was changed, or the network is another.
+        ArtifactError: if a file cannot be read.
     """
     hint = f"delete the folder {folder} to have the classifier made again"
     with clear_io_errors("read the classifier", folder):
         try:
-            card = json.loads((folder / CARD).read_text())
+            card = read_card(folder)
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
             found = {part: card["spec"][part] for part in _NETWORK}
             model, shape, classes = (found[part] for part in ("model", "shape", "classes"))
             mean, std = (tuple(found["normalisation"][moment]) for moment in ("mean", "std"))
             name, target = model["name"], str(model["_target_"])
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-            raise ArtifactError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
+            raise DamagedError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
     if wanted is not None and content_key(found) != content_key({part: wanted[part] for part in _NETWORK}):
-        raise ArtifactError(f"the classifier in {folder} is another network than was asked for ({name})", hint)
+        raise DamagedError(f"the classifier in {folder} is another network than was asked for ({name})", hint)
     if wanted is None and not _OURS.fullmatch(target):
         raise ArtifactError(
             f"the classifier in {folder} is of {target}, no network of this package: nothing was loaded"
         )
     if not intact:
-        raise ArtifactError(f"{folder / WEIGHTS} is truncated or was changed since it was written", hint)
+        raise DamagedError(f"{folder / WEIGHTS} is truncated or was changed since it was written", hint)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
         network = build_network(model, shape, classes)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} do not fit {name} ({error})", hint) from error
+        raise DamagedError(f"the weights in {folder} do not fit {name} ({error})", hint) from error
     network = freeze(network).to(device)
     network = to_layout(network, fast_layout(network))
     return Classifier(network, mean, std, card)

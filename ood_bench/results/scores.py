@@ -81,7 +81,7 @@ class ScoreStore:
             content = path.read_bytes()
         try:
             arrays = load(content)
-            if not np.array_equal(arrays.pop(_DIGEST, None), _digest(cell_key, arrays)):
+            if not np.array_equal(arrays.pop(_DIGEST, np.empty(0)), _digest(cell_key, arrays)):
                 raise ValueError("they are not those that were written")  # noqa: TRY301 - one message for all damage
             rows = {name: arrays[name].astype(np.int64) for name in ("id_rows", "ood_rows") if name in arrays}
             return Scores(arrays["id"], arrays["ood"], rows.get("id_rows"), rows.get("ood_rows"))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ood_bench.data.imageset import fingerprint
 from ood_bench.errors import ArtifactError, OodBenchError
+from ood_bench.models.classifier import WEIGHTS, read_card
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
 from ood_bench.results.record import is_sealed
@@ -29,11 +30,11 @@ def faults(entry: Entry, *, deep: bool) -> str:
 
 
 def _classifier(entry: Entry) -> str:
-    card = described(entry)
-    if "weights_sha256" not in card:
-        return "has no card"
-    same = sha256_file(entry.path / "weights.safetensors") == card["weights_sha256"]
-    return "" if same else "the weights are not those that the card speaks of"
+    card = read_card(entry.path)
+    if sha256_file(entry.path / WEIGHTS) != card["weights_sha256"]:
+        return "the weights are not those that the card speaks of"
+    ours = entry.path.name.endswith((card["key"], card["key"][:8]))
+    return "" if ours else f"holds the classifier {card['key']}"
 
 
 def _images(entry: Entry, *, deep: bool) -> str:

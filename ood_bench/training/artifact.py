@@ -1,20 +1,23 @@
 """Trained classifiers as artifacts: found if they exist, else trained once, by the process that asks first."""
 
+import contextlib
 import logging
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from ood_bench.checkpoints.importer import import_checkpoint
-from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier
+from ood_bench.errors import ArtifactError, DamagedError
+from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier, write_card
 from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
 from ood_bench.training.state import TrainingState
 from ood_bench.training.trainer import Trainer
-from ood_bench.utils.files import staged_folder
+from ood_bench.utils.files import set_aside, staged_folder
 from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
@@ -44,12 +47,49 @@ class ClassifierStore:
         Raises:
             BusyError: if another process is training it and ``wait`` is false.
             TrainingError: if training fails.
-            ArtifactError: if the store cannot be used or an artifact in it is damaged.
+            ArtifactError: if the store cannot be used. A damaged classifier in it is set aside and made again.
         """
+        folder = self._folder(spec, wait=wait)
+        try:
+            return self._load(spec, folder)
+        except DamagedError as error:
+            _log.warning("%s; it is renamed to .torn and made again", error.message)
+        with locked(folder):
+            try:  # another process may have made it again meanwhile
+                return self._load(spec, folder)
+            except DamagedError:
+                set_aside(folder)
+        return self._load(spec, self._folder(spec, wait=wait))
+
+    def _folder(self, spec: TrainingSpec, *, wait: bool = True) -> Path:
+        """Folder of the classifier, which is trained or imported if it is not there."""
         if spec.checkpoint is not None:
-            return load_classifier(self._imported(spec, spec.checkpoint), self._device, spec.network())
+            return self._imported(spec, spec.checkpoint)
         self._make(spec, wait=wait)
-        return load_classifier(self.path(spec), self._device, spec.network())
+        return self.path(spec)
+
+    def _load(self, spec: TrainingSpec, folder: Path) -> Classifier:
+        """Loads the classifier in a folder and makes sure that it is the one that was asked for.
+
+        Raises:
+            DamagedError: if it is another one, or not whole.
+        """
+        classifier = load_classifier(folder, self._device, spec.network())
+        if spec.checkpoint is not None:
+            return classifier
+        if classifier.card.get("key") != spec.key:
+            raise DamagedError(f"{folder} holds the classifier {classifier.card.get('key')}", "delete it")
+        return self._measured(folder, spec, classifier)
+
+    def _measured(self, folder: Path, spec: TrainingSpec, classifier: Classifier) -> Classifier:
+        """The classifier with its accuracy on the run's own ID test images, which its card keeps by test set."""
+        known, test = classifier.card.get("accuracies", {}), spec.measured
+        if test.fingerprint not in known:
+            known = {**known, test.fingerprint: accuracy(classifier, test)}
+            with contextlib.suppress(ArtifactError):  # somebody else's store, which may only be read
+                write_card(folder, {**classifier.card, "accuracies": known})
+        card = {**classifier.card, "accuracies": known, "id_accuracy": known[test.fingerprint]}
+        return replace(classifier, card=card)
 
     def _make(self, spec: TrainingSpec, *, wait: bool) -> None:
         """Trains the classifier if it does not exist; see :func:`~ood_bench.utils.locks.locked` for ``wait``."""
@@ -86,7 +126,12 @@ class ClassifierStore:
         workdir = final.with_name(f"{final.name}.training")
         weights = None if initial is None else initial.network.state_dict()
         with torch.random.fork_rng():  # training seeds torch's generators; what else uses them is left alone
-            state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
+            try:
+                state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
+            except DamagedError as error:
+                _log.warning("%s; it is renamed to .torn and training starts again", error.message)
+                set_aside(workdir / "last.ckpt")
+                state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
         speed = self._speed(spec, state)
         with staged_folder(final) as folder:
             save_classifier(folder, freeze(state.network), {**self._card(spec, state), "speed": speed.card()})
@@ -107,13 +152,15 @@ class ClassifierStore:
         network = freeze(state.network)
         kept = state.epoch if state.best is None else state.best["epoch"]
         finished = Classifier(network, tuple(moments["mean"]), tuple(moments["std"]))
+        percent = accuracy(finished, spec.measured)
         return {
             "key": spec.key,
             "spec": spec.identity(),
             "recipe": spec.recipe.name,
             "deviations": list(spec.recipe.deviations),
             "data": {"name": spec.data.name, "variant": spec.data.variant, "n": len(spec.data)},
-            "id_accuracy": accuracy(finished, spec.measured),
+            "id_accuracy": percent,
+            "accuracies": {spec.measured.fingerprint: percent},
             "train_accuracy": state.history[kept - 1]["train_accuracy"],
             **({} if state.best is None else {"epoch": kept}),
             "history": state.history,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ood_bench.errors import ArtifactError
+from ood_bench.errors import DamagedError
 from ood_bench.utils.digests import with_digest, without_digest
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
@@ -65,7 +65,8 @@ class TrainingState:
         """Reads a checkpoint back.
 
         Raises:
-            ArtifactError: if it is truncated, damaged, or another classifier's.
+            DamagedError: if it is truncated, damaged, or another classifier's.
+            ArtifactError: if it cannot be read.
         """
         with clear_io_errors("read the checkpoint", path):
             whole = path.read_bytes()
@@ -84,6 +85,6 @@ class TrainingState:
             self.times = saved.get("times", [])  # checkpoints of an earlier version have none
             self.best = saved.get("best")
         except Exception as error:  # a damaged file can fail in the unpickler in any way
-            raise ArtifactError(
+            raise DamagedError(
                 f"checkpoint {path} is truncated or damaged ({error})", "delete it to start again"
             ) from error

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -15,8 +13,10 @@ from ood_bench.models.classifier import (
     fast_layout,
     freeze,
     load_classifier,
+    read_card,
     save_classifier,
     to_layout,
+    write_card,
 )
 from ood_bench.models.resnet import ResNet
 from ood_bench.utils.files import sha256_file
@@ -213,9 +213,9 @@ def test_changed_weights_are_an_error_with_a_mend(change, saved):
 
 def edited(change):
     def edit(path):
-        content = json.loads(path.read_text())
+        content = read_card(path.parent)
         change(content)
-        path.write_text(json.dumps(content))
+        write_card(path.parent, content)
 
     return edit
 
@@ -251,7 +251,7 @@ def test_a_card_alone_makes_networks_of_this_package_only(saved, monkeypatch, ta
     ("part", "other"), [("model", {**MODEL, "_target_": "antigravity.X"}), ("classes", 5), ("shape", [3, 9, 9])]
 )
 def test_a_card_of_another_network_than_was_asked_for(saved, monkeypatch, part, other):
-    wanted = json.loads((saved / "classifier.json").read_text())["spec"]
+    wanted = read_card(saved)["spec"]
     load_classifier(saved, CPU, wanted)
     edited(lambda content: content["spec"].update({part: other}))(saved / "classifier.json")
     monkeypatch.setattr("ood_bench.utils.build.get_class", lambda _: pytest.fail("the class was looked up"))

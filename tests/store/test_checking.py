@@ -24,7 +24,7 @@ def torn(path):
     ("name", "file", "words"),
     [
         ("base", "weights.safetensors", "the weights are not those that the card speaks of"),
-        ("base", "classifier.json", "has no card"),
+        ("base", "classifier.json", "cannot be read: "),
         ("images", "images.npy", "its files hold"),
         ("bank", "output-flat.npy", "output-flat.npy is damaged"),
         ("derived", "", "odin-0123.npy is damaged"),

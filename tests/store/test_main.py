@@ -25,7 +25,7 @@ def test_check_gives_sizes_and_damage(command, full):
     (full.kept["base"] / "classifier.json").write_text("{")
     code, said = command("check", *places)
     assert code == 1
-    assert "lenet-digits-base: has no card" in said
+    assert "lenet-digits-base: cannot be read: " in said
     assert "--set-aside moves what is damaged out of the way" in said
     assert full.kept["base"].exists()
     code, said = command("check", *places, "--set-aside")

@@ -3,14 +3,16 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import CARD, WEIGHTS
+from ood_bench.models.classifier import CARD, WEIGHTS, read_card
 from ood_bench.training import artifact, trainer
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file
@@ -58,7 +60,7 @@ def test_what_comes_back_is_what_was_trained_ready_to_score(make_spec, store, tm
 def test_the_card_says_what_it_is(make_spec, store, images):
     spec = make_spec(deviations=["a footnote"])
     found = store.obtain(spec)
-    card = json.loads((store.path(spec) / CARD).read_text())
+    card = read_card(store.path(spec))
     assert card == found.card
     assert card["key"] == spec.key
     assert card["spec"] == spec.identity()
@@ -128,16 +130,69 @@ def test_fine_tuning_makes_the_base_and_starts_from_it(make_spec, store):
         torch.testing.assert_close(real.network.state_dict(), expected, rtol=0, atol=1e-3)
 
 
-def test_a_damaged_classifier_is_made_again_once_its_folder_is_deleted(make_spec, store):
+def flip(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+
+
+def swap(folder, other):
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+
+
+def claim_more(path):
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, "id_accuracy": 100.0, "accuracies": dict.fromkeys(card["accuracies"], 100.0)}))
+
+
+DAMAGES = {
+    "weights cut": lambda folder, _: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-4]),
+    "weights empty": lambda folder, _: (folder / WEIGHTS).write_bytes(b""),
+    "weights flipped": lambda folder, _: flip(folder / WEIGHTS),
+    "weights of another": lambda folder, other: shutil.copy(other / WEIGHTS, folder / WEIGHTS),
+    "card cut": lambda folder, _: (folder / CARD).write_text((folder / CARD).read_text()[:100]),
+    "card claims more": lambda folder, _: claim_more(folder / CARD),
+    "card lost": lambda folder, _: (folder / CARD).unlink(),
+    "another one": swap,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_classifier_that_is_not_the_one_asked_for_is_set_aside_and_made_again(damage, make_spec, store, caplog):
+    spec, other = make_spec(), make_spec({"seed": 1})
+    before = store.obtain(spec).card
+    store.obtain(other)
+    DAMAGES[damage](store.path(spec), store.path(other))
+    after = store.obtain(spec).card
+    assert [after[key] for key in ("key", "weights_sha256", "id_accuracy")] == [
+        before[key] for key in ("key", "weights_sha256", "id_accuracy")
+    ]
+    assert "it is renamed to .torn and made again" in caplog.text
+    assert store.path(spec).with_name(f"{spec.title}.torn").exists()
+
+
+def test_accuracy_is_that_of_the_test_set_that_is_asked_about(make_spec, store, images, monkeypatch):
     spec = make_spec()
-    hashed = store.obtain(spec).card["weights_sha256"]
-    weights = store.path(spec) / WEIGHTS
-    weights.write_bytes(weights.read_bytes()[:-4])
-    with pytest.raises(ArtifactError) as caught:
-        store.obtain(spec)
-    assert f"delete the folder {store.path(spec)}" in str(caught.value)
+    found = store.obtain(spec)
+    first = found.card["id_accuracy"]
+    x = found.normalise(torch.tensor(spec.test.images))
+    right = ImageSet.of("right", spec.test.images, found.network(x).argmax(dim=1).numpy())
+    assert store.obtain(replace(spec, test=right)).card["id_accuracy"] == 100 != first
+    monkeypatch.setattr(artifact, "accuracy", lambda *_: pytest.fail("measured again"))
+    for test, expected in ((spec.test, first), (right, 100)):
+        assert store.obtain(replace(spec, test=test)).card["id_accuracy"] == expected
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(b""), lambda path: path.write_text("<html>")])
+def test_a_damaged_training_checkpoint_is_set_aside_and_training_starts_again(damage, make_spec, store, caplog):
+    spec = make_spec()
+    expected = store.obtain(spec).card["weights_sha256"]
     shutil.rmtree(store.path(spec))
-    assert store.obtain(spec).card["weights_sha256"] == hashed
+    checkpoint = store.path(spec).with_name(f"{spec.title}.training") / "last.ckpt"
+    trainer.Trainer(spec, CPU).run(checkpoint)
+    damage(checkpoint)
+    assert store.obtain(spec).card["weights_sha256"] == expected
+    assert "training starts again" in caplog.text
 
 
 def test_who_does_not_wait_is_told_that_another_process_is_at_it(make_spec, store):
