@@ -17,6 +17,7 @@ _LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\
 _UNPACKED_LIMIT = 8 << 30
 _FREE, _MOST_PACKED = 64 << 20, 20
 _CHUNK = 1 << 22
+_MOST_NAMES = 50_000
 _TAR_MAGIC = slice(257, 262)
 _OLD_TAR_MEMBERS = {"sys_info", "pickle", "tensors", "storages"}
 
@@ -102,15 +103,22 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         return _in_chunks(stream.read, entry.file_size)
 
 
-def _refuse_doubles(names: Iterable[str]) -> None:
-    listed = [name.lower() for name in names]  # torch takes names of any case for one
-    if len(set(listed)) != len(listed):
-        raise ArtifactError("damaged (an archive with a name twice)", AGAIN)
-
-
 def _hold_to_limit(size: int, limit: int) -> None:
     if size > limit:
         raise ArtifactError(f"unpacks to more than {limit >> 20} MiB, more than a checkpoint of its size can hold")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuses the names of an archive's files, or of a file's tensors, of which one is there twice, or far too many.
+
+    Raises:
+        ArtifactError: with what is wrong.
+    """
+    listed = list(names)
+    if len(listed) > _MOST_NAMES:
+        raise ArtifactError(f"it holds {len(listed):,} parts, more than a network has")
+    if len(set(listed)) != len(listed):
+        raise ArtifactError("damaged (it holds a name twice)", AGAIN)
 
 
 def _only_one(names: list[str]) -> str:
@@ -124,7 +132,7 @@ def _only_member_of_tar(content: bytes, limit: int) -> bytes:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             files = [entry for entry in archive.getmembers() if entry.isfile()]
-            _refuse_doubles(entry.name for entry in files)
+            check_names(entry.name for entry in files)
             members = {entry.name: entry for entry in files}
             if members.keys() >= _OLD_TAR_MEMBERS:
                 raise ArtifactError(
@@ -147,7 +155,7 @@ def _only_member_of_zip(content: bytes, limit: int) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _hold_to_limit(sum(entry.file_size for entry in archive.infolist()), limit)
-            _refuse_doubles(archive.namelist())
+            check_names(map(str.lower, archive.namelist()))  # torch takes names of any case for one
             entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
             if any(name.split("/")[1:] == ["constants.pkl"] for name in entries):
                 raise ArtifactError("a TorchScript archive: save the network's state_dict() from it instead")

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ood_bench.checkpoints.container import AGAIN, Layout, torch_archive, unwrap
+from ood_bench.checkpoints.container import AGAIN, Layout, check_names, torch_archive, unwrap
 from ood_bench.checkpoints.entries import Contents, find_network
 from ood_bench.checkpoints.unpickle import PickleModule
 from ood_bench.errors import ArtifactError, reason
@@ -71,9 +71,6 @@ def _tree(content: bytes, layout: Layout) -> Any:
 
 
 def _safetensors(content: bytes) -> dict[str, Tensor]:
-    tensors = safetensors.torch.load(content)  # checks the header
-    length = int.from_bytes(content[:8], "little")
-    names = [name for name, _ in json.loads(content[8 : 8 + length], object_pairs_hook=list)]
-    if len(set(names)) != len(names):
-        raise ArtifactError("damaged (it holds a name twice)", AGAIN)
-    return tensors
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    check_names(name for name, _ in json.loads(header, object_pairs_hook=list))  # its own reader takes the last of two
+    return safetensors.torch.load(content)

@@ -246,6 +246,14 @@ def test_safetensors_with_a_name_twice(tmp_path):
         read(tmp_path, len(header).to_bytes(8, "little") + header + bytes(4))
 
 
+@pytest.mark.parametrize("layout", ["safetensors", "zip"])
+def test_more_parts_than_a_network_has(tmp_path, monkeypatch, layout):
+    monkeypatch.setattr("ood_bench.checkpoints.container._MOST_NAMES", 4)
+    state = {name: torch.zeros(1) for name in "abcde"}
+    with pytest.raises(ArtifactError, match=r"it holds \d+ parts, more than a network has"):
+        read(tmp_path, safetensors.torch.save(state) if layout == "safetensors" else saved(state))
+
+
 def test_a_zip_entry_that_unpacks_to_more_than_it_declares_is_not_unpacked_whole(tmp_path):
     raw = bytearray(zipped_up({"net.pth": bytes(60 << 20)}))
     start = raw.rfind(b"PK\x01\x02") + 24
