@@ -1,0 +1,71 @@
+"""Runs that are killed at random moments, again and again on one store: no record is torn, lost or another one.
+
+The number of kills of each kind of run is in ``OOD_BENCH_KILLS``; ``make crash`` takes 25.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ood_bench.results import RecordStore
+from ood_bench.store import checking
+from ood_bench.store.inventory import entries
+
+KILLS = int(os.environ.get("OOD_BENCH_KILLS", "2"))
+RUNS = {
+    "quickstart": ["method=[msp,mahalanobis,fssd]", "ood=[uniform,gaussian]", "ood.gaussian.source.count=20"],
+    "training": ["method=deep_ensemble", "method.deep_ensemble.members=2", "train.epochs=4"],
+    "search": ["method=odin", "method.odin.magnitudes=[0,0.01,0.02,0.03]", "method.odin.temperatures=[1,10]"],
+    "sweep": ["-m", "method=msp,energy", "seed=0,1"],
+}
+
+
+@pytest.fixture(scope="module")
+def forker():
+    """Runs words in a child of a process that has everything imported; kills it after a time."""
+    script = Path(__file__).with_name("forker.py")
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def run(words, delay=None):
+            process.stdin.write(json.dumps([delay, *words]) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
+def substances(root):
+    store = RecordStore(root)
+    found = {record.address: record.substance() for record in store.load()}
+    assert store.problems == []
+    return found
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_killed_runs_leave_whole_records_and_the_last_one_completes_them(kind, forker, quick, tmp_path):
+    words = [one for one in RUNS[kind] if one != "-m"]
+    words = [*RUNS[kind][: len(RUNS[kind]) - len(words)], *quick, *words, f"data.root={tmp_path}"]
+
+    def places(name):
+        return [*words, f"store.root={tmp_path / name}/store", f"results.root={tmp_path / name}/results"]
+
+    _, status, seconds = forker(places("whole"))
+    assert status == 0
+    expected = substances(tmp_path / "whole/results")
+    killed, draw = 0, np.random.default_rng(list(f"{kind} {KILLS}".encode()))
+    for _ in range(KILLS):
+        killed += forker(places("killed"), draw.uniform(0, seconds))[0]
+        assert substances(tmp_path / "killed/results").items() <= expected.items()
+    assert killed > 0
+    assert forker(places("killed"))[1] == 0
+    assert substances(tmp_path / "killed/results") == expected
+    faults = {entry.path: checking.faults(entry, deep=True) for entry in entries(tmp_path / "killed/store")}
+    assert {path: said for path, said in faults.items() if said} == {}
