@@ -202,6 +202,13 @@ def _refuse_gaps(content: Mapping[str, Any]) -> None:
     for group in ("ood", "method", "protocol", "adapt"):
         if not isinstance(content.get(group), dict):
             raise ConfigError(f"configuration: {group} is {content.get(group)!r}, which is no mapping with its keys")
+    for group in ("ood", "method"):
+        for key, node in content[group].items():
+            if not isinstance(node, dict):
+                raise ConfigError(
+                    f"configuration: {group}.{key} is {node!r}, where a mapping with its keys is needed",
+                    f"a file of your own in {group}/ begins with the line `# @package {group}.NAME`",
+                )
     for place, value in leaves(content):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"configuration: {place} is {value}: it must be a finite number")
@@ -214,28 +221,22 @@ def _changes(place: str, groups: Mapping[str, Any]) -> Changes:
         raise ConfigError(f"configuration: {place}: {faults(error)}") from error
 
 
-def compose_settings(overrides: Sequence[str], config_dir: Path | None = None) -> RunSettings:
+def compose_settings(overrides: Sequence[str]) -> RunSettings:
     """Composes the shipped configs with overrides, as the command line does.
 
     Args:
         overrides: as on the command line, for example ``["experiment=quickstart", "seed=1"]``.
-        config_dir: another folder than the shipped one.
 
     Raises:
         ConfigError: if an override names something unknown or ill-typed.
     """
     try:
-        config = composed(overrides, config_dir)
+        config = composed(overrides)
     except COMPOSE_ERRORS as error:
-        raise explained(error) from error
+        raise explained(error, overrides) from error
     return settings_of(config, overrides)
 
 
 def default_data_root() -> str:
     """The data root when ``data.root`` is not given: the environment variable ``OOD_BENCH_DATA``, else ``data``."""
     return os.environ.get("OOD_BENCH_DATA", "data")
-
-
-def public(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's settings without Hydra's own keys."""
-    return {key: value for key, value in settings.items() if not key.startswith("_")}

@@ -75,6 +75,11 @@ def _groups() -> str:
     return "\n".join(f"  {group:11} {len(options(group)):3}  {about}" for group, about in GROUPS.items())
 
 
+def choices_of(option: str) -> str:
+    """How a word that is the name of options is chosen: ``train=quickstart or experiment=quickstart``; else empty."""
+    return " or ".join(f"{group}={option}" for group in GROUPS if option in options(group))
+
+
 def explain(group: str) -> str:
     """The options of a group, one line each; cut to the width of the terminal if there is one.
 
@@ -82,7 +87,10 @@ def explain(group: str) -> str:
         ConfigError: if there is no such group.
     """
     if group not in GROUPS:
-        raise ConfigError(f"there is no group {group!r}{did_you_mean(group, GROUPS)}", f"choose {', '.join(GROUPS)}")
+        hint = (
+            f"to choose that option, write {option}" if (option := choices_of(group)) else "choose " + ", ".join(GROUPS)
+        )
+        raise ConfigError(f"there is no group {group!r}{did_you_mean(group, GROUPS)}", hint)
     found = options(group)
     width = max(map(len, found))
     lines = [f"{name:{width}}  {about}" for name, about in found.items()]

@@ -20,7 +20,7 @@ from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import OodBenchError
 from ood_bench.sweep.swept import for_jobs_only
 from ood_bench.sweep.worker import ending_with_the_sweep
-from ood_bench.utils.compose import explained
+from ood_bench.utils.compose import NULL_GROUP, explained
 from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.console import INTERRUPTED, show_error
 from ood_bench.utils.time_limit import OutOfTime
@@ -48,7 +48,11 @@ def run(words: Sequence[str]) -> int:
     try:
         program()
     except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error) from error
+        raise explained(error, words) from error
+    except ValueError as error:
+        if not str(error).startswith(NULL_GROUP):  # it comes from the run itself
+            raise
+        raise explained(error, words) from error
     return 0
 
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ood_bench
-from ood_bench.cli.help import COMMANDS, GROUPS, explain, overview
+from ood_bench.cli.help import COMMANDS, GROUPS, choices_of, explain, overview
 from ood_bench.cli.interrupt import orderly_interrupt
 from ood_bench.cli.words import is_flag
 from ood_bench.errors import ConfigError, OodBenchError
-from ood_bench.utils.configs import options
 from ood_bench.utils.console import one_message, show_error
 from ood_bench.utils.suggest import did_you_mean
 
@@ -86,9 +85,8 @@ def _neither_flag_nor_override(words: Sequence[str]) -> Iterator[str]:
 
 def _unknown(word: str) -> ConfigError:
     """The error for a word that is no command: the nearest one, or the group that has an option of this name."""
-    chosen = [f"{group}={word}" for group in GROUPS if word in options(group)]
-    if chosen:
-        return ConfigError(f"{word!r} is no command", f"write {' or '.join(chosen)}")
+    if chosen := choices_of(word):
+        return ConfigError(f"{word!r} is no command", f"write {chosen}")
     if word in GROUPS:
         return ConfigError(
             f"{word!r} is no command", f"to choose, write {word}=NAME; ood-bench list {word} shows names"

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
+from ood_bench.data.imageset import titled
 from ood_bench.errors import OodBenchError
 from ood_bench.utils.console import one_message
 from ood_bench.utils.printable import printable
@@ -49,8 +50,12 @@ def list_sets(chosen: Sequence[Entry], root: Path) -> Table:
     for entry in chosen:
         source = entry.source
         state = "[green]present[/]" if source.missing(root) is None else "[red]missing[/]"
-        title = f"{source.name} ({source.full_variant})" if source.full_variant else source.name
-        cells = (entry.label, title, entry.licence, "; ".join(filter(None, (source.origin(), entry.note))))
+        cells = (
+            entry.label,
+            titled(source.name, source.full_variant),
+            entry.licence,
+            "; ".join(filter(None, (source.origin(), entry.note))),
+        )
         label, *rest = map(escape, cells)
         table.add_row(label, state, *rest)
     return table

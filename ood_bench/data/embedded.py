@@ -144,5 +144,4 @@ class PhotoPatches(Source):
         if count > (places := windows.shape[0] * across):
             raise ConfigError(f"{self.name}: {file_name} has {places} patches, {count} are asked for; set count lower")
         drawn = np.random.Generator(np.random.PCG64(self.seed)).permutation(places)[:count]
-        patches: Images = windows[drawn // across, drawn % across]
-        return patches
+        return windows[drawn // across, drawn % across]

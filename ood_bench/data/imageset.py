@@ -31,6 +31,11 @@ def fingerprint(images: Images, labels: Labels | None) -> str:
     return digest.hexdigest()
 
 
+def titled(name: str, variant: str) -> str:
+    """A name with its variant in brackets, if it has one."""
+    return f"{name} ({variant})" if variant else name
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images as they are scored, before normalisation.
@@ -94,4 +99,4 @@ class ImageSet:
     @property
     def title(self) -> str:
         """Name with the variant, as tables print it: ``"cifar10 (JPEG copy)"``."""
-        return f"{self.name} ({self.variant})" if self.variant else self.name
+        return titled(self.name, self.variant)

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict
-
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
-from ood_bench.utils.build import STRICT
+from ood_bench.utils.build import Strict
 
 _ANOTHER = "delete it and get it again"
 
@@ -49,7 +47,7 @@ def check_md5(path: Path, md5: str, hint: str = _ANOTHER, *, shown: Path | None 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(ABC):
+class Source(Strict, ABC):
     """One split of one image set, before it is read.
 
     Attributes:
@@ -58,8 +56,6 @@ class Source(ABC):
         kind: the value of ``kind`` in a config that builds this class.
         reader: number of the reading code; raised when the same files are to give other pixels.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str = not_keyed("")
     variant: str = not_keyed("")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
-import pydantic
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import Array, View
@@ -15,7 +14,7 @@ from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.training.spec import TrainingSpec
-from ood_bench.utils.build import build
+from ood_bench.utils.build import Strict, build
 
 __all__ = [
     "Array",
@@ -85,7 +84,7 @@ class Scorer:
         return self.engine.stepped(self.classifiers[network], view, steps)
 
 
-class Detector(ABC):
+class Detector(Strict, ABC):
     """Scores images; **higher means more in-distribution**.
 
     A method is a dataclass; its fields are its hyperparameters, named and typed as in ``conf/method``. What to write:
@@ -100,8 +99,6 @@ class Detector(ABC):
       images say how to combine them.
     - Networks of its own: :meth:`networks`.
     """
-
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
     revision: ClassVar[int] = 1
     """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count."""

@@ -11,8 +11,8 @@ from scipy.special import softmax
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.methods.base import Array, Networks, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
@@ -24,7 +24,7 @@ _CHECKPOINT = "*_fold_{}_*_checkpoint/model_best.pth.tar"
 
 
 @dataclass
-class Eloc(Detector):
+class Eloc(SteppingDetector):
     """Sum over the members of maximum softmax probability less entropy, at temperature T after a step on the input.
 
     Member k leaves out the k-th group of classes; images of those are what it learns to be unsure of. Each member steps
@@ -112,21 +112,14 @@ class Eloc(Detector):
             whole[:, known_classes(classes, self.folds, self.split_seed)[number]] += member / self.folds
         return whole
 
-    def grid(self) -> list[dict[str, float]]:
-        """All pairs, magnitudes in the outer loop, in the order given."""
-        return product(epsilon=self.magnitudes, temperature=self.temperatures)
-
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The sum over members, ``[len(settings), n, 1]``; each member costs what ODIN costs."""
-        temperatures = list(dict.fromkeys(setting["temperature"] for setting in settings))
-        magnitudes = list(dict.fromkeys(setting["epsilon"] for setting in settings))
+        temperatures, magnitudes = axes(settings)
         members = [
             scorer.stepped(view, [self.member_steps(scorer, number, temperatures, magnitudes)], number)[0]
             for number in range(len(scorer.classifiers))
         ]
-        scores = np.sum(members, axis=0)
-        rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"])] for s in settings]
-        return np.stack(rows)[:, :, None]
+        return picked(np.sum(members, axis=0), settings)[:, :, None]
 
     def member_steps(self, scorer: Scorer, number: int, temperatures: list[float], magnitudes: list[float]) -> Steps:
         """One member's steps along its own gradient, and its score after them."""

@@ -54,9 +54,7 @@ class FeatureNorm(Detector):
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The norms of all candidates, if one is to be chosen."""
-        if self.tap != _AUTO:
-            return ()
-        return _norms(classifier)
+        return _norms(classifier) if self.tap == _AUTO else ()
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Chooses the block by NormRatio on the ID training images."""

@@ -25,7 +25,6 @@ class FeatureNormBlocks(FeatureNorm):
 
     Attributes:
         tap: ``every``, or the name of one tap.
-        jigsaw_seed: see :class:`FeatureNorm`.
     """
 
     tap: str = _EVERY

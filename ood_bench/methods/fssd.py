@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View, at_every
-from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
+from ood_bench.methods.grid import SteppingDetector, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
@@ -16,7 +16,7 @@ from ood_bench.scoring.taps import full_precision, named_taps, reading
 
 
 @dataclass
-class Fssd(Detector):
+class Fssd(SteppingDetector):
     """Euclidean distance of every unpooled tap to its mean over noise images; large for ID.
 
     The noise is i.i.d. integers in 0..254, fed as ``(v - 127.5) / 255`` *without* the ID normalisation. With a
@@ -55,9 +55,6 @@ class Fssd(Detector):
 
     def tap_names(self, classifier: Classifier) -> Sequence[str]:
         """The taps."""
-        return self._names(classifier)
-
-    def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
@@ -70,7 +67,7 @@ class Fssd(Detector):
         def reader(tap: str, value: torch.Tensor) -> None:
             kept[tap] = Distance(np.ascontiguousarray(value.mean(dim=0).cpu().numpy()))
 
-        readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in self._names(classifier)}
+        readers = {tap: lambda value, tap=tap: reader(tap, value) for tap in self.tap_names(classifier)}
         with reading(classifier, readers), full_precision(), torch.inference_mode():
             classifier.scoring_network(x)
         self._centres, self._scales = kept, None
@@ -80,11 +77,7 @@ class Fssd(Detector):
         return self._distances(classifier) if 0 in self.magnitudes else ()
 
     def _distances(self, classifier: Classifier) -> list[Quantity]:
-        return [Quantity(tap, self._centres[tap]) for tap in self._names(classifier)]
-
-    def grid(self) -> list[dict[str, float]]:
-        """The magnitudes, in the order given."""
-        return product(epsilon=self.magnitudes)
+        return [Quantity(tap, self._centres[tap]) for tap in self.tap_names(classifier)]
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Distance of every tap, ``[len(settings), n, taps]``."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import SteppingDetector, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
 from ood_bench.scoring.perturb import Objective, Perturbation, sign
@@ -40,7 +40,7 @@ _VALUES = Quantity(PARTS, Flat())
 
 
 @dataclass
-class Godin(Detector):
+class Godin(SteppingDetector):
     """``max_i h_i`` (or g) of the image after a step that raises it: ``x + epsilon * sign(gradient of the score)``.
 
     Where the gradient is exactly 0 the step goes up, and it is not clipped. With ``max_f`` it still raises
@@ -94,10 +94,6 @@ class Godin(Detector):
         if head_of(base.model) == self.head:
             return [base]
         return [replace(base, model={**base.model, "head": self.head}, checkpoint=None)]
-
-    def grid(self) -> list[dict[str, float]]:
-        """The magnitudes, in the order given."""
-        return product(epsilon=self.magnitudes)
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Both h and g, if some magnitude is 0."""

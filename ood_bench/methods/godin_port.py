@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
-from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View
+from ood_bench.methods.base import Array, Networks, Scorer, Setting, View
 from ood_bench.methods.godin import Godin, max_h
+from ood_bench.methods.grid import SteppingDetector
 from ood_bench.methods.msp import log_max_softmax
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import LINEAR, PARTS
@@ -29,13 +30,6 @@ class GodinPort(Godin):
     3e-4 of the network's input: hardly a step.
 
     Source: sayakpaul/Generalized-ODIN-TF, notebooks for epsilon and evaluation.
-
-    Attributes:
-        head: see :class:`~ood_bench.methods.godin.Godin`.
-        statistic: ``max_f``, or the others.
-        magnitudes: candidates for epsilon.
-        unit: of epsilon.
-        clip: whether stepped pixels are brought back to their range.
     """
 
     statistic: Literal["max_h", "g", "max_f"] = "max_f"
@@ -49,7 +43,7 @@ class GodinPort(Godin):
 
 
 @dataclass
-class GodinPortBaseline(Detector):
+class GodinPortBaseline(SteppingDetector):
     """Maximum softmax probability of a plain network, on images that a network with h and g has perturbed.
 
     The step is that of :class:`GodinPort`, and so is the choice of its length.
@@ -76,10 +70,6 @@ class GodinPortBaseline(Detector):
         model = {key: value for key, value in base.model.items() if key != "head"}
         plain = base if base.model.get("head", LINEAR) == LINEAR else replace(base, model=model, checkpoint=None)
         return [plain, *self._source.networks(networks)]
-
-    def grid(self) -> list[dict[str, float]]:
-        """The magnitudes, in the order given."""
-        return self._source.grid()
 
     def id_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The largest similarity that the other network sees after its step."""

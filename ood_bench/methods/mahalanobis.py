@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
+from ood_bench.methods.grid import SteppingDetector, refuse_steps
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
@@ -76,7 +76,7 @@ class Gaussians:
 
 
 @dataclass
-class Mahalanobis(Detector):
+class Mahalanobis(SteppingDetector):
     """``max_c -1/2 (f - mu_c)' P (f - mu_c)`` per tap, f the spatial mean of each channel.
 
     With a magnitude, each tap gets its own step ``x - epsilon * sign(grad of minus that confidence) / std``, the
@@ -104,14 +104,11 @@ class Mahalanobis(Detector):
 
     def tap_names(self, classifier: Classifier) -> Sequence[str]:
         """The taps."""
-        return self._names(classifier)
-
-    def _names(self, classifier: Classifier) -> list[str]:
         return named_taps(classifier, self.taps) or [classifier.penultimate]
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Channel means of each tap."""
-        return [Quantity(tap, Mean()) for tap in self._names(classifier)]
+        return [Quantity(tap, Mean()) for tap in self.tap_names(classifier)]
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Channel means of each tap, if some magnitude is 0."""
@@ -135,24 +132,20 @@ class Mahalanobis(Detector):
         }
         self._fitted_on = fitted_on
 
-    def grid(self) -> list[dict[str, float]]:
-        """The magnitudes, in the order given."""
-        return product(epsilon=self.magnitudes)
-
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Confidence of every tap, ``[len(settings), n, taps]``."""
         if steps := self.steps(scorer, settings):
             return np.stack([scores[0] for scores in scorer.stepped(view, steps)], axis=2)
         bank = scorer.bank(view, self.fit_quantities(scorer.classifier))
         columns = [self._confidence(tap.tap, torch.from_numpy(np.array(rows))) for tap, rows in bank.items()]
-        return np.stack([np.stack([column.numpy() for column in columns], axis=1)] * len(settings))
+        return at_every(settings, np.stack([column.numpy() for column in columns], axis=1))
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """Each tap's own steps; none if every magnitude is 0."""
         magnitudes = [setting["epsilon"] for setting in settings]
         if not any(magnitudes):
             return ()
-        return [self._tap_steps(scorer, tap, magnitudes) for tap in self._names(scorer.classifier)]
+        return [self._tap_steps(scorer, tap, magnitudes) for tap in self.tap_names(scorer.classifier)]
 
     def _tap_steps(self, scorer: Scorer, tap: str, magnitudes: list[float]) -> Steps:
         mean = Mean()

@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ood_bench.methods.base import Array, Detector, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import product, refuse_steps
+from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
+from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
 
 
 @dataclass
-class Odin(Detector):
+class Odin(SteppingDetector):
     """Maximum softmax probability at temperature T of the image after a step that raises the predicted class.
 
     ``x' = x - epsilon * sign(grad of CE(z / T, argmax z)) / std`` with sign(0) = +1, no clipping, the maximum taken
@@ -40,13 +39,9 @@ class Odin(Detector):
     def __post_init__(self) -> None:
         refuse_steps("odin", self.magnitudes, self.temperatures)
 
-    def grid(self) -> list[dict[str, float]]:
-        """All pairs, magnitudes in the outer loop, in the order given."""
-        return product(epsilon=self.magnitudes, temperature=self.temperatures)
-
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """One step for each temperature and non-zero magnitude."""
-        temperatures, magnitudes = _axes(settings)
+        temperatures, magnitudes = axes(settings)
         step = Perturbation(
             tap=OUTPUT,
             losses=[partial(_cross_entropy, temperature=temperature) for temperature in temperatures],
@@ -71,16 +66,8 @@ class Odin(Detector):
         return self._column(1, scorer, view, settings)
 
     def _column(self, column: int, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        temperatures, magnitudes = _axes(settings)
         (scores,) = scorer.stepped(view, self.steps(scorer, settings))
-        rows = [scores[temperatures.index(s["temperature"]), magnitudes.index(s["epsilon"]), column] for s in settings]
-        return np.stack(rows)[:, :, None]
-
-
-def _axes(settings: Sequence[Setting]) -> tuple[list[float], list[float]]:
-    """The temperatures and the magnitudes among some settings, each once."""
-    temperatures = dict.fromkeys(setting["temperature"] for setting in settings)
-    return list(temperatures), list(dict.fromkeys(setting["epsilon"] for setting in settings))
+        return picked(scores, settings)[:, column, :, None]
 
 
 def _cross_entropy(logits: Tensor, temperature: float) -> Tensor:

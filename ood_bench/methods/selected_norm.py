@@ -31,8 +31,6 @@ class SelectedNorm(FeatureNorm):
     repository's issue 2; it is not in the released code.
 
     Attributes:
-        tap: see :class:`~ood_bench.methods.feature_norm.FeatureNorm`.
-        jigsaw_seed: likewise.
         statistic: ``msp``, the logarithm of the maximum softmax probability; or ``energy``, logsumexp, both at T = 1.
     """
 

@@ -10,12 +10,10 @@ import numpy.typing as npt
 
 from ood_bench.metrics import exact
 from ood_bench.metrics.bootstrap import intervals
-from ood_bench.metrics.conventions import CONVENTIONS, Convention, convention_named, evaluate
+from ood_bench.metrics.conventions import convention_named, evaluate
 from ood_bench.metrics.curve import Curve, MetricError
 
 __all__ = [
-    "CONVENTIONS",
-    "Convention",
     "Curve",
     "Measure",
     "MetricError",
@@ -50,7 +48,7 @@ def measure(
     metric of the same name; aupr_in for auprc), moved by the difference of the two values and kept within 0 to 100.
 
     Args:
-        convention: name, one of :data:`CONVENTIONS`.
+        convention: name, one of :data:`~ood_bench.metrics.conventions.CONVENTIONS`.
         id_scores: ``[N_id]``, higher means more in-distribution.
         ood_scores: ``[N_ood]``, likewise.
         resamples: number of bootstrap resamples; 0 for no intervals.

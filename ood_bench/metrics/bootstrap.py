@@ -18,6 +18,9 @@ import numpy as np
 from ood_bench.metrics import exact
 from ood_bench.metrics.curve import Counts, Curve, MetricError
 
+ENDS = ((1 - 0.95) / 2, (1 + 0.95) / 2)
+"""Shares of the resamples below the two ends of an interval."""
+
 
 def resample(curve: Curve, ids: np.random.Generator, oods: np.random.Generator) -> Curve:
     """The curve of one stratified resample, on the thresholds of ``curve``; some may have been drawn by no row.
@@ -40,28 +43,23 @@ def _accepted_draws(rows: int, generator: np.random.Generator) -> Counts:
     return accepted
 
 
-def intervals(
-    curve: Curve, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """Percentile interval of every exact metric, in percent; it depends on the scores and the seed, not on row order.
+def intervals(curve: Curve, *, resamples: int = 1000, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % percentile intervals of the exact metrics, in percent; they depend on scores and seed, not on row order.
 
     Args:
         curve: of the original rows.
         resamples: number of bootstrap resamples.
-        level: share of the resamples that lie within the interval.
         seed: of the draws.
 
     Returns:
         ``(low, high)`` for each name of :data:`ood_bench.metrics.exact.NAMES`.
 
     Raises:
-        MetricError: if ``resamples`` is below 1 or ``level`` not strictly between 0 and 1.
+        MetricError: if ``resamples`` is below 1.
     """
     if resamples < 1:
         raise MetricError(f"{resamples} resamples make no interval: set at least 1, better 1000")
-    if not 0 < level < 1:
-        raise MetricError(f"the level {level} of the interval is not strictly between 0 and 1, as in 0.95")
     ids, oods = np.random.default_rng(seed).spawn(2)
     values = np.array([list(exact.metrics(resample(curve, ids, oods)).values()) for _ in range(resamples)])
-    low, high = 100 * np.quantile(values, ((1 - level) / 2, (1 + level) / 2), axis=0)
+    low, high = 100 * np.quantile(values, ENDS, axis=0)
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(exact.NAMES)}

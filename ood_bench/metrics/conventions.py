@@ -18,7 +18,8 @@ class Convention:
     Attributes:
         name: as in configs and records.
         description: what is positive and how thresholds are chosen, for records and the footnotes of tables.
-        compute: from ID scores, OOD scores and keyword options to metrics in percent.
+        compute: from scores ``[N_id]`` and ``[N_ood]``, higher for ID, and keyword options to metrics in percent;
+            raises a :class:`MetricError` for scores that cannot be ranked.
         twins: exact metric that a metric of another name corresponds to.
         positive: the class that is positive in it.
     """

@@ -18,10 +18,6 @@ DESCRIPTION: Final = (
 def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, float]:
     """The metrics of the leave-out ensemble's tables, in percent.
 
-    Args:
-        id_scores: ``[N_id]``, higher means more in-distribution.
-        ood_scores: ``[N_ood]``, likewise.
-
     Returns:
         ``auroc, aupr_in, aupr_out, fpr95, detection_error``.
 

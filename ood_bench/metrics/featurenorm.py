@@ -21,18 +21,7 @@ DESCRIPTION: Final = (
 
 
 def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, float]:
-    """The metrics of the FeatureNorm tables, in percent.
-
-    Args:
-        id_scores: ``[N_id]``, higher means more in-distribution.
-        ood_scores: ``[N_ood]``, likewise.
-
-    Returns:
-        ``auroc, aupr_in, fpr95``.
-
-    Raises:
-        MetricError: if the scores cannot be ranked.
-    """
+    """The metrics of the FeatureNorm tables, in percent: ``auroc, aupr_in, fpr95``."""
     curve = Curve.of(id_scores, ood_scores)
     fractions = {
         "auroc": exact.auroc(curve),

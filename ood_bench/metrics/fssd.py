@@ -31,9 +31,6 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
 
     Returns:
         ``auroc, auprc, aupr_out, fpr95, fpr80, tnr95, tnr80, detection_accuracy``.
-
-    Raises:
-        MetricError: if the scores cannot be ranked.
     """
     is_id = _walk(id_scores, ood_scores, seed)
     tp, fp = np.cumsum(is_id), np.cumsum(~is_id)

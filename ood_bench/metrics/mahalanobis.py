@@ -20,18 +20,7 @@ DESCRIPTION: Final = (
 
 
 def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, float]:
-    """The metrics of the Mahalanobis tables, in percent.
-
-    Args:
-        id_scores: ``[N_id]``, higher means more in-distribution.
-        ood_scores: ``[N_ood]``, likewise.
-
-    Returns:
-        ``auroc, aupr_in, aupr_out, tnr95, detection_accuracy``.
-
-    Raises:
-        MetricError: if the scores cannot be ranked.
-    """
+    """The metrics of the Mahalanobis tables, in percent: ``auroc, aupr_in, aupr_out, tnr95, detection_accuracy``."""
     tp, fp = _accepted(id_scores, ood_scores)
     tpr, tnr = tp / tp[0], 1 - fp / fp[0]
     # Written as the authors wrote it, rounding included: two points may be equally far from 0.95.

@@ -5,6 +5,7 @@ The grid is fixed beforehand, one for each number of classes and each row of the
 numbers without a word, so that they are refused here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,7 @@ DESCRIPTION: Final = (
     "classes weighted equally); detection error is the least mean of ID below and OOD above a grid point."
 )
 POINTS: Final = 100_000
-_OFFICIAL: Final = {
+_OFFICIAL: Final[Mapping[tuple[str, int | None], tuple[float, float]]] = {
     ("msp", 10): (0.1, 1.0),
     ("msp", 100): (0.01, 1.0),
     ("odin", 10): (0.1, 0.12),
@@ -65,10 +66,8 @@ def on_official_grid(
     id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, row: str, classes: int | None = None
 ) -> bool:
     """Whether there is an official grid for this row and number of classes that reaches over all scores."""
-    if classes is None or (row, classes) not in _OFFICIAL:
-        return False
-    ids, oods = checked_scores(id_scores, ood_scores)
-    return _covers(*_OFFICIAL[row, classes], min(ids.min(), oods.min()), max(ids.max(), oods.max()))
+    scores = np.concatenate(checked_scores(id_scores, ood_scores))
+    return (row, classes) in _OFFICIAL and _covers(row, classes, scores.min(), scores.max())
 
 
 def on_thresholds(ids: Scores, oods: Scores, points: Thresholds, *, strict: bool) -> dict[str, float]:
@@ -109,22 +108,23 @@ def _grid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -
 
 def _official_grid(row: str, classes: int | None, low: float, high: float) -> Thresholds:
     """The hard-coded grid, if the scores between ``low`` and ``high`` lie on it to within one step."""
-    if classes is None or (row, classes) not in _OFFICIAL:
+    if (row, classes) not in _OFFICIAL:
         raise MetricError(f"no official ODIN grid for {classes} classes: set classes to 10 or 100, or grid='data'")
     start, end = _OFFICIAL[row, classes]
-    step = (end - start) / POINTS
-    if not _covers(start, end, low, high):
+    if not _covers(row, classes, low, high):
         scores = "softmax maxima at T=1" if row == "msp" else "softmax maxima at T=1000 without overconfident logits"
         raise MetricError(
             f"the scores reach from {low:g} to {high:g}, but the official {row} grid for {classes} classes from "
             f"{start:g} to {end:g}: it holds for {scores}; set grid='data' or use the exact convention"
         )
     # The authors' own call: its rounding gives the last of the four grids one point more than POINTS.
+    step = (end - start) / POINTS
     return Thresholds(np.arange(start, end, step), np.arange(end, start, -step))
 
 
-def _covers(start: float, end: float, low: float, high: float) -> bool:
-    """Whether a grid from ``start`` to ``end`` holds scores from ``low`` to ``high``, to within one step."""
+def _covers(row: str, classes: int | None, low: float, high: float) -> bool:
+    """Whether an official grid holds scores from ``low`` to ``high``, to within one step."""
+    start, end = _OFFICIAL[row, classes]
     step = (end - start) / POINTS
     return bool(low >= start - step and high <= end + step)
 

@@ -31,9 +31,6 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
 
     Returns:
         ``auroc, auprc_out_ratio_1to5, fpr95_ood_positive``.
-
-    Raises:
-        MetricError: if the scores cannot be ranked.
     """
     ids, oods = checked_scores(id_scores, ood_scores)
     count = max(1, ids.size // _SHARE)

@@ -17,9 +17,12 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from ood_bench.metrics import exact
+from ood_bench.metrics.bootstrap import ENDS
 from ood_bench.metrics.curve import Counts, Curve, MetricError, Scores, checked_scores
 
 Metric = Callable[[Curve], float]
+Pair = tuple[npt.ArrayLike, npt.ArrayLike]
+"""ID scores ``[N_id]`` and OOD scores ``[N_ood]`` of one method."""
 
 
 class DeLong(NamedTuple):
@@ -57,15 +60,12 @@ def placements(id_scores: Scores, ood_scores: Scores) -> tuple[Scores, Scores]:
     return below, above
 
 
-def delong(
-    first: tuple[npt.ArrayLike, npt.ArrayLike], second: tuple[npt.ArrayLike, npt.ArrayLike], level: float = 0.95
-) -> DeLong:
+def delong(first: Pair, second: Pair) -> DeLong:
     """DeLong's test of two methods' AUROCs on the same rows.
 
     Args:
         first: ID scores ``[N_id]`` and OOD scores ``[N_ood]`` of one method.
         second: scores of the other, row by row of the same images.
-        level: of the interval.
 
     Raises:
         MetricError: if scores cannot be ranked, are not paired, or a side has fewer than two rows.
@@ -80,7 +80,7 @@ def delong(
     error = math.sqrt(sum(float(change.var(ddof=1)) / change.size for change in changes))
     certain = math.copysign(math.inf, difference) if difference else 0.0
     z = difference / error if error > 0 else certain
-    half = float(ndtri(0.5 + level / 2)) * error
+    half = float(ndtri(0.975)) * error
     return DeLong(
         first=100 * values[0],
         second=100 * values[1],
@@ -93,15 +93,14 @@ def delong(
 
 
 def bootstrap_difference(
-    first: tuple[npt.ArrayLike, npt.ArrayLike],
-    second: tuple[npt.ArrayLike, npt.ArrayLike],
+    first: Pair,
+    second: Pair,
     *,
     metric: Metric = exact.auroc,
     resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of the difference of any exact metric, first minus second, in percent.
+    """95 % percentile interval of the difference of any exact metric, first minus second, in percent.
 
     Each resample draws images, ID and OOD separately, and measures both methods on the same draw.
 
@@ -110,7 +109,6 @@ def bootstrap_difference(
         second: likewise.
         metric: a function of :mod:`ood_bench.metrics.exact`.
         resamples: number of resamples.
-        level: share of the resamples that lie within the interval.
         seed: of the draws.
 
     Raises:
@@ -127,7 +125,7 @@ def bootstrap_difference(
         weights = _draw(random, n_id), _draw(random, n_ood)
         one, other = (metric(each.curve(*weights)) for each in drawn)
         values[index] = one - other
-    low, high = 100 * np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
+    low, high = 100 * np.quantile(values, ENDS)
     return float(low), float(high)
 
 
@@ -153,9 +151,7 @@ def _draw(random: np.random.Generator, rows: int) -> Counts:
     return np.bincount(random.integers(0, rows, size=rows), minlength=rows)
 
 
-def _paired(
-    first: tuple[npt.ArrayLike, npt.ArrayLike], second: tuple[npt.ArrayLike, npt.ArrayLike]
-) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
+def _paired(first: Pair, second: Pair) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
     one, other = checked_scores(*first), checked_scores(*second)
     for side, a, b in zip(("ID", "OOD"), one, other, strict=True):
         if a.size != b.size:

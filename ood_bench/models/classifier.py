@@ -143,7 +143,7 @@ def fast_layout(network: nn.Module) -> torch.memory_format:
 
 def to_layout(network: nn.Module, layout: torch.memory_format) -> nn.Module:
     """Puts a network's convolution weights into a memory format (the type stubs of ``Module.to`` lack the overload)."""
-    return network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=layout)  # type: ignore[call-overload]
 
 
 def freeze(network: nn.Module) -> nn.Module:

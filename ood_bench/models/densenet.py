@@ -1,5 +1,6 @@
 """DenseNet-BC for 32-pixel images, as ODIN and its successors use it."""
 
+from collections import OrderedDict
 from typing import ClassVar
 
 import torch
@@ -39,34 +40,23 @@ class Bottleneck(nn.Module):
         return torch.cat([x, new], dim=1)
 
 
-class DenseBlock(nn.Module):
-    """A chain of bottlenecks, each seeing what all before it have made."""
-
-    def __init__(self, channels: int, growth: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.layer = nn.Sequential(*(Bottleneck(channels + i * growth, growth, dropout) for i in range(layers)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C + layers * growth, H, W]``, before any further batch norm."""
-        grown: Tensor = self.layer(x)
-        return grown
+def _dense_block(channels: int, growth: int, layers: int, dropout: float) -> nn.Sequential:
+    """A chain of bottlenecks, each seeing what all before it have made, under the name ``layer``."""
+    chain = (Bottleneck(channels + i * growth, growth, dropout) for i in range(layers))
+    return nn.Sequential(OrderedDict(layer=nn.Sequential(*chain)))
 
 
-class Transition(nn.Module):
+def transition(channels: int, out_channels: int, dropout: float) -> nn.Sequential:
     """BN, ReLU, 1x1 convolution, 2x2 average pooling."""
-
-    def __init__(self, channels: int, out_channels: int, dropout: float) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.conv1 = nn.Conv2d(channels, out_channels, 1, bias=False)
-        self.dropout = nn.Dropout(dropout)
-        self.pool = nn.AvgPool2d(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, out_channels, H // 2, W // 2]``."""
-        halved: Tensor = self.pool(self.dropout(self.conv1(self.relu(self.bn1(x)))))
-        return halved
+    return nn.Sequential(
+        OrderedDict(
+            bn1=nn.BatchNorm2d(channels),
+            relu=nn.ReLU(),
+            conv1=nn.Conv2d(channels, out_channels, 1, bias=False),
+            dropout=nn.Dropout(dropout),
+            pool=nn.AvgPool2d(2),
+        )
+    )
 
 
 class DenseNet(nn.Module):
@@ -115,13 +105,13 @@ class DenseNet(nn.Module):
         layers = (depth - 4) // 6
         channels = _STEM_FACTOR * growth
         self.conv1 = nn.Conv2d(shape[0], channels, 3, padding=1, bias=False)
-        self.block1 = DenseBlock(channels, growth, layers, dropout)
+        self.block1 = _dense_block(channels, growth, layers, dropout)
         channels += layers * growth
-        self.trans1 = Transition(channels, kept := int(channels * compression), dropout)
-        self.block2 = DenseBlock(kept, growth, layers, dropout)
+        self.trans1 = transition(channels, kept := int(channels * compression), dropout)
+        self.block2 = _dense_block(kept, growth, layers, dropout)
         channels = kept + layers * growth
-        self.trans2 = Transition(channels, kept := int(channels * compression), dropout)
-        self.block3 = DenseBlock(kept, growth, layers, dropout)
+        self.trans2 = transition(channels, kept := int(channels * compression), dropout)
+        self.block3 = _dense_block(kept, growth, layers, dropout)
         channels = kept + layers * growth
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
@@ -133,5 +123,4 @@ class DenseNet(nn.Module):
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         x = self.trans1(self.block1(self.conv1(x)))
         x = self.block3(self.trans2(self.block2(x)))
-        logits: Tensor = self.fc(self.pool(self.relu(self.bn1(x))))
-        return logits
+        return self.fc(self.pool(self.relu(self.bn1(x))))

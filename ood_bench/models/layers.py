@@ -1,6 +1,6 @@
 """What the networks for 32-pixel images share: their initialisation and their pooling before the classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -34,6 +34,16 @@ class Pooled(nn.Sequential):
 
     def __init__(self, window: int = 0) -> None:
         super().__init__(nn.AvgPool2d(window) if window else nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
+
+
+def block_paths(counts: Sequence[int], path: str) -> dict[str, str]:
+    """Taps ``block{s}.{b}`` of the blocks of all stages, both counted from 1, with their modules' paths.
+
+    Args:
+        counts: number of blocks in each stage.
+        path: a block's path, ``{}`` for its stage, from 1, and for its place in it, from 0.
+    """
+    return {f"block{s}.{b + 1}": path.format(s, b) for s, count in enumerate(counts, 1) for b in range(count)}
 
 
 def check_window(name: str, shape: tuple[int, int, int], window: int, side: Callable[[int], int]) -> None:

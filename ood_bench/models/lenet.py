@@ -56,8 +56,7 @@ class LeNet(nn.Module):
         # Memory order NCHW from here on: the linear layer expects it, and pooling's backward is faster with it.
         x = F.max_pool2d(x, 2).contiguous()
         x = torch.flatten(self.channel_dropout(x), 1)
-        logits: Tensor = self.fc2(self.dropout(self.relu3(self.fc1(x))))
-        return logits
+        return self.fc2(self.dropout(self.relu3(self.fc1(x))))
 
 
 class LeNetMCDropout(nn.Module):
@@ -92,5 +91,4 @@ class LeNetMCDropout(nn.Module):
         x = self.dropout(self.relu1(self.conv1(self.dropout(x))))
         x = F.max_pool2d(self.relu2(self.conv2(x)), 2).contiguous()
         x = torch.flatten(self.dropout(x), 1)
-        logits: Tensor = self.fc_last(self.dropout(self.fc1(x)))
-        return logits
+        return self.fc_last(self.dropout(self.fc1(x)))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
-from ood_bench.models.layers import Pooled, initialise
+from ood_bench.models.layers import Pooled, block_paths, initialise
 
 _SHORTCUTS = ("projection", "padding")
 _INITS = ("torch", "fan_out", "fan_in")
@@ -60,8 +60,7 @@ class BasicBlock(nn.Module):
         """Map ``[B, width, H / stride, W / stride]``, not negative."""
         branch = self.relu1(self.bn1(self.conv1(self.dropout(x))))
         branch = self.bn2(self.conv2(self.dropout(branch)))
-        summed: Tensor = self.relu2(branch + self.shortcut(x))
-        return summed
+        return self.relu2(branch + self.shortcut(x))
 
 
 class ResNet(nn.Module):
@@ -122,7 +121,11 @@ class ResNet(nn.Module):
             raise ConfigError(f"resnet: shortcut is one of {_SHORTCUTS}, init one of {_INITS}, not {shortcut}, {init}")
         if len(blocks) != len(widths) or min(blocks, default=0) < 1:
             raise ConfigError(f"resnet: blocks {list(blocks)} and widths {list(widths)} must match, stage by stage")
-        self._blocks = tuple(blocks)
+        self._stages = len(blocks)
+        paths = block_paths(blocks, "layer{}.{}")
+        self.taps = {"stem": "relu", **paths, "pooled": "pool"}
+        self.block_taps = tuple(paths)
+        self.stage_taps = ("stem", *(f"block{stage}.{count}" for stage, count in enumerate(blocks, 1)))
         self.conv1 = nn.Conv2d(shape[0], widths[0], 3, padding=stem_padding, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
@@ -143,26 +146,9 @@ class ResNet(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.kaiming_normal_(module.weight)
 
-    @property
-    def block_taps(self) -> tuple[str, ...]:
-        """Names of all blocks' taps, in forward order."""
-        return tuple(f"block{s}.{b}" for s, count in enumerate(self._blocks, 1) for b in range(1, count + 1))
-
-    @property
-    def stage_taps(self) -> tuple[str, ...]:
-        """Names of the stem's tap and of each stage's last block."""
-        return ("stem", *(f"block{stage}.{count}" for stage, count in enumerate(self._blocks, 1)))
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Module path of every tap, in forward order."""
-        paths = {f"block{s}.{b + 1}": f"layer{s}.{b}" for s, n in enumerate(self._blocks, 1) for b in range(n)}
-        return {"stem": "relu", **paths, "pooled": "pool"}
-
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         x = self.relu(self.bn1(self.conv1(self.image_dropout(x))))
-        for stage in range(1, len(self._blocks) + 1):
+        for stage in range(1, self._stages + 1):
             x = self.stage_dropout(self.get_submodule(f"layer{stage}")(x))
-        logits: Tensor = self.linear(self.dropout(self.pool(x)))
-        return logits
+        return self.linear(self.dropout(self.pool(x)))

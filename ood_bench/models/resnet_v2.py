@@ -1,6 +1,5 @@
 """The pre-activation bottleneck network of generalized ODIN's TensorFlow port."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -8,7 +7,7 @@ from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
 from ood_bench.models.heads import truncated_he_normal
-from ood_bench.models.layers import Pooled, check_window
+from ood_bench.models.layers import Pooled, block_paths, check_window
 
 _STEM = 16
 _STAGES = ((16, 64, 1), (64, 128, 2), (128, 256, 2))  # inner width, output channels, stride
@@ -62,8 +61,7 @@ class BottleneckV2(nn.Module):
         branch = self.conv1(self.relu1(self.bn1(x)))
         branch = self.conv2(self.pad(self.relu2(self.bn2(branch))))
         branch = self.conv3(self.relu3(self.bn3(branch)))
-        summed: Tensor = self.shortcut(x) + branch
-        return summed
+        return self.shortcut(x) + branch
 
 
 class ResNetV2(nn.Module):
@@ -109,13 +107,17 @@ class ResNetV2(nn.Module):
         if depth < 11 or (depth - 2) % 9:
             raise ConfigError(f"resnet_v2: depth {depth} is not 9n + 2 (three stages of blocks of three layers)")
         check_window("resnet_v2", shape, pool_window, lambda side: (side + 3) // 4)
-        self._count = (depth - 2) // 9
+        count = (depth - 2) // 9
+        paths = block_paths([count] * len(_STAGES), "stage{}.{}")
+        self.taps = {"stem": "relu1", **paths, "final": "relu", "pooled": "pool"}
+        self.block_taps = tuple(paths)
+        self.stage_taps = ("stem", f"block1.{count}", f"block2.{count}", "final")
         self.conv1 = nn.Conv2d(shape[0], _STEM, 3, padding=1, bias=False)
         self.bn1, self.relu1 = _norm(_STEM), nn.ReLU()
         channels = _STEM
         for number, (width, out, stride) in enumerate(_STAGES, 1):
             first = BottleneckV2(channels, width, out, stride, padding)
-            rest = (BottleneckV2(out, width, out, 1) for _ in range(self._count - 1))
+            rest = (BottleneckV2(out, width, out, 1) for _ in range(count - 1))
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
             channels = out
         self.bn, self.relu = _norm(channels), nn.ReLU()
@@ -132,29 +134,9 @@ class ResNetV2(nn.Module):
         truncated_he_normal(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
 
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        return ((stage, block) for stage in range(1, len(_STAGES) + 1) for block in range(1, self._count + 1))
-
-    @property
-    def block_taps(self) -> tuple[str, ...]:
-        """Names of all blocks' taps, in forward order."""
-        return tuple(f"block{stage}.{block}" for stage, block in self._blocks())
-
-    @property
-    def stage_taps(self) -> tuple[str, ...]:
-        """Names of the stem's tap, of the first two stages' last block and of the final map."""
-        return ("stem", f"block1.{self._count}", f"block2.{self._count}", "final")
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Module path of every tap, in forward order."""
-        paths = {f"block{stage}.{block}": f"stage{stage}.{block - 1}" for stage, block in self._blocks()}
-        return {"stem": "relu1", **paths, "final": "relu", "pooled": "pool"}
-
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         x = self.relu1(self.bn1(self.conv1(x)))
         for number in range(1, len(_STAGES) + 1):
             x = self.stage_dropout(self.get_submodule(f"stage{number}")(x))
-        logits: Tensor = self.fc(self.dropout(self.pool(self.relu(self.bn(x)))))
-        return logits
+        return self.fc(self.dropout(self.pool(self.relu(self.bn(x)))))

@@ -48,8 +48,7 @@ class TimmModel(WrappedModel):
 def _create(timm_name: str, options: Mapping[str, Any]) -> nn.Module:
     import timm  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
-    network: nn.Module = timm.create_model(timm_name, pretrained=False, **options)
-    return network
+    return timm.create_model(timm_name, pretrained=False, **options)
 
 
 def _with_dropout(timm_name: str, options: Mapping[str, Any], rate: float) -> nn.Module:

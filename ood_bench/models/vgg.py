@@ -82,5 +82,4 @@ class VGG11(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
-        logits: Tensor = self.classifier(self.pool(self.features(x)))
-        return logits
+        return self.classifier(self.pool(self.features(x)))

@@ -1,13 +1,12 @@
 """Wide residual networks of pre-activation blocks, as ODIN, Outlier Exposure and FeatureNorm use them."""
 
+from collections import OrderedDict
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
-from ood_bench.models.layers import Pooled, check_window, initialise
-
-_GROUPS = 3
+from ood_bench.models.layers import Pooled, block_paths, check_window, initialise
 
 
 class WideBlock(nn.Module):
@@ -40,22 +39,14 @@ class WideBlock(nn.Module):
         active = self.relu1(self.bn1(x))
         shortcut = x if self.convShortcut is None else self.convShortcut(active)
         branch = self.conv2(self.dropout(self.relu2(self.bn2(self.conv1(active)))))
-        summed: Tensor = shortcut + branch
-        return summed
+        return shortcut + branch
 
 
-class Group(nn.Module):
-    """A chain of blocks of one width."""
-
-    def __init__(self, channels: int, width: int, stride: int, blocks: int, dropout: float) -> None:
-        super().__init__()
-        first = WideBlock(channels, width, stride, dropout)
-        self.layer = nn.Sequential(first, *(WideBlock(width, width, 1, dropout) for _ in range(blocks - 1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, width, H / stride, W / stride]``."""
-        summed: Tensor = self.layer(x)
-        return summed
+def _group(channels: int, width: int, stride: int, blocks: int, dropout: float) -> nn.Sequential:
+    """A chain of blocks of one width, under the name ``layer``."""
+    first = WideBlock(channels, width, stride, dropout)
+    rest = (WideBlock(width, width, 1, dropout) for _ in range(blocks - 1))
+    return nn.Sequential(OrderedDict(layer=nn.Sequential(first, *rest)))
 
 
 class WideResNet(nn.Module):
@@ -98,35 +89,22 @@ class WideResNet(nn.Module):
         if depth < 10 or (depth - 4) % 6:
             raise ConfigError(f"wide_resnet: depth {depth} is not 6n + 4 (three groups of blocks of two layers)")
         check_window("wide_resnet", shape, pool_window, lambda side: (side + 3) // 4)
-        self._count = (depth - 4) // 6
+        count = (depth - 4) // 6
+        paths = block_paths([count] * 3, "block{}.layer.{}")
+        self.taps = {"stem": "conv1", **paths, "final": "relu", "pooled": "pool"}
+        self.block_taps = tuple(paths)
+        self.stage_taps = ("stem", f"block1.{count}", f"block2.{count}", "final")
         self.conv1 = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
-        self.block1 = Group(16, 16 * widen, 1, self._count, dropout)
-        self.block2 = Group(16 * widen, 32 * widen, 2, self._count, dropout)
-        self.block3 = Group(32 * widen, 64 * widen, 2, self._count, dropout)
+        self.block1 = _group(16, 16 * widen, 1, count, dropout)
+        self.block2 = _group(16 * widen, 32 * widen, 2, count, dropout)
+        self.block3 = _group(32 * widen, 64 * widen, 2, count, dropout)
         self.bn1 = nn.BatchNorm2d(64 * widen)
         self.relu = nn.ReLU()
         self.pool = Pooled(pool_window)
         self.fc = nn.Linear(64 * widen, classes)
         initialise(self, zero_linear_bias=True)
 
-    @property
-    def block_taps(self) -> tuple[str, ...]:
-        """Names of all blocks' taps, in forward order."""
-        return tuple(f"block{g}.{b}" for g in range(1, _GROUPS + 1) for b in range(1, self._count + 1))
-
-    @property
-    def stage_taps(self) -> tuple[str, ...]:
-        """Names of the stem's tap, of the first two groups' last block and of the final map."""
-        return ("stem", f"block1.{self._count}", f"block2.{self._count}", "final")
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Module path of every tap, in forward order."""
-        paths = {f"block{g}.{b + 1}": f"block{g}.layer.{b}" for g in range(1, _GROUPS + 1) for b in range(self._count)}
-        return {"stem": "conv1", **paths, "final": "relu", "pooled": "pool"}
-
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
         x = self.block3(self.block2(self.block1(self.conv1(x))))
-        logits: Tensor = self.fc(self.pool(self.relu(self.bn1(x))))
-        return logits
+        return self.fc(self.pool(self.relu(self.bn1(x))))

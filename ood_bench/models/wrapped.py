@@ -41,8 +41,7 @@ class WrappedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, classes]`` of normalised images ``[B, C, H, W]``."""
-        logits: Tensor = self.net(x)
-        return logits
+        return self.net(x)
 
 
 def _is_nhwc(net: nn.Module) -> bool:

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import pydantic
 
 from ood_bench.data.imageset import ImageSet, Rows
 from ood_bench.methods.base import Array, Detector, Scorer, View
 from ood_bench.tuning.search import Choice
-from ood_bench.utils.build import build
+from ood_bench.utils.build import Strict, build
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Outcome:
 
 
 @dataclass
-class Protocol(ABC):
+class Protocol(Strict, ABC):
     """Base of all protocols; a subclass is a dataclass whose fields are its options.
 
     Attributes:
@@ -59,8 +58,6 @@ class Protocol(ABC):
         deviations: known differences from the paper that the protocol itself brings, a sentence each.
         method_deviations: the same for single methods.
     """
-
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
     name: str
     convention: str = "exact"
@@ -119,6 +116,21 @@ class Protocol(ABC):
     @abstractmethod
     def run(self, method: str, detector: Detector, scorer: Scorer, id_test: ImageSet, ood: ImageSet) -> Outcome:
         """Tunes and scores one fitted detector on one pair of sets."""
+
+
+@dataclass
+class SeededProtocol(Protocol):
+    """A protocol under which what detectors draw depends on no image set.
+
+    Attributes:
+        seed: seeds what detectors draw when they are fitted.
+    """
+
+    seed: int = 0
+
+    def generator(self, ood: ImageSet) -> np.random.RandomState:
+        """A fresh generator with the protocol's seed, whatever the OOD set."""
+        return np.random.RandomState(self.seed)
 
 
 def outcome_of(

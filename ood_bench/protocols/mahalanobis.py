@@ -10,7 +10,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics import evaluate
-from ood_bench.protocols.base import Outcome, Protocol
+from ood_bench.protocols.base import Outcome, SeededProtocol
 from ood_bench.tuning.adversarial import fgsm_images
 from ood_bench.tuning.logistic import Combination
 from ood_bench.tuning.logistic_2018 import fit_combination_2018
@@ -20,7 +20,7 @@ _RULE = Rule("TNR at 95 % TPR (percent) on validation rows; the first of equals"
 
 
 @dataclass
-class MahalanobisProtocol(Protocol):
+class MahalanobisProtocol(SeededProtocol):
     """The first 1,000 rows of both test sets are for validation, all others are scored; nothing is cut to one size.
 
     Methods with several raw scores (one for each tap) combine them by a logistic regression, fitted on the first
@@ -39,7 +39,6 @@ class MahalanobisProtocol(Protocol):
             ``fgsm``, adversarial images of the ID validation rows, so that no OOD image is seen.
         fgsm_magnitude: their step in raw [0, 1] pixels.
         excluded: settings by method that are another row of the table, such as ODIN at T = 1 without a step.
-        seed: seeds what detectors draw when they are fitted.
     """
 
     convention: str = "mahalanobis"
@@ -50,7 +49,6 @@ class MahalanobisProtocol(Protocol):
     validation: Literal["ood", "fgsm"] = "ood"
     fgsm_magnitude: float = 0.05
     excluded: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    seed: int = 0
 
     revision = 2
     ranks_paper_scores = True
@@ -88,10 +86,6 @@ class MahalanobisProtocol(Protocol):
                     f"protocol {self.name} takes {self.fit_rows} + {self.select_rows} rows of {images.title} for "
                     f"validation, but it has only {len(images)}: set protocol.fit_rows and protocol.select_rows lower"
                 )
-
-    def generator(self, ood: ImageSet) -> np.random.RandomState:
-        """A fresh generator with the protocol's seed, whatever the OOD set."""
-        return np.random.RandomState(self.seed)
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """The rows of both sets that are not for validation."""

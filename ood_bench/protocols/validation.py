@@ -5,19 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, View
-from ood_bench.protocols.base import Protocol
+from ood_bench.protocols.base import SeededProtocol
 from ood_bench.tuning.search import Choice, refuse_id_only, search
 
 _SEARCHES = ("per_set", "validation_ood", "id_only")
 
 
 @dataclass
-class ValidatedProtocol(Protocol):
+class ValidatedProtocol(SeededProtocol):
     """What the protocols of ODIN and of the leave-out ensemble share.
 
     Attributes:
@@ -29,7 +27,6 @@ class ValidatedProtocol(Protocol):
         stands_for: by OOD set, the one whose published magnitude it takes, such as a rebuilt set its original's.
         temperature: temperature that goes with ``epsilons``.
         validation: config name of the OOD set that ``tune=validation_ood`` searches on; it must be one of the run's.
-        seed: seeds what detectors draw when they are fitted.
     """
 
     tune: Literal["published", "per_set", "validation_ood", "id_only", "none"] = "published"
@@ -37,7 +34,6 @@ class ValidatedProtocol(Protocol):
     stands_for: dict[str, str] = field(default_factory=dict)
     temperature: float = 1000.0
     validation: str = ""
-    seed: int = 0
 
     tuned_method: ClassVar[str]
     """The method that ``epsilons`` are for."""
@@ -72,10 +68,6 @@ class ValidatedProtocol(Protocol):
         if not self.stands_for:
             del options["stands_for"]
         return options
-
-    def generator(self, ood: ImageSet) -> np.random.RandomState:
-        """A fresh generator with the protocol's seed, whatever the OOD set."""
-        return np.random.RandomState(self.seed)
 
     def check(self, method: str, detector: Detector) -> None:
         """Refuses several candidates where nothing chooses among them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ood_bench.report import tables
 from ood_bench.results import RecordStore
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import existing, one_message
 
 _log = logging.getLogger("ood_bench.report")
 
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
+    existing("--results", chosen.results)
     if chosen.check:
         differences = tables.check(chosen.results, chosen.readme)
         for line in differences:

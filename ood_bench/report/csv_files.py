@@ -1,8 +1,8 @@
 """The CSV file of a table: one row a number."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from ood_bench.report.format import metric_order, number
 from ood_bench.report.rows import Row
@@ -60,9 +60,5 @@ def csv_text(sections: Iterable[Section]) -> str:
 
 
 def as_csv(columns: Sequence[str], lines: Iterable[dict[str, str]]) -> str:
-    """CSV text with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    """CSV text with a header; what a line lacks is empty."""
+    return pd.DataFrame(list(lines), columns=list(columns)).to_csv(index=False, lineterminator="\n")

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
 from ood_bench.report.rows import Row, Stat
+from ood_bench.results.schema import Metric
 
 _DECIMALS = 2
 _ORDER = ("auroc", "auprc", "aupr_in", "aupr_out", "fpr80", "fpr95", "tnr95", "detection_error", "detection_accuracy")
@@ -66,8 +67,8 @@ def ours(row: Row, metric: str, places: int) -> str:
     return spread(stat, places) if stat else "not measured"
 
 
-def interval(stat: Stat | None) -> str:
-    """The bootstrap interval of a row, or a dash."""
+def interval(stat: Stat | Metric | None) -> str:
+    """The bootstrap interval of a row or record, or a dash."""
     if stat is None or stat.low is None or stat.high is None:
         return NOTHING
     return f"[{number(stat.low, _DECIMALS)}, {number(stat.high, _DECIMALS)}]"

@@ -13,13 +13,13 @@ import numpy as np
 from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Rows
 from ood_bench.data.views import Array
-from ood_bench.errors import ArtifactError
+from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.metrics.paired import bootstrap_difference, delong
 from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import existing, one_message
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 COLUMNS = (
@@ -171,16 +171,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; gives 1 if nothing could be compared, 2 for what the user has to fix, else 0."""
+    """Runs the command; gives 0, or 2 for what the user has to fix, such as scores that were not kept."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
-    records = RecordStore(chosen.results).load()
+    records = RecordStore(existing("--results", chosen.results)).load()
     files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
+    if not files:
+        raise ConfigError(
+            f"{chosen.results} has no two records whose scores are in {chosen.store}",
+            "score the cells again with scoring.details=all and the same store.root",
+        )
     for name, text in files.items():
         path = chosen.results / PAIRED / name
         write_atomically(path, text.encode())
         _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
-    if not files:
-        hint = "score the cells again with scoring.details=all and the same store.root"
-        _log.error("error: %s has no two records whose scores are in %s: %s", chosen.results, chosen.store, hint)
-    return 0 if files else 1
+    return 0

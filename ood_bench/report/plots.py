@@ -17,6 +17,7 @@ from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Verdict, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
+from ood_bench.results.record_store import slug
 
 METHOD = "feature_norm_blocks"
 KINDS = ("comparison.", "roc-", "epsilon-")
@@ -127,7 +128,7 @@ def per_block(records: Iterable[Record]) -> dict[str, bytes]:
     for _, group in groupby(sorted(rows, key=_images), key=_images):
         alike = list(group)
         one = alike[0].records[0]
-        images = re.sub(r"[^a-z0-9]+", "-", alike[0].id_title.lower()).strip("-")
+        images = slug(alike[0].id_title)
         stem = f"{one.protocol}-{one.model}-{images}-blocks"
         with style.context(_BLOCKS_STYLE, after_reset=True):
             made |= _files({stem: _blocks(alike)})

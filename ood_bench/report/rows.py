@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ood_bench.data.imageset import titled
 from ood_bench.errors import RecordError
 from ood_bench.papers.block import AVERAGE, Block
 from ood_bench.results import Record
@@ -55,7 +56,7 @@ class Row:
     @property
     def label(self) -> str:
         """The method as tables print it."""
-        return f"{self.method} ({self.variant})" if self.variant else self.method
+        return titled(self.method, self.variant)
 
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
         """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.

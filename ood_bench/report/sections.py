@@ -8,7 +8,6 @@ from typing import Literal
 from ood_bench.papers.block import Block
 from ood_bench.report.format import metric_order
 from ood_bench.report.rows import Row, arrange, gather
-from ood_bench.report.verdicts import Judgement, judge
 from ood_bench.results import Record
 
 _SHOWN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
@@ -47,10 +46,6 @@ class Section:
     def printed(self, row: Row, metric: str) -> str | None:
         """The published value of a cell, or none."""
         return self.block.printed(row.method, row.ood, metric) if self.block and self.kind == "paper" else None
-
-    def judgements(self, row: Row) -> list[Judgement]:
-        """The verdict on each metric of a row."""
-        return [judge(row, metric, self.printed(row, metric)) for metric in self.metrics]
 
 
 def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section]:

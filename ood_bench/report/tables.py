@@ -1,16 +1,17 @@
 """All that the records of a results folder give (tables, page, plots, LaTeX): made, written, or compared."""
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
 from ood_bench.report import latex, paired, plots
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
-from ood_bench.report.readme import refreshed
 from ood_bench.report.sections import Section, sections
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
@@ -19,6 +20,8 @@ from ood_bench.utils.files import clear_io_errors, write_atomically
 PAGE = "index.html"
 FOLDER = "tables"
 _OTHER = "other"
+_OPEN = re.compile(r"^<!-- table:(?P<name>\S+) -->[ \t]*$", re.MULTILINE)
+_CLOSE = re.compile(r"^<!-- /table -->[ \t]*$", re.MULTILINE)
 _KINDS = {FOLDER: (".md", ".csv"), "plots": (".svg", ".png"), "latex": (".tex",)}
 
 
@@ -148,3 +151,29 @@ def _stale(rendered: Rendered, results: Path, present: Iterable[Path]) -> list[s
     there = {path.relative_to(results).as_posix() for path in present if path.is_relative_to(results)}
     gone = there - rendered.files.keys()
     return [name for name in gone if name.startswith(ours) or name.endswith(plots.PER_BLOCK)]
+
+
+def refreshed(text: str, inserts: Mapping[str, str], where: str | Path) -> str:
+    """``text`` with what stands between ``<!-- table:NAME -->`` and ``<!-- /table -->`` replaced.
+
+    Args:
+        text: Markdown; both markers stand at the start of lines of their own.
+        inserts: new content by name.
+        where: the file that ``text`` comes from, named in errors.
+
+    Raises:
+        ConfigError: if a marker names no block, or markers do not pair up.
+    """
+    parts, position = [], 0
+    while opening := _OPEN.search(text, position):
+        name, line = opening["name"], text.count("\n", 0, opening.start()) + 1
+        if name not in inserts:
+            raise ConfigError(
+                f"{where}, line {line}: no block {name!r}; there is {', '.join(sorted(inserts)) or 'none'}"
+            )
+        closing, following = _CLOSE.search(text, opening.end()), _OPEN.search(text, opening.end())
+        if closing is None or (following and following.start() < closing.start()):
+            raise ConfigError(f"{where}, line {line}: `<!-- table:{name} -->` has no `<!-- /table -->` after it")
+        parts += [text[position : opening.end()], f"\n\n{inserts[name]}\n\n", closing[0]]
+        position = closing.end()
+    return "".join([*parts, text[position:]])

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ood_bench.data.imageset import titled
 from ood_bench.papers.block import Block, block_of, load_blocks
-from ood_bench.report.format import NOTHING, metric_title, number
+from ood_bench.report.format import NOTHING, interval, metric_title, number
 from ood_bench.results import Record
 
 _SHOWN = ("auroc", "aupr_in", "aupr_out", "fpr95")
@@ -46,7 +47,7 @@ def _table(names: Sequence[str], metrics: Sequence[str], records: list[Record], 
         table.add_column(title, justify="right", no_wrap=True)
     for ood_title, of_set in groupby(records, key=lambda record: record.data.ood.title):
         table.add_row(escape(ood_title), style="bold")
-        for label, group in groupby(of_set, key=_label):
+        for label, group in groupby(of_set, key=lambda record: titled(record.method, record.variant)):
             mine = list(group)
             for record in mine:
                 seed = [str(record.seed)] if len(seeds) > 1 else []
@@ -59,16 +60,10 @@ def _table(names: Sequence[str], metrics: Sequence[str], records: list[Record], 
     return table
 
 
-def _label(record: Record) -> str:
-    return f"{record.method} ({record.variant})" if record.variant else record.method
-
-
 def _cell(name: str, record: Record) -> str:
     """A value in the protocol's convention; AUROC with its interval."""
     metric = record.metrics.get(name)
     if metric is None:
         return NOTHING
     text = number(metric.value, 2)
-    if name == _WIDE and metric.low is not None and metric.high is not None:
-        return escape(f"{text} [{number(metric.low, 1)}, {number(metric.high, 1)}]")
-    return text
+    return escape(f"{text} {interval(metric)}") if name == _WIDE and metric.low is not None else text

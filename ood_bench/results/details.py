@@ -146,8 +146,7 @@ def histogram(id_scores: Array, ood_scores: Array) -> Histogram:
 def _binned(scores: Array, low: float, high: float) -> list[int]:
     """Rows in each bin; rounding may put a score at an edge into either neighbour, which no picture shows."""
     place = (np.clip(scores, low, high) - low) / (high - low) * BINS
-    counts: list[int] = np.bincount(np.minimum(place.astype(np.int64), BINS - 1), minlength=BINS).tolist()
-    return counts
+    return np.bincount(np.minimum(place.astype(np.int64), BINS - 1), minlength=BINS).tolist()
 
 
 def roc(curve: Curve) -> Line:

@@ -1,15 +1,20 @@
-"""Records as one flat table."""
+"""Records as one flat table, and as a file for other programs: CSV, or Parquet with the extra ``parquet``."""
 
+import io
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ood_bench.errors import ConfigError
 from ood_bench.results.record import Record
+from ood_bench.utils.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NAMES = ("id", "model", "protocol", "method", "variant", "ood", "seed", "cell_key", "n_id", "n_ood")
+_ORDER = ["id", "model", "protocol", "method", "variant", "ood", "seed", "cell_key"]
 
 
 def frame(records: Iterable[Record]) -> "pd.DataFrame":
@@ -46,3 +51,28 @@ def _row(record: Record) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def export(records: Iterable[Record], path: Path) -> int:
+    """Writes :func:`frame` of the records, sorted by names and seed; gives its number of rows.
+
+    Raises:
+        ConfigError: if the path ends neither in .csv nor in .parquet, or Parquet cannot be written here.
+        ArtifactError: if the file cannot be written.
+    """
+    table = frame(records).sort_values(_ORDER, ignore_index=True)
+    if path.suffix == ".csv":
+        content = table.to_csv(index=False, lineterminator="\n").encode()
+    elif path.suffix == ".parquet":
+        buffer = io.BytesIO()
+        try:
+            table.to_parquet(buffer, index=False)
+        except ImportError as error:
+            raise ConfigError(
+                f"{path}: Parquet needs pyarrow: pip install '.[parquet]' in a checkout, or name a .csv"
+            ) from error
+        content = buffer.getvalue()
+    else:
+        raise ConfigError(f"{path}: the name must end in .csv or .parquet")
+    write_atomically(path, content)
+    return len(table)

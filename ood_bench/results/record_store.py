@@ -1,12 +1,11 @@
 """A folder of records that many processes may write at once, and that nothing overwrites."""
 
-import contextlib
 import errno
 import gc
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,13 +101,18 @@ class RecordStore:
         """Reads every record, sorted by path; a file that is not a valid record is logged and left out."""
         records = []
         self.problems = []
-        with _no_collection():
+        collects = gc.isenabled()
+        gc.disable()  # it would walk again and again over the many objects that are made here to stay
+        try:
             for path in _record_files(self.folder):
                 try:
                     records.append(self._read_in_place(path))
                 except RecordError as error:
                     self.problems.append(Problem(path, str(error)))
                     _log.warning("left out: %s", error)
+        finally:
+            if collects:
+                gc.enable()
         return records
 
     def _read_in_place(self, path: Path) -> Record:
@@ -168,18 +172,6 @@ class RecordStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         return target
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keeps the garbage collector from walking again and again over the many objects that a block makes to stay."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _record_files(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from ood_bench.data.imageset import titled
 from ood_bench.utils.files import canonical_json
 
 _ROUNDING = 1e-6
@@ -171,7 +172,7 @@ class SetUsed(Part):
     @property
     def title(self) -> str:
         """Name with the variant, as tables print it: ``"cifar10 (JPEG copy)"``."""
-        return f"{self.name} ({self.variant})" if self.variant else self.name
+        return titled(self.name, self.variant)
 
 
 class Data(Part):

@@ -70,19 +70,14 @@ def thumbnails(scores: tuple[Array, Array], sets: tuple[ImageSet, ImageSet], row
     shape = _tile_shape(sets[0])
     for side, values, images, numbers in zip(_SIDES, scores, sets, rows, strict=True):
         for end in _ENDS:
-            chosen = _outermost(values, end)
+            # stable: the earlier row first among equals
+            chosen = np.argsort(-values if end == "highest" else values, kind="stable")[:COLUMNS]
             kept = [_rounded(values[index]) for index in chosen]
             groups.append(Extreme(side=side, end=end, rows=numbers[chosen].tolist(), scores=kept))
             lines.append([_tile(images.images[int(row)], shape) for row in numbers[chosen]])
     kind, content = _picture(lines, shape)
     width, height = shape
     return Thumbnails(kind=kind, width=width, height=height, columns=COLUMNS, groups=groups, content=content)
-
-
-def _outermost(values: Array, end: str) -> npt.NDArray[np.int64]:
-    """Positions of the most extreme scores, the outermost first, the earlier row first among equals."""
-    order = np.argsort(-values if end == "highest" else values, kind="stable")
-    return order[:COLUMNS]
 
 
 def _rounded(score: float) -> float | None:

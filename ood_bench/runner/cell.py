@@ -4,12 +4,14 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Scorer, Steps, View
 from ood_bench.protocols.base import Protocol
-from ood_bench.protocols.overlap import overlapping, seen_in_training
 from ood_bench.results.record import address
+from ood_bench.training.selection import validation_view
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.files import content_key
 
@@ -108,3 +110,26 @@ class Cell:
     def title(self) -> str:
         """The cell in a few words, for logs."""
         return f"{self.row} on {self.ood_name}, seed {self.seed}"
+
+
+def _rows_of(view: View) -> np.ndarray:
+    """The view's row numbers, also where it has all rows in order."""
+    return np.arange(len(view.images)) if view.rows is None else view.rows
+
+
+def overlapping(scored: Sequence[View], seen: Sequence[View]) -> dict[str, int]:
+    """Number of scored rows that were seen, by name of the image set; sets without any are left out."""
+    counts = {}
+    for view in scored:
+        mine = [_rows_of(one) for one in seen if one.images.fingerprint == view.images.fingerprint]
+        if mine and (count := int(np.isin(_rows_of(view), np.concatenate(mine)).sum())):
+            counts[view.images.name] = count
+    return counts
+
+
+def seen_in_training(specs: Sequence[TrainingSpec]) -> list[View]:
+    """Test and validation rows on which classifiers' epochs were chosen; the same for all of them."""
+    spec = next((one for one in specs if one.validation is not None), None)
+    if spec is None or spec.validation is None:
+        return []
+    return [validation_view(images) for images in (spec.test, spec.validation)]

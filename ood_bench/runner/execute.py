@@ -2,22 +2,24 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Scorer
+from ood_bench.models.classifier import Classifier
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.extras import Extras
 from ood_bench.runner.failures import Failures, Finished
-from ood_bench.runner.networks import find_or_train
 from ood_bench.runner.prepare import Prepared, prepare
 from ood_bench.runner.record import record_of
-from ood_bench.runner.shared_pass import shared_pass
+from ood_bench.runner.shared_pass import Request, shared_pass
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.artifact import ClassifierStore
+from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.files import clear_io_errors, make_folder
+from ood_bench.utils.locks import BusyError
 from ood_bench.utils.time_limit import reserve, time_limit
 
 _log = logging.getLogger(__name__)
@@ -93,10 +95,12 @@ class _Runner:
     def _pass_for_fitting(self, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> None:
         """One pass over the training images for what all methods learn from them."""
         detectors = {cell.row: cell.detector for cell in cells}
-        with shared_pass(self._engine, self._sets.train) as requests:
-            for row, detector in detectors.items():
-                for classifier in scorers[row].classifiers:
-                    requests.add(classifier, detector.fit_quantities(classifier))
+        requests = (
+            (classifier, detector.fit_quantities(classifier), ())
+            for row, detector in detectors.items()
+            for classifier in scorers[row].classifiers
+        )
+        shared_pass(self._engine, self._sets.train, requests)
 
     def _compute_set(
         self, cells: Sequence[Cell], scorers: Mapping[str, Scorer], existing: Mapping[str, Record]
@@ -116,14 +120,16 @@ class _Runner:
 
     def _pass_for_scoring(self, ood: ImageSet, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> None:
         """One pass over the ID test images and one over the OOD images for what all methods score."""
+
+        def requests(side: int) -> Iterator[Request]:
+            for cell in cells:
+                scorer = scorers[cell.row]
+                yield from ((classifier, cell.detector.quantities(classifier), ()) for classifier in scorer.classifiers)
+                if cell.scored[side].rows is None:  # all rows are scored, so that the steps are those of the set
+                    yield scorer.classifier, (), cell.single_steps(scorer)
+
         for side, images in enumerate((self._sets.test, ood)):
-            with shared_pass(self._engine, images) as requests:
-                for cell in cells:
-                    scorer = scorers[cell.row]
-                    for classifier in scorer.classifiers:
-                        requests.add(classifier, cell.detector.quantities(classifier))
-                    if cell.scored[side].rows is None:  # all rows are scored, so that the steps are those of the set
-                        requests.add(scorer.classifier, steps=cell.single_steps(scorer))
+            shared_pass(self._engine, images, requests(side))
 
     def _compute_cell(self, cell: Cell, scorer: Scorer, earlier: Record | None) -> Record:
         """Tunes, scores and measures; an earlier record stays as it is, and only its extras are written."""
@@ -145,3 +151,31 @@ class _Runner:
                 new=sum(seed.new for seed in seeds),
             )
         )
+
+
+def find_or_train(store: ClassifierStore, cells: Sequence[Cell], failures: Failures) -> dict[str, Classifier]:
+    """Loads or trains every network of the cells; a network that cannot be had fails the cells that need it.
+
+    A network that another process is training is left for the end: processes share the work that way.
+
+    Returns:
+        Classifiers by the key of their specification.
+    """
+    classifiers: dict[str, Classifier] = {}
+    busy: list[TrainingSpec] = []
+    needed = {spec.key: spec for cell in cells for spec in cell.specs}
+    for spec in needed.values():
+        with failures.catching(_needing(spec, cells)):
+            try:
+                classifiers[spec.key] = store.obtain(spec, wait=False)
+            except BusyError:
+                _log.info("another process trains %s: left for later", spec.title)
+                busy.append(spec)
+    for spec in busy:
+        with failures.catching(_needing(spec, cells)):
+            classifiers[spec.key] = store.obtain(spec)
+    return classifiers
+
+
+def _needing(spec: TrainingSpec, cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if any(one.key == spec.key for one in cell.specs)]

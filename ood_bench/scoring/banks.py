@@ -22,7 +22,7 @@ _EVERY = 60.0
 
 
 class Banks:
-    """Rows of quantities by place and name, and derived arrays by name.
+    """Rows of quantities and derived arrays, by the name of their file below the folder, without its suffix.
 
     Args:
         root: the folder ``banks`` of the artifact store, or none to keep everything in memory only.
@@ -30,82 +30,66 @@ class Banks:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
-        self._rows: dict[tuple[str, str], Rows32] = {}
-        self._derived: dict[str, Array] = {}
+        self._kept: dict[str, npt.NDArray[Any]] = {}
         self._warned: set[str] = set()
 
-    def rows(self, place: str, name: str, count: int) -> Rows32 | None:
+    def rows(self, name: str, count: int) -> Rows32 | None:
         """Float32 ``[count, D]`` as they were kept, or none if there are none or their file is damaged."""
-        if (kept := self._rows.get((place, name))) is not None:
-            return kept
-        if self._root is None or not (path := self._root / place / f"{name}.npy").exists():
+        found = self._load(name, mapped=True)
+        if found is not None and (found.ndim != 2 or len(found) != count or found.dtype != np.float32):
+            self._warn_once("bank %s/%s.npy has an unexpected form and is made again", self._root, name)
+            del self._kept[name]
             return None
-        if (rows := self._read(path, f"{place}/{name}", mapped=True)) is None:
-            return None
-        if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
-            self._warn_once("bank %s has an unexpected form and is made again", path)
-            return None
-        self._rows[place, name] = rows
-        return rows
-
-    def keep_rows(self, place: str, name: str, rows: Rows32) -> None:
-        """Keeps rows ``[N, D]``.
-
-        Raises:
-            ArtifactError: if the file cannot be written.
-        """
-        self._rows[place, name] = rows
-        if self._root is not None:
-            content = with_digest(_npy(rows), f"{place}/{name}")
-            write_atomically(self._root / place / f"{name}.npy", content, durable=False)
+        return found
 
     def derived(self, name: str) -> Array | None:
         """A derived array, or none if it is not there or its file is damaged."""
-        if name not in self._derived:
-            path = None if self._root is None else self._root / "derived" / f"{name}.npy"
-            if path is None or not path.exists():
-                return None
-            if (array := self._read(path, name)) is None:
-                return None
-            self._derived[name] = array
-        return self._derived[name]
+        return self._load(name)
 
-    def keep_derived(self, name: str, array: Array) -> None:
-        """Keeps a derived array of any shape.
+    def keep(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Keeps rows ``[N, D]``, or a derived array of any shape.
 
         Raises:
             ArtifactError: if the file cannot be written.
         """
-        self._derived[name] = array
+        self._kept[name] = array
         if self._root is not None:
-            content = with_digest(_npy(array), name)
-            write_atomically(self._root / "derived" / f"{name}.npy", content, durable=False)
+            buffer = io.BytesIO()
+            np.save(buffer, array)
+            content = with_digest(buffer.getvalue(), _identity(name))
+            write_atomically(self._root / f"{name}.npy", content, durable=False)
 
     def partial(self, names: Iterable[str]) -> "PartialScores | None":
         """Where a pass saves what it has done of these derived arrays; none if everything is in memory only."""
         if self._root is None:
             return None
-        return PartialScores(self._root / "derived" / f"{content_key(list(names))}.part")
+        return PartialScores(self._root / "derived" / f"{content_key([_identity(name) for name in names])}.part")
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """The lock on something below the folder; it locks nothing if everything is in memory only."""
         return contextlib.nullcontext() if self._root is None else locked(self._root / name)
 
-    def _read(self, path: Path, identity: str, *, mapped: bool = False) -> npt.NDArray[Any] | None:
+    def _load(self, name: str, *, mapped: bool = False) -> npt.NDArray[Any] | None:
         """An array whose digest is right; none, with a warning, if it is not."""
-        try:
-            check_digest(path, identity)
-            array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
-        except (OSError, ValueError, EOFError) as error:
-            self._warn_once("%s is damaged (%s) and is made again", path, error)
-            return None
-        return array
+        path = None if self._root is None else self._root / f"{name}.npy"
+        if name not in self._kept and path is not None and path.exists():
+            try:
+                check_digest(path, _identity(name))
+                self._kept[name] = np.load(path, mmap_mode="r" if mapped else None)
+            except (OSError, ValueError, EOFError) as error:
+                self._warn_once("%s is damaged (%s) and is made again", path, error)
+        return self._kept.get(name)
 
     def _warn_once(self, message: str, *parts: object) -> None:
         """Warns of a damaged file once, though it is read twice: before and after waiting for its lock."""
         if (text := message % parts) not in self._warned:
             self._warned.add(text)
             _log.warning(text)
+
+
+def _identity(name: str) -> str:
+    """What an array's digest covers beside its content: its name, of a derived array without its folder."""
+    return name.removeprefix("derived/")
 
 
 class PartialScores:
@@ -162,10 +146,3 @@ class PartialScores:
     def drop(self) -> None:
         """Removes the file; for when the scores are kept elsewhere."""
         self._path.unlink(missing_ok=True)
-
-
-def _npy(array: npt.NDArray[Any]) -> bytes:
-    """Content of a ``.npy`` file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()

@@ -79,14 +79,14 @@ class Engine:
         Raises:
             ArtifactError: if the store cannot be written.
         """
-        name = f"{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
+        name = f"derived/{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
         found = self._banks.derived(name)
         if found is None:
-            with self._banks.lock(f"derived/{name}"):
+            with self._banks.lock(name):
                 found = self._banks.derived(name)
                 if found is None:
                     found = compute()
-                    self._banks.keep_derived(name, found)
+                    self._banks.keep(name, found)
         return found
 
     def _complete(
@@ -100,7 +100,7 @@ class Engine:
             if len(rows) < len(quantities):
                 stack.enter_context(self._banks.lock(_place(classifier, view.images)))
             for name in sorted(steps.keys() - scores.keys()):
-                stack.enter_context(self._banks.lock(f"derived/{name}"))
+                stack.enter_context(self._banks.lock(name))
             # Another process may have computed some of them while this one waited for the locks.
             rows, scores = self._kept(classifier, view, quantities, steps)
             missing = [quantity for quantity in quantities if quantity not in rows]
@@ -117,7 +117,7 @@ class Engine:
     ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
         """What the banks hold of the rows and scores that are wanted."""
         place = _place(classifier, view.images)
-        rows = {quantity: self._banks.rows(place, quantity.key, len(view)) for quantity in quantities}
+        rows = {quantity: self._banks.rows(f"{place}/{quantity.key}", len(view)) for quantity in quantities}
         scores = {name: self._banks.derived(name) for name in names}
         return (
             {quantity: kept for quantity, kept in rows.items() if kept is not None},
@@ -140,10 +140,10 @@ class Engine:
             classifier, view, batch_size, quantities=quantities, steps=list(steps.values()), partial=partial
         )
         for quantity, values in rows.items():
-            self._banks.keep_rows(_place(classifier, view.images), quantity.key, values)
+            self._banks.keep(f"{_place(classifier, view.images)}/{quantity.key}", values)
         named = dict(zip(steps, scores, strict=True))
         for name, array in named.items():
-            self._banks.keep_derived(name, array)
+            self._banks.keep(name, array)
         if partial is not None:
             partial.drop()
         return rows, named
@@ -165,5 +165,5 @@ def _named(classifier: Classifier, view: View, steps: Iterable[Steps]) -> dict[s
     named = {}
     for one in steps:
         key = content_key({**one.identity, **where, "magnitudes": list(one.magnitudes)})
-        named[f"{one.name.replace(' ', '-')}-{key}"] = one
+        named[f"derived/{one.name.replace(' ', '-')}-{key}"] = one
     return named

@@ -50,44 +50,30 @@ def run_pass(
     scores = [np.empty((*one.shape, len(view))) for one in steps]
     done = partial.load(scores) if partial else 0
     with (
-        _saving(partial, scores) as save,
         ticking(_title(view, quantities, steps), len(view) - done, "images") as ticker,
         full_precision(),
         torch.no_grad() if steps else torch.inference_mode(),
     ):
-        for batch in view.after(done).batches(batch_size):
-            x = classifier.normalise(batch)
-            if steps:
-                for one, array, part in zip(steps, scores, _step_scores(classifier, x, rows, steps), strict=True):
-                    refuse_not_finite(classifier, view, f"after the steps of {one.name}", part)
-                    array[..., done : done + len(x)] = part
-            else:
-                with reading(classifier, rows.readers):
-                    rows.read(OUTPUT, classifier.scoring_network(x))
-            done += len(x)
-            save(done)
-            ticker.advance(len(x))
-    return {quantity: rows.arrays[quantity] for quantity in quantities}, scores
-
-
-@contextlib.contextmanager
-def _saving(partial: PartialScores | None, scores: Sequence[Array]) -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the number of images done: it saves their scores now and then, as does an error."""
-    last = 0
-
-    def save(done: int) -> None:
-        nonlocal last
-        last = done
-        if partial is not None:
-            partial.save(scores, done)
-
-    try:
-        yield save
-    except BaseException:
-        if partial is not None:
+        try:
+            for batch in view.after(done).batches(batch_size):
+                x = classifier.normalise(batch)
+                if steps:
+                    for one, array, part in zip(steps, scores, _step_scores(classifier, x, rows, steps), strict=True):
+                        refuse_not_finite(classifier, view, f"after the steps of {one.name}", part)
+                        array[..., done : done + len(x)] = part
+                else:
+                    with reading(classifier, rows.readers):
+                        rows.read(OUTPUT, classifier.scoring_network(x))
+                done += len(x)
+                if partial:
+                    partial.save(scores, done)
+                ticker.advance(len(x))
+        except BaseException:
             with contextlib.suppress(ArtifactError):  # the error that ended the pass is the one to report
-                partial.save(scores, last, now=True)
-        raise
+                if partial:
+                    partial.save(scores, done, now=True)
+            raise
+    return {quantity: rows.arrays[quantity] for quantity in quantities}, scores
 
 
 def _title(view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ood_bench.data.views import Array
 from ood_bench.errors import NotFiniteError
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.taps import forward_to, forward_to_all
+from ood_bench.scoring.taps import forward_to_all
 
 Objective = Callable[[Tensor], Tensor]
 Rule = Callable[[Tensor], Tensor]
@@ -87,7 +87,8 @@ class Steps:
                 value = clean
                 if magnitude != 0:
                     stepped = x + magnitude * direction
-                    value = forward_to(classifier, classifier.clipped(stepped) if step.clip else stepped, step.tap)
+                    stepped = classifier.clipped(stepped) if step.clip else stepped
+                    value = forward_to_all(classifier, stepped, [step.tap])[step.tap]
                 found[row, column] = score(value).cpu().numpy()
         return found
 

@@ -65,8 +65,7 @@ class RectifiedNorm(Reduction):
         rectified = tap.clamp_min(0)
         positions = tuple(range(2, tap.ndim))
         norms = torch.linalg.vector_norm(rectified, dim=positions) if positions else rectified
-        mean: Tensor = norms.mean(dim=1, keepdim=True)
-        return mean
+        return norms.mean(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +93,7 @@ class Distance(Reduction):
         """Rows ``[B, 1]``, differentiable."""
         channels_last = _is_channels_last(tap)
         rows = (tap.permute(0, 2, 3, 1) if channels_last else tap).flatten(1)
-        norm: Tensor = torch.linalg.vector_norm(rows - self._point(channels_last, tap.device), dim=1, keepdim=True)
-        return norm
+        return torch.linalg.vector_norm(rows - self._point(channels_last, tap.device), dim=1, keepdim=True)
 
     def _point(self, channels_last: bool, device: torch.device) -> Tensor:
         """The point ``[1, D]`` in the order in which taps lie in memory; made once, not for every piece of a tap."""

@@ -94,15 +94,6 @@ def channels_first(network: nn.Module, tap: str, value: Any) -> Tensor:
     return value.movedim(-1, 1) if last and value.ndim > 2 else value
 
 
-def forward_to(classifier: Classifier, x: Tensor, tap: str) -> Tensor:
-    """Value of one tap for normalised images ``[B, C, H, W]``; what comes after it is not computed.
-
-    Raises:
-        ConfigError: if the classifier has no such tap.
-    """
-    return forward_to_all(classifier, x, [tap])[tap]
-
-
 def forward_to_all(classifier: Classifier, x: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
     """Values of several taps for normalised images ``[B, C, H, W]``; what comes after the last is not computed.
 
@@ -123,7 +114,7 @@ def forward_to_all(classifier: Classifier, x: Tensor, taps: Collection[str]) -> 
         kept[OUTPUT] = classifier.scoring_network(x)
     for tap, version in versions.items():
         if _version(kept[tap]) != version:  # the network went on to overwrite it
-            kept[tap] = forward_to(classifier, x, tap)
+            kept |= forward_to_all(classifier, x, [tap])
     return kept
 
 

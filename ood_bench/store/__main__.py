@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from ood_bench.config import default_data_root
 from ood_bench.results import RecordStore
+from ood_bench.results.frame import export
 from ood_bench.store import checking, garbage
-from ood_bench.store.export import export
-from ood_bench.store.inventory import KINDS, Entry, entries, readable
+from ood_bench.store.inventory import KINDS, Entry, entries
 from ood_bench.store.speeds import speeds
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import existing, one_message
 from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.store")
@@ -64,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives 1 if something is damaged, 2 for what the user has to fix, else 0."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = build_parser().parse_args(arguments)
+    if "store" in chosen:
+        existing("--store", chosen.store)
     return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
 
 
@@ -99,10 +103,10 @@ def _gc(chosen: argparse.Namespace) -> int:
     _sizes("stays, records refer to it", found.referred)
     _sizes(f"stays, in use or younger than {chosen.older_than:g} hours", found.young)
     for entry in found.goes:
-        _log.info("%s: %s (%s)", "deleting" if chosen.delete else "would go", entry.path, readable(entry.size))
+        _log.info("%s: %s (%s)", "deleting" if chosen.delete else "would go", entry.path, decimal(entry.size))
     _sizes("goes", found.goes)
     if chosen.delete:
-        _log.info("deleted %s", readable(garbage.delete(found.goes)))
+        _log.info("deleted %s", decimal(garbage.delete(found.goes)))
     elif found.goes:
         _log.info("nothing was deleted: --delete does it")
     return 0
@@ -111,7 +115,7 @@ def _gc(chosen: argparse.Namespace) -> int:
 def _export(chosen: argparse.Namespace) -> int:
     store = RecordStore(chosen.results)
     count = export(store.load(), chosen.file)
-    _log.info("%d records written to %s (%s)", count, chosen.file, readable(chosen.file.stat().st_size))
+    _log.info("%d records written to %s (%s)", count, chosen.file, decimal(chosen.file.stat().st_size))
     return 1 if store.problems else 0
 
 
@@ -131,10 +135,10 @@ def _sizes(title: str, found: Iterable[Entry]) -> None:
     for entry in found:
         counts[entry.kind] += 1
         sizes[entry.kind] += entry.size
-    _log.info("%s: %d entries, %s", title, counts.total(), readable(sizes.total()))
+    _log.info("%s: %d entries, %s", title, counts.total(), decimal(sizes.total()))
     for kind in KINDS:
         if counts[kind]:
-            _log.info("  %-11s %6d  %9s", kind, counts[kind], readable(sizes[kind]))
+            _log.info("  %-11s %6d  %9s", kind, counts[kind], decimal(sizes[kind]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ood_bench.errors import RecordError
 from ood_bench.results import Record, RecordStore
-from ood_bench.store.inventory import Entry, References, entries, referred
+from ood_bench.store.inventory import Entry, entries, referred
 from ood_bench.utils.files import clear_io_errors
 from ood_bench.utils.locks import is_locked
 
@@ -66,7 +66,7 @@ def sort(store: Path, records: Iterable[Record], *, also: Collection[str] = (), 
         older: seconds for which nothing of an entry must have been written.
     """
     found = entries(store)
-    needed = referred(found, References.of(records))
+    needed = referred(found, records)
     sorted_ = Sorted([], [], [])
     for entry in found:
         if entry.path in needed and entry.kind not in also:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +31,6 @@ class Entry:
     path: Path
     size: int
     age: float
-
-
-@dataclass
-class References:
-    """What records refer to.
-
-    Attributes:
-        networks: keys of classifiers.
-        sets: fingerprints of image sets.
-        cells: keys of their cells.
-    """
-
-    networks: set[str] = field(default_factory=set)
-    sets: set[str] = field(default_factory=set)
-    cells: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, records: Iterable[Record]) -> "References":
-        """Collects them from records."""
-        found = cls()
-        for record in records:
-            found.cells.add(record.cell_key)
-            found.networks |= {network.key for network in record.checkpoint.networks}
-            found.sets |= {one.fingerprint for one in record.data.used}
-        return found
 
 
 def entries(store: Path) -> list[Entry]:
@@ -112,26 +87,28 @@ def described(entry: Entry) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def referred(found: Iterable[Entry], references: References) -> set[Path]:
+def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
     """Paths of the artifacts that records refer to, directly or through a classifier that started from another one.
 
     A bank belongs to a record if both its classifier and its image set do. Arrays after input steps do not say whose
     they are: all of them count as referred to.
     """
-    found = list(found)
+    found, records = list(found), list(records)
     cards = {entry.path: card for entry in found if entry.kind == "classifiers" and (card := described(entry))}
-    wanted = set(references.networks)
+    wanted = {network.key for record in records for network in record.checkpoint.networks}
+    fingerprints = {one.fingerprint for record in records for one in record.data.used}
+    cells = {record.cell_key for record in records}
     while (
         more := {card["spec"].get("initial") for card in cards.values() if card.get("key") in wanted} - wanted - {None}
     ):
         wanted |= more
     paths = {path for path, card in cards.items() if card.get("key") in wanted}
     weights = {_scoring_key(card) for path, card in cards.items() if path in paths}
-    sets = {fingerprint[:16] for fingerprint in references.sets}
+    sets = {fingerprint[:16] for fingerprint in fingerprints}
     for entry in found:
-        if entry.kind == "images" and described(entry).get("fingerprint") in references.sets:
+        if entry.kind == "images" and described(entry).get("fingerprint") in fingerprints:
             paths.add(entry.path)
-        if entry.kind == "scores" and entry.path.stem in references.cells:
+        if entry.kind == "scores" and entry.path.stem in cells:
             paths.add(entry.path)
         if entry.kind == "banks" and len(parts := entry.path.name.split("-")) > 1:
             paths |= {entry.path} if parts[0] in weights and parts[1] in sets else set()
@@ -142,13 +119,3 @@ def _scoring_key(card: dict[str, Any]) -> str:
     """The key that :attr:`~ood_bench.models.classifier.Classifier.key` gives, from the card alone."""
     moments = card["spec"]["normalisation"]
     return content_key([card["weights_sha256"], moments["mean"], moments["std"]])
-
-
-def readable(size: int) -> str:
-    """Bytes in words: ``"1.2 GB"``."""
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import OodBenchError
-from ood_bench.sweep.run import Compose, run_sweep
+from ood_bench.sweep.run import Compose, naming, run_sweep
 from ood_bench.sweep.swept import for_selected
 from ood_bench.sweep.worker import workers_end_with_me
-from ood_bench.utils.compose import explained
+from ood_bench.utils.compose import COMPOSE_ERRORS, explained
 from ood_bench.utils.time_limit import time_limit
 
 Jobs = Sequence[Sequence[str]]
@@ -35,9 +33,9 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
     def compose(words: Sequence[str]) -> RunSettings:
         try:
             whole = loader.load_sweep_config(config, list(words))
-            return settings_of(OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"]), words)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise explained(error) from error
+        except COMPOSE_ERRORS as error:
+            raise explained(error, words) from error
+        return settings_of(OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"]), words)
 
     def launch(words: Jobs) -> list[Exception | None]:
         return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]
@@ -69,7 +67,8 @@ def expanded(jobs: Jobs, compose: Compose) -> list[Sequence[str]]:
     """
     found: list[Sequence[str]] = []
     for words in jobs:
-        sweep_settings = compose(words).sweep
+        with naming(words):
+            sweep_settings = compose(words).sweep
         listed = [] if sweep_settings is None else sweep_settings.overrides()
         found += [[*own, *words, "sweep=null"] for own in listed] or [words]
     return found

@@ -35,6 +35,11 @@ class JobState:
     note: str
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: ``"1 job"``, ``"2 jobs"``."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def job_states(store: Path, plan: Plan, dead: dict[str, str]) -> list[JobState]:
     """The jobs of one plan, in its order.
 

@@ -1,7 +1,8 @@
 """Runs a sweep: plans it, launches what is missing, and says what failed and how to run just that."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from ood_bench.errors import OodBenchError, reason
 from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import Job, in_order, job_of
+from ood_bench.sweep.progress import counted
 from ood_bench.sweep.show import show_end, show_plan
 from ood_bench.utils.console import INTERRUPTED
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
@@ -73,14 +75,21 @@ def _plan(sweep: Sequence[Sequence[str]], compose: Compose, flags: Sequence[str]
     """All jobs, and whether they are only to be shown."""
     jobs, dry = {}, False
     for words in sweep:
-        try:
+        with naming(words):
             settings = compose(words)
             job = job_of(words, settings, flags)
-        except OodBenchError as error:
-            raise type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)") from error
         jobs[job.key] = job
         dry = dry or settings.dry_run
     return list(jobs.values()), dry
+
+
+@contextlib.contextmanager
+def naming(words: Sequence[str]) -> Iterator[None]:
+    """Names the job in an error of the block."""
+    try:
+        yield
+    except OodBenchError as error:
+        raise type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)") from error
 
 
 def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -> None:
@@ -102,7 +111,7 @@ def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -
             fruitless = fruitless + 1 if stuck else 0
             left = [] if fruitless == _PATIENCE else rest
             if left:
-                _log.warning("%s; the %d jobs that are left go on", why, len(left))
+                _log.warning("%s; going on with %s", why, counted(len(left), "job"))
             continue
         errors.update({job.key: error for job, error in zip(left, raised, strict=True) if error is not None})
         break

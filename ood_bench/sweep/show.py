@@ -8,6 +8,7 @@ from ood_bench.errors import reason
 from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, exists, shared
+from ood_bench.sweep.progress import counted
 from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -26,7 +27,7 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
     """
     cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
     estimator = Estimator.of(jobs)
-    lines = [f"plan: {len(jobs)} jobs with {cells} cells; {done} cells are done, {cells - done} to compute"]
+    lines = [f"plan: {counted(len(jobs), 'job')} with {counted(cells, 'cell')}; {done} done, {cells - done} to compute"]
     lines += _classifier_lines(ordered, estimator, full=full)
     if full:
         lines += _few([line for job in jobs for line in _record_lines(job)])
@@ -36,7 +37,9 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
         work, wall = estimator.schedule(ordered, parallel)
         unknown = estimator.unknown(ordered)
         gaps = f"; nothing is known yet of {unknown} cells and classifiers, which come on top" if unknown else ""
-        lines.append(f"estimate: {duration(work)} of work, {duration(wall)} with {parallel} jobs at a time{gaps}")
+        lines.append(
+            f"estimate: {duration(work)} of work, {duration(wall)} with {counted(parallel, 'job')} at a time{gaps}"
+        )
     console.print(printable("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -52,7 +55,7 @@ def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: boo
         for spec, jobs in absent:
             seconds = estimator.training(spec)
             cost = "" if seconds is None else f", about {duration(seconds)}"
-            texts.append(f"  {spec.title}: for {jobs} job{'s' * (jobs > 1)}{cost}")
+            texts.append(f"  {spec.title}: for {counted(jobs, 'job')}{cost}")
         lines += _few(texts)
     return lines if needed else []
 
@@ -94,7 +97,7 @@ def show_end(
         missing = [job for job in missing if job.key in errors]
     failed = [job for job in missing if not isinstance(errors.get(job.key), OutOfTime)]
     if len(failed) < len(missing):
-        lines.append(f"out of time: {len(missing) - len(failed)} jobs are not finished")
+        lines.append(f"out of time: {counted(len(missing) - len(failed), 'job')} not finished")
     for job in failed:
         error = errors.get(job.key)
         why = reason(error) if error else "its job ended without a message (killed, cancelled or out of memory)"

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.sweep.progress import counted
 
 _log = logging.getLogger(__name__)
 Queue = Callable[[Collection[str]], Collection[str] | None]
@@ -59,7 +60,7 @@ def launched(submitter: Any, call: Any, jobs: Sequence[tuple[Any, ...]]) -> list
     submitted = submitter.map_array(call, *zip(*jobs, strict=True))
     ids = [job.job_id for job in submitted]
     array = ids[0].partition("_")[0]
-    _log.info("submitted %d jobs to SLURM as array %s; Ctrl-C stops waiting, not the jobs", len(ids), array)
+    _log.info("submitted %s to SLURM as array %s; Ctrl-C stops waiting, not the jobs", counted(len(ids), "job"), array)
     try:
         wait(submitted)
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from rich.text import Text
 from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.manifest import Plan
-from ood_bench.sweep.progress import ORDER, JobState, job_states
+from ood_bench.sweep.progress import ORDER, JobState, counted, job_states
 from ood_bench.utils.console import one_message
 from ood_bench.utils.printable import printable
 
@@ -101,7 +101,8 @@ def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[Renderab
     states = Counter(job.state for job in jobs)
     counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.started))
-    yield Text(f"sweep {_line(name)}, started {started}: {done} of {cells} cells; {len(jobs)} jobs: {counts}")
+    sizes = f"{done} of {cells} cells; {counted(len(jobs), 'job')}"
+    yield Text(f"sweep {_line(name)}, started {started}: {sizes}: {counts}")
     full = _BAR * done // max(cells, 1)
     yield Text.assemble(("━" * full, "green"), ("─" * (_BAR - full), "dim"), f" {100 * done / max(cells, 1):.0f} %")
     same = set.intersection(*(set(job.words) for job in jobs))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ood_bench.data.imageset import Images, ImageSet, Labels, Rows
+from ood_bench.data.imageset import ImageSet, Labels, Rows
 from ood_bench.errors import ConfigError
 
 
@@ -48,9 +48,4 @@ def of_known_classes(images: ImageSet, known: Sequence[int] | None) -> ImageSet:
     if known is None or images.labels is None:
         return images
     rows, labels, _ = split_known(images.labels, known)
-    return ImageSet.of(images.name, taken(images.images, rows), labels, variant=images.variant)
-
-
-def taken(images: Images, rows: Rows) -> Images:
-    """A copy of some rows of an array that may be memory-mapped."""
-    return np.ascontiguousarray(images[rows])
+    return ImageSet.of(images.name, images.images[rows], labels, variant=images.variant)

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
-from pydantic import ConfigDict
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.build import STRICT, build
+from ood_bench.utils.build import Strict, build
 from ood_bench.utils.suggest import did_you_mean
 
 Forward = Callable[[Tensor], Tensor]
@@ -34,31 +33,9 @@ class Batch:
     images: Tensor
     labels: Tensor
 
-    @property
-    def inside(self) -> Tensor:
-        """The ID images ``[N, C, H, W]``."""
-        return self.images[: len(self.labels)]
-
-    @property
-    def outside(self) -> Tensor:
-        """The images of the second stream ``[M, C, H, W]``."""
-        return self.images[len(self.labels) :]
-
-
-def outlier_exposure(logits: Tensor, labels: Tensor, outlier_logits: Tensor, weight: float) -> Tensor:
-    """Cross entropy on ID images plus ``weight`` times the outliers' cross entropy to the uniform distribution.
-
-    The outlier term is ``logsumexp(z) - mean_k z_k``, averaged over the outliers.
-
-    Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019; weight 0.5.
-
-    Args:
-        logits: ID logits ``[B, K]``.
-        labels: ID labels ``[B]``.
-        outlier_logits: logits ``[M, K]`` of the outliers.
-        weight: weight of the outlier term.
-    """
-    return F.cross_entropy(logits, labels) + weight * cross_entropy_to_uniform(outlier_logits).mean()
+    def split(self, both: Tensor) -> tuple[Tensor, Tensor]:
+        """The N rows of the ID images, and the M rows of the second stream, of what has a row an image."""
+        return both[: len(self.labels)], both[len(self.labels) :]
 
 
 def cross_entropy_to_uniform(logits: Tensor) -> Tensor:
@@ -72,29 +49,8 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_probabilities.exp() * log_probabilities).sum(dim=1)
 
 
-def margin_entropy(logits: Tensor, labels: Tensor, outlier_logits: Tensor, margin: float, beta: float) -> Tensor:
-    """Cross entropy on ID images plus ``beta * max(0, margin + H(ID) - H(OOD))`` of the batches' mean entropies H.
-
-    The hinge acts on means over the batch, not image by image: once the margin is met its gradient is 0.
-
-    Source: Vyas et al., "Out-of-Distribution Detection Using an Ensemble of Self Supervised Leave-out Classifiers",
-    arXiv 1809.03576; margin 0.4. The paper does not state beta; an unofficial implementation takes 0.2.
-
-    Args:
-        logits: ID logits ``[B, K]``.
-        labels: ID labels ``[B]``.
-        outlier_logits: logits ``[M, K]`` of the images that should have a high entropy.
-        margin: nats by which the outliers' entropy should be higher.
-        beta: weight of the hinge.
-    """
-    hinge = F.relu(margin + entropy(logits).mean() - entropy(outlier_logits).mean())
-    return F.cross_entropy(logits, labels) + beta * hinge
-
-
-class Objective(ABC):
+class Objective(Strict, ABC):
     """Base of all objectives; a subclass is a dataclass whose fields are its options."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     streams: ClassVar[int] = 1
     """1 for ID images only; 2 with images that the classifier should be unsure of."""
@@ -116,7 +72,12 @@ class CrossEntropy(Objective):
 
 @dataclass
 class OutlierExposure(Objective):
-    """Outlier exposure, both streams in one pass as its authors' code has it.
+    """Cross entropy on ID images plus ``weight`` times the outliers' cross entropy to the uniform distribution.
+
+    The outlier term is ``logsumexp(z) - mean_k z_k``, averaged over the outliers. Both streams go through the network
+    in one pass, as in the authors' code.
+
+    Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019; weight 0.5.
 
     Attributes:
         weight: weight of the outlier term.
@@ -127,14 +88,18 @@ class OutlierExposure(Objective):
 
     def __call__(self, forward: Forward, batch: Batch) -> tuple[Tensor, Tensor]:
         """See the base class."""
-        logits = forward(batch.images)
-        inside, outside = logits[: len(batch.labels)], logits[len(batch.labels) :]
-        return outlier_exposure(inside, batch.labels, outside, self.weight), inside
+        inside, outside = batch.split(forward(batch.images))
+        return F.cross_entropy(inside, batch.labels) + self.weight * cross_entropy_to_uniform(outside).mean(), inside
 
 
 @dataclass
 class MarginEntropy(Objective):
-    """The leave-out ensemble's loss; see :func:`margin_entropy`.
+    """Cross entropy on ID images plus ``beta * max(0, margin + H(ID) - H(OOD))`` of the batches' mean entropies H.
+
+    The hinge acts on means over the batch, not image by image: once the margin is met its gradient is 0.
+
+    Source: Vyas et al., "Out-of-Distribution Detection Using an Ensemble of Self Supervised Leave-out Classifiers",
+    arXiv 1809.03576; margin 0.4. The paper does not state beta; an unofficial implementation takes 0.2.
 
     Attributes:
         margin: nats by which the second stream's entropy should be higher.
@@ -151,11 +116,11 @@ class MarginEntropy(Objective):
     def __call__(self, forward: Forward, batch: Batch) -> tuple[Tensor, Tensor]:
         """See the base class."""
         if self.passes == "two":
-            inside, outside = forward(batch.inside), forward(batch.outside)
+            inside, outside = (forward(images) for images in batch.split(batch.images))
         else:
-            logits = forward(batch.images)
-            inside, outside = logits[: len(batch.labels)], logits[len(batch.labels) :]
-        return margin_entropy(inside, batch.labels, outside, self.margin, self.beta), inside
+            inside, outside = batch.split(forward(batch.images))
+        hinge = F.relu(self.margin + entropy(inside).mean() - entropy(outside).mean())
+        return F.cross_entropy(inside, batch.labels) + self.beta * hinge, inside
 
 
 SHIPPED: Mapping[str, type[Objective]] = {
@@ -166,7 +131,7 @@ SHIPPED: Mapping[str, type[Objective]] = {
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Strict):
     """What a recipe says of its objective.
 
     Attributes:
@@ -174,8 +139,6 @@ class LossConfig:
         outlier_weight: weight of the outlier term of outlier exposure.
         options: fields of the objective.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str = "cross_entropy"
     outlier_weight: float = 0.5

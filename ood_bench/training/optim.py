@@ -1,14 +1,14 @@
 """Optimizers, and which parameters their weight decay acts on."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from ood_bench.models.heads import Similarity
-from ood_bench.utils.build import STRICT
+from ood_bench.utils.build import Strict
 
 Decay = Literal["standard", "everything", "kernels"]
 """What weight decay acts on.
@@ -22,10 +22,8 @@ _NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Strict):
     """Optimizer, by torch's name, and its constants; ``decay`` says which parameters ``weight_decay`` acts on."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: Literal["sgd", "adadelta"] = "sgd"
     lr: Annotated[float, Field(gt=0, lt=1e30)] = 0.1

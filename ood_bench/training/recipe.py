@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Field
+from omegaconf import OmegaConf
+from pydantic import Field
 
 from ood_bench.training.augment import AugmentationName
 from ood_bench.training.epoch import StreamOrder
 from ood_bench.training.objectives import LossConfig, Objective
 from ood_bench.training.optim import OptimizerConfig
 from ood_bench.training.schedule import ScheduleConfig
-from ood_bench.utils.build import STRICT, build
+from ood_bench.utils.build import Strict, build
 
 Selection = Literal["last", "msp_auroc"]
 """Whose weights are kept: the last epoch's, or those of the best one; see :mod:`ood_bench.training.selection`."""
@@ -23,7 +24,7 @@ _Positive = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Strict):
     """How a classifier is trained.
 
     Attributes:
@@ -41,8 +42,6 @@ class Recipe:
         selection: whose weights are kept.
         deviations: known differences from the paper's training, as footnotes of every table that uses it.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str
     epochs: _Positive = 1
@@ -107,12 +106,6 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     Raises:
         ConfigError: as :func:`recipe_from`.
     """
-    return recipe_from(_merged({**recipe.identity(), "name": recipe.name}, changes))
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+    parts: list[Any] = [recipe.identity() | {"name": recipe.name}, dict(changes)]
+    merged = OmegaConf.merge(*parts)
+    return recipe_from(cast(dict[str, Any], OmegaConf.to_container(merged)))

@@ -2,17 +2,17 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from ood_bench.utils.build import STRICT
+from ood_bench.utils.build import Strict
 
 _FIRST = 1 / 25
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class ScheduleConfig(Strict):
     """Learning-rate schedule.
 
     Attributes:
@@ -22,8 +22,6 @@ class ScheduleConfig:
         final_lr: where the rate of ``cosine``, ``linear`` and ``one_cycle`` ends.
         warmup: share of all epochs in which the rate of ``one_cycle`` rises.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: Literal["constant", "exponential", "multistep", "cosine", "one_cycle", "linear"] = "constant"
     gamma: Annotated[float, Field(ge=0, le=1e30)] = 0.1

@@ -138,7 +138,8 @@ class Speed:
         if self.tflops is not None:
             text += f", {self.tflops:.3g} TFLOP/s"
         if self.share_of_peak is None:
-            return f"{text} in {self.precision} on {self.device}; its peak, or the network's operations, are not known"
+            unknown = "" if self.device == "cpu" else "; its peak, or the network's operations, are not known"
+            return f"{text} in {self.precision} on {self.device}{unknown}"
         return f"{text}, {self.share_of_peak:.1f} % of the {self.precision} peak of {self.device}"
 
 

@@ -12,6 +12,8 @@ from ood_bench.errors import DamagedError
 from ood_bench.utils.digests import with_digest, without_digest
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
+_PLAIN = ("epoch", "seconds", "history", "times", "best")
+
 
 @dataclass
 class TrainingState:
@@ -51,11 +53,7 @@ class TrainingState:
                 "generator": self.generator.get_state(),
                 "torch_rng": torch.get_rng_state(),
                 "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                "epoch": self.epoch,
-                "seconds": self.seconds,
-                "history": self.history,
-                "times": self.times,
-                "best": self.best,
+                **{name: getattr(self, name) for name in _PLAIN},
             },
             buffer,
         )
@@ -81,9 +79,8 @@ class TrainingState:
             torch.set_rng_state(saved["torch_rng"])
             if saved["cuda_rng"] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(saved["cuda_rng"])
-            self.epoch, self.seconds, self.history = saved["epoch"], saved["seconds"], saved["history"]
-            self.times = saved.get("times", [])  # checkpoints of an earlier version have none
-            self.best = saved.get("best")
+            for name in _PLAIN:
+                setattr(self, name, saved.get(name, getattr(self, name)))  # an earlier version's lack some
         except Exception as error:  # a damaged file can fail in the unpickler in any way
             raise DamagedError(
                 f"checkpoint {path} is truncated or damaged ({error})", "delete it to start again"

@@ -12,7 +12,7 @@ from ood_bench.errors import TrainingError
 from ood_bench.models.classifier import Classifier, build_network, fast_layout, to_layout
 from ood_bench.training.augment import AUGMENTATIONS
 from ood_bench.training.epoch import Step, epoch_steps
-from ood_bench.training.folds import split_known, taken
+from ood_bench.training.folds import split_known
 from ood_bench.training.objectives import Batch
 from ood_bench.training.optim import build_optimizer
 from ood_bench.training.schedule import learning_rate_factor
@@ -67,14 +67,12 @@ class Trainer:
         images, labels = spec.data.images, spec.data.labels
         second = None if spec.outliers is None else spec.outliers.images
         assert labels is not None  # noqa: S101 - refused by the specification
-        if spec.known is None:
-            images, labels = images.copy(), labels.copy()
-        else:
+        if spec.known is not None:
             rows, labels, left_out = split_known(labels, spec.known)
-            second = taken(images, left_out) if second is None else second
-            images = taken(images, rows)
-        self._images = torch.from_numpy(images).to(self.device)
-        self._labels = torch.from_numpy(labels).to(self.device)
+            second = images[left_out] if second is None else second
+            images = images[rows]
+        self._images = torch.from_numpy(images.copy()).to(self.device)
+        self._labels = torch.from_numpy(labels.copy()).to(self.device)
         wanted = second if self._objective.streams > 1 else None
         self._outliers = None if wanted is None else torch.from_numpy(wanted.copy()).to(self.device)
 

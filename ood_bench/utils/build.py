@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hydra.utils import get_class
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -13,8 +13,11 @@ from ood_bench.utils.faults import faults, has_unknown_key
 
 Built = TypeVar("Built")
 
-STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False}
-"""``__pydantic_config__`` of the dataclasses that configs describe."""
+
+class Strict:
+    """Base of the dataclasses that configs describe: :func:`build` refuses unknown keys, NaN and infinities."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 def build(what: str, base: type[Built], config: Mapping[str, Any], **given: Any) -> Built:
@@ -35,7 +38,7 @@ def build(what: str, base: type[Built], config: Mapping[str, Any], **given: Any)
     names_class = "_target_" in config or inspect.isabstract(base)
     target = _class_of(what, base, config.get("_target_")) if names_class else base
     if is_dataclass(target):
-        return _checked(what, target, options)  # type: ignore[no-any-return]
+        return _checked(what, target, options)
     try:
         return target(**options)
     except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, AttributeError) as error:
@@ -49,7 +52,7 @@ def _class_of(what: str, base: type[Built], path: Any) -> type[Built]:
         raise ConfigError(f"{what}: cannot find the class {path}: {error}") from error
     if not issubclass(target, base):
         raise ConfigError(f"{what}: {path} is not a subclass of {base.__module__}.{base.__qualname__}")
-    return target  # type: ignore[no-any-return]
+    return target
 
 
 def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
@@ -61,7 +64,8 @@ def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
         raise ConfigError(f"{what}: {faults(error, _keys(target))}{listed}") from error
 
 
-def _keys(target: Any) -> set[str]:
-    """Names of a dataclass's fields, and of those of the dataclasses that are its fields."""
+def _keys(target: Any, place: str = "") -> set[str]:
+    """Names of a dataclass's fields, and dotted ones of the fields of the dataclasses that are its fields."""
     items = [item for item in fields(target) if item.init]
-    return {item.name for item in items}.union(*(_keys(item.type) for item in items if is_dataclass(item.type)))
+    nested = (_keys(item.type, f"{place}{item.name}.") for item in items if is_dataclass(item.type))
+    return {f"{place}{item.name}" for item in items}.union(*nested)

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -19,27 +18,28 @@ from ood_bench.utils.yaml_size import bound_yaml
 
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 """What Hydra raises for a configuration that it cannot compose; ValueError for ``model=null`` and its like."""
+NULL_GROUP = "Config group override must be a string"
+"""How Hydra's message for ``model=null`` begins."""
 _AMBIGUOUS = "Ambiguous value for argument '"
 _KEY = re.compile(r"[+~]*[\w$%./@:-]+")
 
 bound_yaml()
 
 
-def composed(overrides: Sequence[str], folder: Path | None = None) -> DictConfig:
-    """The configuration that Hydra composes, without its own node; raises :data:`COMPOSE_ERRORS`.
-
-    Args:
-        overrides: as on the command line.
-        folder: another folder than that of the shipped configs.
-    """
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration that Hydra composes from overrides, without its own node; raises :data:`COMPOSE_ERRORS`."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder or conf_dir()), version_base="1.3", job_name="ood_bench"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="ood_bench"):
         return compose("config", overrides=list(overrides))
 
 
-def explained(error: Exception) -> ConfigError:
+def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
     """What Hydra found wrong with overrides, with the known name that is nearest to an unknown one."""
     text = str(error)
+    if text.startswith(NULL_GROUP):
+        nulls = [word for word in overrides if word.endswith("=null") and options(word.removesuffix("=null"))]
+        hint = "leave it out, or choose an option: ood-bench list GROUP shows all"
+        return ConfigError(f"configuration: {' '.join(nulls) or text}: a group cannot be null", hint)
     if isinstance(error, OverrideParseException) or text.startswith(_AMBIGUOUS):
         return _unread(error, text)
     if isinstance(error, MissingConfigException):
@@ -50,14 +50,15 @@ def explained(error: Exception) -> ConfigError:
         )
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-        key, parent = str(cause.full_key), map(str, cause.parent_node)
+        key = str(cause.full_key)
         group, _, name = key.partition(".")
         if group in ("method", "ood") and name in options(group):
             return ConfigError(
                 f"configuration: {key} has a setting, but is not selected",
                 f"choose {group}={name}, or set it wherever it is selected: '+adapt.{key}={{KEY: VALUE}}'",
             )
-        near = did_you_mean(str(cause.key), parent if "." in key else [*parent, "experiment"])
+        place = key.removesuffix(str(cause.key))
+        near = did_you_mean(key, ["experiment", *(f"{place}{name!s}" for name in cause.parent_node)])
         return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
     return ConfigError(f"configuration: {text}")
 

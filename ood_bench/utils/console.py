@@ -3,9 +3,10 @@
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec
 
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
@@ -24,6 +25,17 @@ def show_error(error: OodBenchError) -> int:
         text.append_text(Text.assemble(("\nhint: ", "bold cyan"), printable(error.hint)))
     console.print(text, soft_wrap=True)
     return OUT_OF_TIME if isinstance(error, OutOfTime) else REFUSED
+
+
+def existing(option: str, folder: Path) -> Path:
+    """The folder that an option of a command names.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}", f"name another one by {option} DIR")
+    return folder
 
 
 def one_message(main: Callable[P, int]) -> Callable[P, int]:

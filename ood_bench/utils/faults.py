@@ -17,7 +17,7 @@ def faults(error: ValidationError, known: Iterable[str] = (), most: int = 8) -> 
 
     Args:
         error: what pydantic raised.
-        known: the keys that there are, of which the nearest is named for an unknown one.
+        known: the keys that there are, dotted where they are nested; the nearest is named for an unknown one.
         most: how many faults are written out.
     """
     found = error.errors(include_url=False, include_context=False)
@@ -35,7 +35,7 @@ def _fault(one: Any, known: Iterable[str]) -> str:
     if one["type"] == "json_invalid":
         return f"not whole JSON ({message.removeprefix('Invalid JSON: ')})"
     if one["type"] in _UNKNOWN:
-        return f"{place}: unknown key{did_you_mean(str(one['loc'][-1]), known)}"
+        return f"{place}: unknown key{did_you_mean(place, known)}"
     text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
     if one["type"] in _WITHOUT_VALUE:
         return text

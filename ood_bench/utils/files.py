@@ -174,11 +174,10 @@ def staged_folder(final: Path) -> Iterator[Path]:
         try:
             yield staged
             _share(staged)
-            with contextlib.suppress(FileExistsError):
-                try:
-                    staged.rename(final)
-                except OSError as error:
-                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                        raise
+            try:
+                staged.rename(final)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
         finally:
             shutil.rmtree(staged, ignore_errors=True)

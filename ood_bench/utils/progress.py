@@ -88,19 +88,6 @@ class Ticker:
 @contextlib.contextmanager
 def ticking(description: str, total: int, unit: str) -> Iterator[Ticker]:
     """Shows the progress of the block; see :class:`Ticker` for the arguments."""
-    with _drawn(description, total, unit) as ticker:
-        _underway.append(ticker)
-        try:
-            yield ticker
-        finally:
-            _underway.remove(ticker)
-
-
-@contextlib.contextmanager
-def _drawn(description: str, total: int, unit: str) -> Iterator[Ticker]:
-    if not console.is_terminal:
-        yield Ticker(description, total, unit, None)
-        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -109,5 +96,11 @@ def _drawn(description: str, total: int, unit: str) -> Iterator[Ticker]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield Ticker(description, total, unit, bar)
+    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+    with bar or contextlib.nullcontext():
+        ticker = Ticker(description, total, unit, bar)
+        _underway.append(ticker)
+        try:
+            yield ticker
+        finally:
+            _underway.remove(ticker)

@@ -7,8 +7,12 @@ from collections.abc import Iterable
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The part of a message that names the known word nearest to ``word``.
 
+    Of a dotted key the last part alone is compared, with the keys that stand beside it.
+
     Returns:
         ``" (did you mean odin?)"``, or nothing if no known word resembles it.
     """
-    near = difflib.get_close_matches(word, sorted(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    parent, dot, last = word.rpartition(".")
+    beside = [one.removeprefix(parent + dot) for one in sorted(known) if one.rpartition(".")[0] == parent]
+    near = difflib.get_close_matches(last, beside, n=1)
+    return f" (did you mean {parent}{dot}{near[0]}?)" if near else ""

@@ -7,7 +7,7 @@ from benchmarks import theirs as module
 from benchmarks.pairs import pairs
 from benchmarks.subjects import mixture
 from benchmarks.theirs import Theirs, installed
-from ood_bench.scoring.taps import forward_to
+from ood_bench.scoring.taps import forward_to_all
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_it_is_given_the_parts_of_the_very_same_network(theirs, subject, x):
         value = x
         for tap, stage in zip(network.stage_taps, theirs.stages, strict=True):
             value = stage(value)
-            torch.testing.assert_close(value, forward_to(subject.classifier, x, tap), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(value, forward_to_all(subject.classifier, x, [tap])[tap], rtol=1e-4, atol=1e-4)
 
 
 def test_a_dataset_is_normalised_and_marks_ood_rows(theirs, subject, images, x):

@@ -84,11 +84,17 @@ UNKNOWN = [
     (["list", "methd"], "there is no group 'methd' (did you mean method?)", ""),
     (["--help", "sttus"], "there is no command 'sttus' (did you mean status?)", ""),
     (["--help", "methd"], "there is no group 'methd' (did you mean method?)", ""),
+    (["--help", "quickstart"], "there is no group 'quickstart'", "write train=quickstart or experiment=quickstart"),
     (["experimnt=quickstart"], "there is no key 'experimnt' (did you mean experiment?)", "+experimnt=…"),
-    (["experiment=quickstart", "train.epoch=1"], "there is no key 'train.epoch' (did you mean epochs?)", ""),
+    (["experiment=quickstart", "train.epoch=1"], "there is no key 'train.epoch' (did you mean train.epochs?)", ""),
     (["method=odni"], "there is no method 'odni' (did you mean odin?); known: deep_ensemble, ", ""),
     (["method=[msp,odni]"], "there is no method 'odni' (did you mean odin?)", ""),
-    (["-m", "experiment=quickstart", "method=msp,odni"], "there is no method 'odni' (did you mean odin?)", ""),
+    (
+        ["-m", "experiment=quickstart", "method=msp,odni"],
+        "(did you mean odin?)",
+        "(job: experiment=quickstart method=odni;",
+    ),
+    (["model=null", "checkpoint=null"], "configuration: model=null: a group cannot be null", "ood-bench list GROUP"),
     (["method.energy.temperature=2"], "method.energy has a setting, but is not selected", "'+adapt.method.energy={"),
     (["checkpoint=epoch=1.ckpt"], "cannot read 'checkpoint=epoch=1.ckpt'", "'checkpoint=\"epoch=1.ckpt\"'"),
     (["data.root=~/data"], "cannot read 'data.root=~/data'", f"'data.root=\"{Path.home()}/data\"'"),
@@ -140,7 +146,7 @@ def test_the_console_script_finds_classes_in_the_working_directory(tmp_path):
     words = ["--config-dir", "conf", "experiment=quickstart", "ood=uniform", "method=own", "dry_run=true"]
     status, out, err = ood_bench(*words, python=("bin/ood-bench",), cwd=tmp_path)
     assert status == 0, err
-    assert "plan: 1 jobs with 1 cells" in out
+    assert "plan: 1 job with 1 cell;" in out
 
 
 def test_a_sweep_runs_every_value(quick, tmp_path):

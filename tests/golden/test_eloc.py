@@ -11,7 +11,7 @@ from ood_bench.data.views import View
 from ood_bench.metrics import evaluate
 from ood_bench.protocols.eloc import ElocProtocol
 from ood_bench.training.folds import known_classes
-from ood_bench.training.objectives import margin_entropy
+from ood_bench.training.objectives import Batch, MarginEntropy
 from ood_bench.training.selection import MspSelector, swept_auroc
 
 SIDES = ("id", "ood")
@@ -29,8 +29,9 @@ def test_loss(values, gradients):
             continue
 
         def loss(inside, outside, case=case):
-            labels = torch.from_numpy(values[f"loss/{case}/id_labels"])
-            return margin_entropy(inside, labels, outside, float(values["loss/margin"]), float(values["loss/beta"]))
+            batch = Batch(torch.cat([inside, outside]), torch.from_numpy(values[f"loss/{case}/id_labels"]))
+            objective = MarginEntropy(float(values["loss/margin"]), float(values["loss/beta"]))
+            return objective(lambda logits: logits, batch)[0]
 
         value, *found = gradients(loss, *(values[f"loss/{case}/{side}_logits"] for side in ("id", "held_out")))
         assert value == pytest.approx(values[f"loss/{case}/value"], abs=2e-6), case

@@ -10,7 +10,7 @@ from ood_bench.metrics import evaluate
 from ood_bench.metrics.outlier_exposure import of_draw
 from ood_bench.models.classifier import accuracy
 from ood_bench.protocols.outlier_exposure import OutlierExposureProtocol
-from ood_bench.training.objectives import cross_entropy_to_uniform, outlier_exposure
+from ood_bench.training.objectives import Batch, OutlierExposure, cross_entropy_to_uniform
 
 NAMES = ["auroc", "auprc_out_ratio_1to5", "fpr95_ood_positive"]
 
@@ -24,7 +24,8 @@ def test_loss(values, gradients):
     for case in values.groups("loss"):
 
         def loss(inside, outside, case=case):
-            return outlier_exposure(inside, torch.from_numpy(values[f"loss/{case}/id_labels"]), outside, 0.5)
+            batch = Batch(torch.cat([inside, outside]), torch.from_numpy(values[f"loss/{case}/id_labels"]))
+            return OutlierExposure(0.5)(lambda logits: logits, batch)[0]
 
         value, *found = gradients(loss, *(values[f"loss/{case}/{side}_logits"] for side in ("id", "outlier")))
         within = 1e-14 if case.endswith("float64") else 2e-6

@@ -8,7 +8,7 @@ from ood_bench.methods.base import Networks
 from ood_bench.methods.selected_norm import SelectedNorm
 from ood_bench.models.vgg import VGG11
 from ood_bench.scoring.engine import View
-from ood_bench.scoring.taps import forward_to
+from ood_bench.scoring.taps import forward_to_all
 
 
 def slow(classifier, features, norms, head, statistic):
@@ -27,7 +27,7 @@ def test_against_one_image_at_a_time(statistic, toys):
     norms = toys.scores("feature_norm", View(images), tap="conv2")
     with torch.no_grad():
         inputs = classifier.normalise(torch.from_numpy(images.images))
-        features = forward_to(classifier, inputs, classifier.penultimate)
+        features = forward_to_all(classifier, inputs, [classifier.penultimate])[classifier.penultimate]
         head = [module for module in classifier.network.modules() if isinstance(module, nn.Linear)][-1]
         expected = slow(classifier, features, norms, head, statistic)
     found = toys.scores(f"selected_norm_{statistic}", View(images), tap="conv2")

@@ -20,7 +20,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Networks, Scorer, build_detector
 from ood_bench.models.classifier import Classifier, build_network, fast_layout, freeze, to_layout
 from ood_bench.scoring.engine import Engine
-from ood_bench.training.objectives import margin_entropy
+from ood_bench.training.objectives import Batch, MarginEntropy
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
 
@@ -132,7 +132,8 @@ def _loss(logits, labels, known):
     outputs = torch.full((CLASSES,), -1)
     outputs[list(known)] = torch.arange(len(known))
     inside = outputs[labels] >= 0
-    return margin_entropy(logits[inside], outputs[labels][inside], logits[~inside], 0.5, 2.0)
+    both = torch.cat([logits[inside], logits[~inside]])
+    return MarginEntropy(0.5, 2.0)(lambda logits: logits, Batch(both, outputs[labels][inside]))[0]
 
 
 def classifier(model=None, seed=0, steps=40, known=None):

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from ood_bench.errors import ConfigError
-from ood_bench.models.densenet import Bottleneck, DenseNet, Transition
+from ood_bench.models.densenet import Bottleneck, DenseNet, transition
 
 TINY = {"depth": 16, "growth": 4}
 
@@ -47,7 +47,7 @@ def test_a_bottleneck_appends_to_its_input():
 
 
 def test_a_transition_halves_the_map():
-    layer = Transition(6, 3, 0.0).eval()
+    layer = transition(6, 3, 0.0).eval()
     x = torch.randn(2, 6, 4, 4)
     expected = F.avg_pool2d(F.conv2d(F.relu(norm(layer.bn1, x)), layer.conv1.weight), 2)
     torch.testing.assert_close(layer(x), expected)

@@ -33,6 +33,15 @@ def test_a_contradiction_is_one_message_and_can_be_set_aside(make, fill, results
     assert (results / "tables" / "fssd_fashionmnist.md").exists()
 
 
+@pytest.mark.parametrize("words", [("report", "--results"), ("compare", "--results"), ("store", "check", "--store")])
+def test_a_folder_that_is_not_there_is_refused(words, command_line, tmp_path):
+    said = command_line(*words, str(tmp_path / "none"))
+    assert said.status == 2
+    assert f"error: there is no folder {tmp_path / 'none'}" in said.err
+    assert f"hint: name another one by {words[-1]} DIR" in said.err
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_last_record_of_a_block_takes_its_tables_along(make, fill, results, caplog):
     fill(make())
     main(["--results", str(results)])

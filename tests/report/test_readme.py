@@ -1,7 +1,7 @@
 import pytest
 
 from ood_bench.errors import ConfigError
-from ood_bench.report.readme import refreshed
+from ood_bench.report.tables import refreshed
 
 TEXT = "# Title\n\n<!-- table:one -->\nold\n<!-- /table -->\n\nmiddle\n\n<!-- table:two -->\n<!-- /table -->\nend\n"
 

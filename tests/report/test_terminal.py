@@ -48,5 +48,5 @@ def test_models_have_tables_of_their_own_and_nothing_shows_nothing(make):
 def test_numbers_are_not_cut_in_a_narrow_terminal(make):
     metrics = {"auroc": {"value": 77.0, "low": 76.5, "high": 77.2}, "fpr80": {"value": 42.0}}
     lines = shown([make("mc_dropout", variant="train mode", ood="emnist_letters", metrics=metrics)], width=50)
-    assert any("77.00 [76.5, 77.2] 42.00" in line for line in lines)
+    assert any("77.00 [76.50, 77.20] 42.00" in line for line in lines)
     assert not any("…" in line for line in lines)

@@ -24,18 +24,17 @@ class Engine:
 
 def test_requests_of_several_methods_become_one_pass_for_each_network():
     engine = Engine()
-    with shared_pass(engine, IMAGES) as requests:
-        requests.add(ONE, ["logits"])
-        requests.add(OTHER, ["logits"])
-        requests.add(ONE, ["features"], ["step"])
+    shared_pass(engine, IMAGES, [(ONE, ["logits"], ()), (OTHER, ["logits"], ()), (ONE, ["features"], ["step"])])
     assert engine.passes == [(ONE, IMAGES, ["logits", "features"], ["step"]), (OTHER, IMAGES, ["logits"], [])]
 
 
 def test_a_pass_that_fails_is_left_to_the_methods(caplog):
-    with shared_pass(Engine(MemoryError("too much")), IMAGES) as requests:
-        requests.add(ONE, ["logits"])
-    with shared_pass(Engine(), IMAGES):
+    def requests():
+        yield ONE, ["logits"], ()
         raise ValueError("a method cannot say what it wants")
+
+    shared_pass(Engine(MemoryError("too much")), IMAGES, [(ONE, ["logits"], ())])
+    shared_pass(Engine(), IMAGES, requests())
     assert [line.split(":")[0] for line in caplog.messages] == [
         "the shared pass over mnist failed (too much)",
         "the shared pass over mnist failed (a method cannot say what it wants)",
@@ -44,5 +43,5 @@ def test_a_pass_that_fails_is_left_to_the_methods(caplog):
 
 @pytest.mark.parametrize("error", [OutOfTime("no time left"), ArtifactError("the disk is full")])
 def test_no_method_could_go_on_without_time_or_store(error):
-    with pytest.raises(type(error)), shared_pass(Engine(error), IMAGES) as requests:
-        requests.add(ONE, ["logits"])
+    with pytest.raises(type(error)):
+        shared_pass(Engine(error), IMAGES, [(ONE, ["logits"], ())])

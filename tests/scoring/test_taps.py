@@ -6,7 +6,7 @@ import torch
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.scoring.quantities import OUTPUT
-from ood_bench.scoring.taps import channels_first, forward_to, forward_to_all, full_precision, named_taps, reading
+from ood_bench.scoring.taps import channels_first, forward_to_all, full_precision, named_taps, reading
 
 AFTER = {
     "conv1": {"conv2", "relu2", "channel_dropout", "fc1", "relu3", "dropout", "fc2"},
@@ -49,7 +49,7 @@ def tf32_allowed():
 def test_a_pass_ends_at_the_tap(tap, x, toys):
     classifier = toys.classifier()
     with toys.counting(classifier) as counts, torch.no_grad():
-        value = forward_to(classifier, x, tap)
+        value = forward_to_all(classifier, x, [tap])[tap]
     ran = set(counts) - {""}
     assert ran.isdisjoint(AFTER[tap])
     assert ran | AFTER[tap] == {name for name, _ in classifier.network.named_modules() if name}
@@ -134,7 +134,7 @@ def test_channels_come_first_whatever_the_network_says_of_their_place():
 def test_an_error_in_the_network_is_not_swallowed_and_leaves_no_hook(toys):
     classifier = toys.classifier()
     with pytest.raises(RuntimeError):
-        forward_to(classifier, torch.zeros(1, 2, 8, 8), "conv1")
+        forward_to_all(classifier, torch.zeros(1, 2, 8, 8), ["conv1"])
     assert not any(module._forward_hooks for module in classifier.scoring_network.modules())
 
 
@@ -152,14 +152,14 @@ def test_an_unknown_tap_among_known_ones_leaves_no_hook(taps, toys):
 @pytest.mark.parametrize("tap", ["relu1", "", "layer4"])
 def test_names_that_are_no_taps(tap, x, toys):
     with pytest.raises(ConfigError, match=r"lenet has no tap .*; it has conv1, conv2, fc1, logits"):
-        forward_to(toys.classifier(), x, tap)
+        forward_to_all(toys.classifier(), x, [tap])
 
 
 def test_taps_that_name_no_module(x, toys):
     network = toys.NormNet()
     network.taps = {"map": "nowhere.relu"}
     with pytest.raises(ConfigError, match="toy has no tap 'map'"):
-        forward_to(toys.classifier_of(network), x, "map")
+        forward_to_all(toys.classifier_of(network), x, ["map"])
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -3,7 +3,7 @@ import pytest
 
 from ood_bench.errors import ConfigError
 from ood_bench.results import RecordStore, frame
-from ood_bench.store.export import export
+from ood_bench.results.frame import export
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_what_was_stopped_goes_on(tmp_path, monkeypatch, command_line, caplog):
         patch.setattr(trainer, "reserve", after_one_epoch)
         ended = command_line(*words)
     assert (ended.status, RecordStore(TOY / "results").load()) == (OUT_OF_TIME, [])
-    assert "out of time: 1 jobs are not finished" in ended.out
+    assert "out of time: 1 job not finished" in ended.out
     ended = command_line(*words, "time_limit=600")
     assert ended.status == 0
     assert ended.out.endswith("sweep: 2 of 2 cells have a record")

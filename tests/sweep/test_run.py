@@ -35,7 +35,7 @@ def sweep(toy, capsys):
 def test_it_runs_what_is_missing(sweep, store):
     status, said = sweep("seed=0", "seed=1")
     assert status == 0
-    assert "plan: 2 jobs with 2 cells; 0 cells are done, 2 to compute" in said
+    assert "plan: 2 jobs with 2 cells; 0 done, 2 to compute" in said
     assert said.endswith("sweep: 2 of 2 cells have a record")
     ((_, plan),) = manifest.load_all(store)
     assert [job.place for job in plan.jobs] == [0, 1]
@@ -125,7 +125,7 @@ def test_a_sweep_that_ran_out_of_time_is_no_failure(sweep):
 
     status, said = sweep("seed=0", "seed=1", launch=launch)
     assert status == OUT_OF_TIME
-    assert "sweep: 1 of 2 cells have a record out of time: 1 jobs are not finished" in said
+    assert "sweep: 1 of 2 cells have a record out of time: 1 job not finished" in said
     assert "failed" not in said
     status, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda _: [OutOfTime("no time"), None])
     assert status == REFUSED_OR_MISSING

@@ -12,9 +12,8 @@ from ood_bench.training.objectives import (
     LossConfig,
     MarginEntropy,
     Objective,
+    OutlierExposure,
     entropy,
-    margin_entropy,
-    outlier_exposure,
 )
 
 LABELS = torch.tensor([0, 2, 1])
@@ -54,12 +53,16 @@ def network():
     return forward
 
 
+def loss_of(objective, logits, labels, outlier_logits):
+    return objective(lambda logits: logits, Batch(torch.cat([logits, outlier_logits]), labels))[0]
+
+
 def test_outlier_exposure_takes_one_pass(batch, network):
     loss, inside = objective("outlier_exposure", {"weight": 0.7})(network, batch)
     assert network.sizes == [5]
     logits = network(batch.images)
     torch.testing.assert_close(inside, logits[:3])
-    torch.testing.assert_close(loss, outlier_exposure(logits[:3], LABELS, logits[3:], 0.7))
+    torch.testing.assert_close(loss, loss_of(OutlierExposure(0.7), logits[:3], LABELS, logits[3:]))
 
 
 @pytest.mark.parametrize(("passes", "sizes"), [("two", [3, 2]), ("one", [5])])
@@ -67,9 +70,9 @@ def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
     loss, inside = objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": passes})(network, batch)
     assert network.sizes == sizes
     whole = network(batch.images)
-    first, second = (whole[:3], whole[3:]) if passes == "one" else (network(batch.inside), network(batch.outside))
+    first, second = (whole[:3], whole[3:]) if passes == "one" else map(network, batch.split(batch.images))
     torch.testing.assert_close(inside, first)
-    torch.testing.assert_close(loss, margin_entropy(first, LABELS, second, 2.0, 0.5))
+    torch.testing.assert_close(loss, loss_of(MarginEntropy(2.0, 0.5), first, LABELS, second))
     other = objective("margin_entropy", {"margin": 2.0, "beta": 0.5, "passes": "two" if passes == "one" else "one"})
     assert abs(other(network, batch)[0] - loss) > 1e-3
 
@@ -87,7 +90,7 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
     monkeypatch.setattr(torch, "Sharpened", Sharpened, raising=False)  # any importable module will do
     found = objective("torch.Sharpened", {"scale": 3.0})
     assert found == Sharpened(3.0)
-    loss, logits = found(network, batch=Batch(batch.inside, LABELS))
+    loss, logits = found(network, batch=Batch(batch.images[:3], LABELS))
     torch.testing.assert_close(loss, F.cross_entropy(3 * logits, LABELS))
 
 
@@ -139,12 +142,12 @@ def slow_uniform(outlier_logits):
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
 def test_outlier_exposure_adds_the_distance_to_uniform(logits, outliers, weight):
     expected = slow_cross_entropy(logits, TARGETS) + weight * slow_uniform(outliers)
-    assert outlier_exposure(logits, TARGETS, outliers, weight).item() == pytest.approx(expected, rel=1e-12)
+    assert loss_of(OutlierExposure(weight), logits, TARGETS, outliers).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_large_logits_do_not_overflow():
     large = torch.tensor([[1e4, -1e4, 0.0]])
-    value = outlier_exposure(large, torch.tensor([0]), large, 1.0).item()
+    value = loss_of(OutlierExposure(1.0), large, torch.tensor([0]), large).item()
     assert value == pytest.approx(1e4)
 
 
@@ -167,4 +170,4 @@ def test_entropy_is_minus_the_sum_of_p_ln_p(logits):
 def test_margin_entropy_is_a_hinge_on_the_means(logits, outliers, margin, beta):
     gap = margin + slow_entropy(logits) - slow_entropy(outliers)
     expected = slow_cross_entropy(logits, TARGETS) + beta * max(0.0, gap)
-    assert margin_entropy(logits, TARGETS, outliers, margin, beta).item() == pytest.approx(expected, rel=1e-12)
+    assert loss_of(MarginEntropy(margin, beta), logits, TARGETS, outliers).item() == pytest.approx(expected, rel=1e-12)

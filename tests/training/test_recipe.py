@@ -12,7 +12,7 @@ from ood_bench.training.recipe import changed, recipe_from
     [
         ({}, "train: name: field required"),
         ({"epoch": 3}, r"train: epoch: unknown key \(did you mean epochs\?\) \(known keys: name, epochs,"),
-        ({"optimizer": {"momentun": 3}}, r"optimizer\.momentun: unknown key \(did you mean momentum\?\)"),
+        ({"optimizer": {"momentun": 3}}, r"optimizer\.momentun: unknown key \(did you mean optimizer\.momentum\?\)"),
         ({"epochs": 1.5}, r"epochs: .*valid integer"),
         ({"optimizer": {"name": "adam"}}, r"optimizer\.name: input should be 'sgd' or 'adadelta', is 'adam'"),
         (

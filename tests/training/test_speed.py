@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,7 +89,8 @@ def test_speed_and_share_are_those_of_the_median_epoch(monkeypatch):
 def test_without_a_peak_only_images_are_told(monkeypatch):
     found = measured(monkeypatch, {("cpu", "bfloat16"): None})
     assert (found.images_per_second, found.tflops, found.share_of_peak) == (2000, None, None)
-    assert str(found).startswith("2,000 images/s in bfloat16 on cpu; its peak")
+    assert str(found) == "2,000 images/s in bfloat16 on cpu"
+    assert str(replace(found, device="NVIDIA A10")).startswith("2,000 images/s in bfloat16 on NVIDIA A10; its peak")
 
 
 def test_log_and_card_tell_the_speed(make_spec, tmp_path, caplog):

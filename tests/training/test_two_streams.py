@@ -11,7 +11,7 @@ from ood_bench.models.classifier import accuracy
 from ood_bench.models.lenet import LeNet
 from ood_bench.training import trainer
 from ood_bench.training.artifact import ClassifierStore
-from ood_bench.training.objectives import margin_entropy
+from ood_bench.training.objectives import Batch, MarginEntropy
 from ood_bench.training.selection import MspSelector
 from ood_bench.training.trainer import Trainer
 
@@ -67,7 +67,7 @@ def test_leave_out_training_equals_a_slow_loop(make_spec, tmp_path):
         for part, rows in ((known, order), (others, drawn))
     )
     targets = torch.tensor([{2: 0, 0: 1}[label] for label in labels[labels != 1]])[order]
-    loss = margin_entropy(inside, targets, outside, 0.4, 0.5)
+    loss = MarginEntropy(0.4, 0.5)(lambda logits: logits, Batch(torch.cat([inside, outside]), targets))[0]
     loss.backward()
     expected = {name: value.data - 0.05 * value.grad for name, value in network.named_parameters()}
     torch.testing.assert_close(dict(state.network.named_parameters()), expected, rtol=1e-4, atol=2e-6)

@@ -5,7 +5,7 @@ import pytest
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
-from ood_bench.tuning.id_only import IdOnly
+from ood_bench.tuning.search import IdOnly
 
 
 class Given(Detector):

@@ -10,3 +10,9 @@ from ood_bench.utils.suggest import did_you_mean
 def test_the_nearest_known_word_is_named(word, hint):
     assert did_you_mean(word, ["msp", "odin", "mahalanobis"]) == hint
     assert did_you_mean(word, []) == ""
+
+
+def test_a_nested_key_is_named_with_its_place():
+    known = ["epochs", "train.epochs", "train.optimizer.lr"]
+    assert did_you_mean("train.epoch", known) == " (did you mean train.epochs?)"
+    assert did_you_mean("optimizer.epochs", known) == ""

@@ -1,6 +1,5 @@
 """Puts template, style, scripts and data together into one HTML file; equal records give equal bytes."""
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +21,12 @@ _ALL_SEEDS = 1_000_000
 def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]]) -> str:
     """The whole page: HTML that loads nothing and runs from a file; details and paired tests are by cell key."""
     kept, images, remark = _fitting(sections, details)
-    texts = Texts()
+    texts: Texts = {}
     rows = [row for section in sections for row in section.rows]
     pieces = [(index, _json(detail(row, texts, kept, tests, images))) for index, row in enumerate(rows) if row.records]
-    whole = overview(sections) | {"texts": texts.all, "remark": remark}
-    return _template().render(
+    whole = overview(sections) | {"texts": list(texts), "remark": remark}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(_asset("page.html.j2")).render(
         style=_asset("style.css"),
         scripts="\n".join(map(_asset, _SCRIPTS)),
         overview=_json(whole),
@@ -67,9 +67,3 @@ def _json(value: Any) -> str:
 
 def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(_asset("page.html.j2"))

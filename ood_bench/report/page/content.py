@@ -6,10 +6,10 @@ from typing import Any
 from ood_bench.report.format import metric_title
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import Judgement, Verdict
+from ood_bench.report.verdicts import Verdict, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
-from ood_bench.results.schema import Network, SetUsed
+from ood_bench.results.schema import Network
 
 Json = dict[str, Any]
 _PLACES = 4
@@ -21,20 +21,13 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, _PLACES) + 0.0
 
 
-class Texts:
-    """Long sentences that many records repeat, each kept once and referred to by number."""
+Texts = dict[str, int]
+"""Long sentences that many records repeat, each kept once and referred to by its number."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
 
-    def number(self, text: str) -> int:
-        """The number of a text."""
-        return self._numbers.setdefault(text, len(self._numbers))
-
-    @property
-    def all(self) -> list[str]:
-        """Every text, by number."""
-        return list(self._numbers)
+def number(texts: Texts, text: str) -> int:
+    """The number of a text."""
+    return texts.setdefault(text, len(texts))
 
 
 def overview(sections: Sequence[Section]) -> Json:
@@ -70,7 +63,6 @@ def _section(section: Section) -> Json:
 
 
 def _row(row: Row, section: Section, place: int, index: int) -> Json:
-    pairs = zip(section.metrics, section.judgements(row), strict=True)
     return {
         "i": index,
         "s": place,
@@ -79,11 +71,12 @@ def _row(row: Row, section: Section, place: int, index: int) -> Json:
         "ood": row.ood_title,
         "id": row.id_title,
         "n": len({record.seed for record in row.records}),
-        "cells": [_cell(row, metric, section.printed(row, metric), judged) for metric, judged in pairs],
+        "cells": [_cell(row, metric, section.printed(row, metric)) for metric in section.metrics],
     }
 
 
-def _cell(row: Row, metric: str, printed: str | None, judged: Judgement) -> Json:
+def _cell(row: Row, metric: str, printed: str | None) -> Json:
+    judged = judge(row, metric, printed)
     cell: Json = {"m": metric, "x": judged.verdict.value, "why": judged.reason}
     if printed is not None:
         cell["p"] = printed
@@ -114,14 +107,17 @@ def detail(
     evaluation = {
         "convention": how.convention,
         "positive": how.positive,
-        "description": texts.number(how.description),
+        "description": number(texts, how.description),
         "rows": _distinct(texts, (record.evaluation.rows for record in row.records)),
         "tuned_on": _distinct(texts, (record.evaluation.tuned_on for record in row.records)),
     }
     return {
         "seeds": seeds,
         "evaluation": evaluation,
-        "images": [_set(role, used) for role, used in zip(_ROLES, first.data.used, strict=False)],
+        "images": [
+            {"role": role, "title": used.title, "n": used.n, "fingerprint": used.fingerprint[:12]}
+            for role, used in zip(_ROLES, first.data.used, strict=False)
+        ],
         "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
         "tests": [line for record in row.records for line in tests.get(record.cell_key, ())],
@@ -129,11 +125,7 @@ def detail(
 
 
 def _distinct(texts: Texts, found: Any) -> list[int]:
-    return [texts.number(text) for text in dict.fromkeys(found)]
-
-
-def _set(role: str, used: SetUsed) -> Json:
-    return {"role": role, "title": used.title, "n": used.n, "fingerprint": used.fingerprint[:12]}
+    return [number(texts, text) for text in dict.fromkeys(found)]
 
 
 def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -> Json:
@@ -150,7 +142,7 @@ def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -
         "settings": dict(record.hyperparameters),
         "tuning": _tuning(record, texts),
         "networks": [_network(one) for one in record.checkpoint.networks],
-        "machine": texts.number(machine),
+        "machine": number(texts, machine),
         "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
         "created": record.created,
         "seconds": round(record.seconds, 1),
@@ -176,7 +168,7 @@ def _tuning(record: Record, texts: Texts) -> Json | None:
     searched = len(tuning.curve) == len(tuning.candidates) > 1
     return {
         "seen": dict(tuning.seen),
-        "objective": texts.number(tuning.objective),
+        "objective": number(texts, tuning.objective),
         "columns": {key: [candidate.get(key) for candidate in tuning.candidates] for key in keys} if searched else {},
         "curve": [[rounded(value) for value in point] for point in tuning.curve] if searched else [],
     }

@@ -1,7 +1,7 @@
 import json
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.page.content import Texts, detail, overview, rounded
+from ood_bench.report.page.content import detail, overview, rounded
 from ood_bench.report.rows import gather
 from ood_bench.report.sections import sections
 
@@ -23,13 +23,13 @@ def test_a_cell_by_hand(make, conf):
 
 
 def test_long_texts_are_kept_once(make):
-    texts = Texts()
+    texts = {}
     rows = gather([make("msp", seed, deviations=["One.", f"Seed {seed}."]) for seed in range(2)])
     one = detail(rows[0], texts, {}, {}, 0)
-    assert [texts.all[number] for number in one["deviations"]] == ["One.", "Seed 0.", "Seed 1."]
-    before = len(texts.all)
+    assert [list(texts)[number] for number in one["deviations"]] == ["One.", "Seed 0.", "Seed 1."]
+    before = len(texts)
     detail(rows[0], texts, {}, {}, 0)
-    assert len(texts.all) == before
+    assert len(texts) == before
 
 
 def test_a_search_becomes_columns(make):
@@ -40,11 +40,11 @@ def test_a_search_becomes_columns(make):
         "curve": [[1.00004], [None]],
     }
     (row,) = gather([make(tuning=tuning)])
-    texts = Texts()
+    texts = {}
     found = detail(row, texts, {}, {}, 0)["seeds"][0]["tuning"]
     assert found == {
         "seen": {"mnist": 5},
-        "objective": texts.number("TNR"),
+        "objective": texts["TNR"],
         "columns": {"T": [1.0, 1.0], "epsilon": [0.0, 0.1]},
         "curve": [[1.0], [None]],
     }

@@ -6,9 +6,8 @@ import pytest
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
-from ood_bench.protocols.overlap import overlapping, seen_in_training
 from ood_bench.protocols.plain import Plain
-from ood_bench.runner.cell import Cell
+from ood_bench.runner.cell import Cell, overlapping, seen_in_training
 
 
 def test_rows_are_counted_by_their_images(toys):
