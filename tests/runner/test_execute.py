@@ -191,6 +191,11 @@ def test_hyperparameters_of_the_command_line_reach_the_record(quick):
     assert record.tuning.seen == {"digits": 10, "uniform": 10}
 
 
+def test_what_a_method_has_found_takes_the_place_of_the_word_for_it(quick):
+    found = run(*quick, "method=feature_norm").records[0].hyperparameters
+    assert found["tap"] == max(found["norm_ratio"], key=found["norm_ratio"].get)
+
+
 def test_torchs_random_numbers_are_left_alone(quick):
     torch.manual_seed(4)
     expected = torch.rand(3)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ood_bench.runner.record import _checkpoint, _ties
+from ood_bench.runner.record import _checkpoint, _deviations, _ties
 
 
 def test_ties_at_the_ends_of_the_ranking_are_counted():
@@ -26,3 +26,12 @@ def test_the_hash_of_several_networks_is_that_of_their_hashes_in_order():
     assert _checkpoint([network("a")])["sha256"] == "a" * 64
     expected = hashlib.sha256(("b" * 64 + "a" * 64).encode()).hexdigest()
     assert _checkpoint([network("b"), network("a")])["sha256"] == expected
+
+
+def test_a_deviation_that_several_networks_share_is_said_once():
+    recipe = SimpleNamespace(deviations=["Three."], autocast="none")
+    protocol = SimpleNamespace(deviations=["One."], method_deviations={"msp": ["Two."], "odin": ["Other."]})
+    detector = SimpleNamespace(deviations=lambda: ["One."])
+    specs = [SimpleNamespace(checkpoint=None, recipe=recipe)] * 2
+    cell = SimpleNamespace(protocol=protocol, detector=detector, method="msp", specs=specs)
+    assert _deviations(cell, [None, None]) == ["One.", "Two.", "Three."]
