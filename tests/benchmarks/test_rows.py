@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.lenet import lenet_rows
 from benchmarks.ours import Ours
-from benchmarks.rows import Bench
+from benchmarks.rows import PAPER_GRID, SMALL_GRID, Bench
+from benchmarks.subjects import fashion_images, fresh_lenet
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,24 @@ def test_every_work_is_done_by_both_and_compared_or_said_to_be_lacking(rows):
 
 def test_the_limit_of_a_grid_counts_no_pass_for_the_setting_without_a_step(rows):
     assert rows["odin, grid of 2 x 3"].limit == 1 + 2 + 2 * 2
+
+
+def test_limits_are_kept_in_mind(rows, tmp_path):
+    """A change to a limit, or to what keeps it, is a decision."""
+    limits = {name: row.limit for name, row in rows.items() if row.limit is not None}
+    shared = next(name for name in rows if name.endswith("forward-only ones, cold store") and name.startswith("all"))
+    warm = shared.replace("cold", "warm")
+    assert limits == {"odin, one setting": 2.9, "odin, grid of 2 x 3": 7, shared: 1.3, warm: 0.1}
+    images = fashion_images(8, tmp_path)
+    lenet = lenet_rows(Ours(fresh_lenet(), images, tmp_path), images, tmp_path)
+    assert [row.limit for row in lenet] == [1.3, 0.1, None]
+
+
+def test_searched_grids_are_the_papers_and_openoods():
+    temperatures, magnitudes = PAPER_GRID
+    assert temperatures == (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+    assert magnitudes == pytest.approx([step / 5000 for step in range(21)], abs=1e-12)
+    assert SMALL_GRID == ((1, 10, 100, 1000), (0.0014, 0.0028))
 
 
 def test_without_pytorch_ood_the_same_rows_stand_alone(rows_with, rows):

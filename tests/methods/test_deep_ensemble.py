@@ -29,32 +29,12 @@ def test_both_combinations_against_the_slow_score(combine, kind, toys):
     np.testing.assert_allclose(ours, expected, rtol=1e-6)  # float32 networks against float64 ones
 
 
-def test_the_average_of_maxima_is_never_less_and_differs_where_members_disagree(toys):
-    view = View(toys.image_set("static", 40))
-    first, second = (
-        toys.scores("deep_ensemble", view, members=3, combine=combine) for combine in ("mean_of_max", "max_of_mean")
-    )
-    assert (first >= second - 1e-12).all()
-    assert (first > second + 1e-3).any()
-
-
 def test_an_ensemble_of_one_is_msp(toys):
     view = View(toys.image_set("near", 20))
     expected = np.exp(toys.scores("msp", view))
     for combine in ("max_of_mean", "mean_of_max"):
         ours = toys.scores("deep_ensemble", view, members=1, combine=combine)
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
-
-
-def test_papers_code_averages_float32_maxima_in_float32(toys):
-    view = View(toys.image_set("near", 20))
-    found, using = toys.fitted("deep_ensemble", members=3, combine="mean_of_max")
-    each = [toys.scorer_with(member) for member in using.classifiers]
-    maxima = [toys.detector("msp").paper_scores(one, view, [{}])[0, :, 0].astype(np.float32) for one in each]
-    expected = (maxima[0] + maxima[1] + maxima[2]) / np.float32(3)
-    np.testing.assert_array_equal(found.paper_scores(using, view, [{}])[0, :, 0], expected)
-    textbook = toys.detector("deep_ensemble", members=3)
-    np.testing.assert_array_equal(textbook.paper_scores(using, view, [{}]), textbook.raw_scores(using, view, [{}]))
 
 
 def test_member_i_is_the_plain_classifier_of_seed_s_plus_i(toys):

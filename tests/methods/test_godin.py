@@ -1,91 +1,31 @@
-"""Generalized ODIN against a slow score, step by step in plain floats, and its ways of obtaining a network."""
+"""Generalized ODIN's units and ways of obtaining a network; its scores are those of tests/golden/test_godin.py."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
+from ood_bench.methods.godin import Godin
 from ood_bench.models.heads import DECOMPOSED, PARTS
 
-MAGNITUDES = [0.1, 0.02, 0.0]
 HEADS = ["godin_inner", "godin_euclidean", "godin_cosine"]
 
 
-def parts_of(network, x):
-    """One image's h and g, by running the whole network."""
-    kept = []
-    handle = network.fc2.parts.register_forward_hook(lambda *found: kept.append(found[2]))
-    network(x[None])
-    handle.remove()
-    return kept[0][0, :-1], kept[0][0, -1]
+def grid_scores(using, view, **changes):
+    found = Godin(**changes)
+    return found.raw_scores(using, view, found.grid())[:, :, 0]
 
 
-def read(statistic, network, x):
-    h, g = parts_of(network, x)
-    return {"max_h": max(h), "g": g, "max_f": max(h) / g}[statistic]
-
-
-def slow(network, x, statistic, shifts, limits=None):
-    """Score of one normalised image after a step of ``shifts[channel]`` that raises max h, or g where g is scored."""
-    leaf = x.clone().requires_grad_()
-    read("g" if statistic == "g" else "max_h", network, leaf).backward()
-    stepped = x.clone()
-    for channel, shift in enumerate(shifts):
-        up = torch.tensor([[1.0 if value >= 0 else -1.0 for value in row] for row in leaf.grad[channel].tolist()])
-        stepped[channel] = x[channel] + shift * up
-        if limits is not None:
-            stepped[channel] = stepped[channel].clamp(*limits[channel])
-    with torch.no_grad():
-        return read(statistic, network, stepped).item()
-
-
-@pytest.mark.parametrize("statistic", ["max_h", "g", "max_f"])
-@pytest.mark.parametrize("head", HEADS)
-def test_the_whole_grid_against_the_slow_score(head, statistic, toys):
-    images = toys.image_set("near", 8)
-    found = toys.detector(head, magnitudes=MAGNITUDES, statistic=statistic)
-    using = toys.scorer(found)
-    network = toys.double(using.classifier)
-    expected = [
-        [slow(network, x, statistic, [magnitude / one for one in toys.STD]) for x in toys.inputs(images)]
-        for magnitude in MAGNITUDES
-    ]
-    ours = found.raw_scores(using, View(images), found.grid())
-    # float32 network against a float64 one
-    np.testing.assert_allclose(ours[:, :, 0], expected, rtol=2e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("unit", "shifts"),
-    [
-        ("bytes", lambda std: [8.0 / 255 / one for one in std]),
-        ("normalised", lambda std: [8.0 for _ in std]),
-    ],
-)
-def test_units_of_the_step(unit, shifts, toys):
-    images = toys.image_set("near", 6)
-    found = toys.detector("godin_inner", magnitudes=[8.0], unit=unit)
-    using = toys.scorer(found)
-    network = toys.double(using.classifier)
-    expected = [slow(network, x, "max_h", shifts(toys.STD)) for x in toys.inputs(images)]
-    np.testing.assert_allclose(found.raw_scores(using, View(images), found.grid())[0, :, 0], expected, rtol=2e-5)
-
-
-def test_clipping_brings_pixels_back_to_their_range(toys):
-    images = toys.image_set("static", 6)
-    found = toys.detector("godin_inner", magnitudes=[100.0], unit="bytes", clip=True)
-    using = toys.scorer(found)
-    network = toys.double(using.classifier)
-    limits = [((0 - mean) / std, (1 - mean) / std) for mean, std in zip(toys.MEAN, toys.STD, strict=True)]
-    shifts = [100 / 255 / one for one in toys.STD]
-    expected = [slow(network, x, "max_h", shifts, limits) for x in toys.inputs(images)]
-    ours = found.raw_scores(using, View(images), found.grid())[0, :, 0]
-    np.testing.assert_allclose(ours, expected, rtol=2e-5)
-    free = [slow(network, x, "max_h", shifts) for x in toys.inputs(images)]
-    assert np.abs(ours / np.array(free) - 1).max() > 1e-2
+def test_units_of_the_step(toys):
+    """One step in three units; where the deviation is one number, a step of the network's input is one of pixels."""
+    plain, view = toys.scorer(toys.detector("godin_inner")).classifier, View(toys.image_set("near", 6))
+    using = toys.scorer_with(replace(plain, std=(0.5, 0.5, 0.5)))
+    expected = grid_scores(using, view, magnitudes=[0.04])
+    np.testing.assert_allclose(grid_scores(using, view, magnitudes=[0.04 * 255], unit="bytes"), expected, rtol=1e-6)
+    np.testing.assert_allclose(grid_scores(using, view, magnitudes=[0.08], unit="normalised"), expected, rtol=1e-6)
+    assert not np.allclose(expected, grid_scores(using, view, magnitudes=[0.0]), rtol=1e-3)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -1,14 +1,9 @@
-"""The port's score, whose formulas are in test_godin.py, with the port's constants; and its baseline's.
+"""The port's constants, and the networks of its baseline; the scores are those of tests/golden/test_godin_port.py."""
 
-The slow baseline takes another network's gradient, pixel by pixel, then the plain network's MSP.
-"""
-
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from ood_bench.data.views import View
 from ood_bench.methods.godin import Godin
@@ -31,40 +26,6 @@ def test_the_shipped_method_is_max_f_after_the_ports_step(toys):
 
 def test_the_score_of_the_paper_is_a_variant_here(toys):
     assert [toys.detector("godin_port", statistic=one).variant for one in ("max_f", "max_h")] == ["", "max h"]
-
-
-def largest_similarity(network, x):
-    kept = []
-    handle = network.fc2.parts.h.register_forward_hook(lambda *found: kept.append(found[2]))
-    network(x[None])
-    handle.remove()
-    return kept[0].max()
-
-
-def slow(plain, source, x, magnitude, toys):
-    """MSP of one normalised image after a step in 0 to 255 pixels."""
-    leaf = x.clone().requires_grad_()
-    (-largest_similarity(source, leaf)).backward()
-    stepped = x.clone()
-    for channel, (mean, std) in enumerate(zip(toys.MEAN, toys.STD, strict=True)):
-        for row in range(x.shape[1]):
-            for column in range(x.shape[2]):
-                byte = (x[channel, row, column].item() * std + mean) * 255
-                byte -= magnitude * (1 if leaf.grad[channel, row, column] >= 0 else -1)
-                stepped[channel, row, column] = (min(max(byte, 0.0), 255.0) / 255 - mean) / std
-    with torch.no_grad():
-        logits = plain(stepped[None])[0].tolist()
-    return max(map(math.exp, logits)) / sum(map(math.exp, logits))
-
-
-def test_the_baseline_against_the_slow_score(toys):
-    found = toys.detector("godin_port_baseline", magnitudes=MAGNITUDES)
-    using = toys.scorer(found)
-    images = toys.image_set("near", 6)
-    plain, source = (toys.double(one) for one in using.classifiers)
-    expected = [[slow(plain, source, x, magnitude, toys) for x in toys.inputs(images)] for magnitude in MAGNITUDES]
-    ours = found.paper_scores(using, View(images), found.grid())
-    np.testing.assert_allclose(ours[:, :, 0], expected, rtol=1e-5)
 
 
 def test_the_baseline_without_a_step_is_msp(toys):

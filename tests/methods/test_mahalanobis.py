@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from pytorch_ood.detector import Mahalanobis as Theirs
 from sklearn.covariance import EmpiricalCovariance
 
 from ood_bench.data.imageset import ImageSet
@@ -10,12 +9,6 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.mahalanobis import Gaussians
 
 TAPS = ["conv1", "conv2", "fc1", "logits"]
-
-
-def reduced(network, tap, x, toys):
-    """Spatial mean of a tap of one image, ``[C]``."""
-    value = toys.tap_value(network, tap, x[None])[0]
-    return value.reshape(len(value), -1).mean(dim=1)
 
 
 def estimate(features, labels, classes):
@@ -29,37 +22,6 @@ def estimate(features, labels, classes):
 
 def confidences(feature, means, precision):
     return [-0.5 * (feature - mean) @ precision @ (feature - mean) for mean in means]
-
-
-class Slow:
-    """The released code for one tap, one image at a time, in float64."""
-
-    def __init__(self, toys, tap):
-        self.toys, self.tap, self.network = toys, tap, toys.double(toys.classifier())
-        with torch.no_grad():
-            features = [reduced(self.network, tap, x, toys).numpy() for x in toys.inputs(toys.TRAIN)]
-        means, precision = estimate(features, toys.TRAIN.labels, toys.CLASSES)
-        self.means, self.precision = torch.from_numpy(means), torch.from_numpy(precision)
-
-    def score(self, x, magnitude):
-        leaf = x.clone().requires_grad_()
-        feature = reduced(self.network, self.tap, leaf, self.toys)
-        nearest = int(np.argmax([c.item() for c in confidences(feature, self.means, self.precision)]))
-        (-confidences(feature, self.means, self.precision)[nearest]).backward()
-        signs = torch.where(leaf.grad >= 0, 1.0, -1.0).double()
-        std = torch.tensor(self.toys.STD).double().view(3, 1, 1)
-        with torch.no_grad():
-            moved = reduced(self.network, self.tap, x - magnitude * signs / std, self.toys)
-            return max(c.item() for c in confidences(moved, self.means, self.precision))
-
-
-@pytest.mark.parametrize("tap", TAPS)
-def test_every_tap_and_step_against_the_slow_score(tap, toys):
-    images, slow, magnitudes = toys.image_set("near", 10), Slow(toys, tap), [0.05, 0.005, 0.0]
-    expected = [[slow.score(x, magnitude) for x in toys.inputs(images)] for magnitude in magnitudes]
-    ours = toys.raw_scores("mahalanobis", View(images), taps=[tap], magnitudes=magnitudes)
-    # Whitening magnifies the difference between the float32 network and the float64 one.
-    np.testing.assert_allclose(ours[:, :, 0], expected, rtol=2e-4)
 
 
 def test_several_taps_stand_side_by_side_in_forward_order(toys):
@@ -107,17 +69,6 @@ def test_the_covariance_is_divided_by_n():
     fitted = Gaussians.fit(np.array([[0.0], [2.0], [8.0], [12.0]]), np.array([0, 0, 1, 1]), 2)
     ours = fitted.confidences(torch.tensor([[3.0]]))
     np.testing.assert_allclose(ours.numpy(), [[-0.5 * 4 / 2.5, -0.5 * 49 / 2.5]], rtol=1e-12)
-
-
-def test_pytorch_ood_agrees_up_to_the_number_of_rows(toys):
-    """It does not divide the scatter by N, adds 1e-6 to its diagonal, and works in float32: six random channels."""
-    random = np.random.default_rng(1)
-    labels = np.arange(400) % 4
-    features = (random.normal(0, 1, (400, 6)) + 3 * labels[:, None]).astype(np.float32)
-    rows = torch.from_numpy(random.normal(4, 4, (50, 6)).astype(np.float32))
-    theirs = Theirs(None).fit_features(torch.from_numpy(features), torch.from_numpy(labels)).predict_features(rows)
-    ours = Gaussians.fit(features.astype(np.float64), labels, 4).confidences(rows).amax(dim=1)
-    np.testing.assert_allclose(ours, -400 * theirs.numpy(), rtol=1e-3)
 
 
 def test_means_and_covariance_come_from_the_training_images_and_their_labels(toys):

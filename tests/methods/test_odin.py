@@ -13,32 +13,6 @@ from ood_bench.scoring.quantities import LOGITS
 MAGNITUDES, TEMPERATURES = [0.1, 0.02, 0.0], [1.0, 10.0, 1000.0]
 
 
-def slow(network, x, magnitude, temperature, std):
-    """ODIN's score of one normalised image ``[3, H, W]``, step by step."""
-    leaf = x[None].clone().requires_grad_()
-    logits = network(leaf)[0]
-    predicted = max(range(len(logits)), key=lambda label: logits[label].item())
-    (-F.log_softmax(logits / temperature, dim=0)[predicted]).backward()
-    stepped = x.clone()
-    for channel in range(len(x)):
-        signs = torch.tensor([[1.0 if value >= 0 else -1.0 for value in row] for row in leaf.grad[0, channel].tolist()])
-        stepped[channel] = x[channel] - magnitude * signs / std[channel]
-    with torch.no_grad():
-        moved = (network(stepped[None])[0] / temperature).tolist()
-    return max(math.exp(value) for value in moved) / sum(math.exp(value) for value in moved)
-
-
-def test_the_whole_grid_against_the_slow_score(toys):
-    network, x = toys.double(toys.classifier()), toys.inputs(toys.image_set("near", 12))
-    expected = [[slow(network, one, m, t, toys.STD) for one in x] for m in MAGNITUDES for t in TEMPERATURES]
-    found = toys.detector("odin", magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
-    assert found.grid() == [{"epsilon": m, "temperature": t} for m in MAGNITUDES for t in TEMPERATURES]
-    values = toys.raw_scores("odin", View(toys.image_set("near", 12)), magnitudes=MAGNITUDES, temperatures=TEMPERATURES)
-    assert values.shape == (9, 12, 1)
-    # float32 network against a float64 one
-    np.testing.assert_allclose(np.exp(values)[:, :, 0], expected, rtol=2e-6)
-
-
 def test_without_a_step_at_temperature_one_it_is_msp(toys):
     view = View(toys.image_set("near", 30))
     ours = toys.raw_scores("odin", view, magnitudes=[0.0], temperatures=[1.0])

@@ -35,6 +35,12 @@ def test_every_convention_describes_itself_and_gives_percent(name: str) -> None:
     assert all(convention_named(name).exact_twin(metric) for metric in values)
 
 
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_sets_that_lie_apart_have_the_extreme_areas(name: str) -> None:
+    for ids, expected in ((IDS + 100, 100), (IDS - 100, 0)):
+        assert evaluate(name, ids, OODS, **OPTIONS.get(name, {}))["auroc"] == pytest.approx(expected, abs=1e-9)
+
+
 def test_twins() -> None:
     assert convention_named("fssd").exact_twin("auprc") == "aupr_in"
     assert convention_named("odin").exact_twin("fpr95") == "fpr95"

@@ -6,10 +6,6 @@ from ood_bench.errors import ConfigError
 from ood_bench.models.allconv import AllConv, SigmoidGELU
 
 
-def test_parameter_count():
-    assert sum(parameter.numel() for parameter in AllConv((3, 32, 32), 10).parameters()) == 1_409_674
-
-
 def test_published_parameter_names():
     held = [name for name in AllConv((3, 32, 32), 10).state_dict() if name.endswith("weight")]
     convolutions = [0, 3, 6, 11, 14, 17, 22, 25, 28]

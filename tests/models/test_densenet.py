@@ -8,11 +8,6 @@ from ood_bench.models.densenet import Bottleneck, DenseNet, transition
 TINY = {"depth": 16, "growth": 4}
 
 
-@pytest.mark.parametrize(("classes", "parameters"), [(10, 769_162), (100, 800_032), (8, 768_476), (80, 793_172)])
-def test_parameter_counts_of_odin_and_of_the_leave_out_ensemble(classes, parameters):
-    assert sum(parameter.numel() for parameter in DenseNet((3, 32, 32), classes).parameters()) == parameters
-
-
 def test_channels_of_the_maps():
     network = DenseNet((3, 32, 32), 10).eval()
     x = network.conv1(torch.randn(1, 3, 32, 32))
@@ -74,15 +69,6 @@ def test_impossible_options():
         DenseNet((3, 32, 32), 10, depth=99)
     with pytest.raises(ConfigError, match="too small"):
         DenseNet((3, 3, 3), 10, pool_window=0)
-
-
-def test_dropout_acts_in_training_only():
-    torch.manual_seed(0)
-    network = DenseNet((3, 32, 32), 5, dropout=0.5, **TINY)
-    x = torch.randn(2, 3, 32, 32)
-    assert not torch.equal(network(x), network(x))
-    network.eval()
-    torch.testing.assert_close(network(x), network(x), rtol=0, atol=0)
 
 
 def test_initialisation():

@@ -41,11 +41,6 @@ def by_hand(network, x, last, *, rectified):
     return {"conv1": conv1, "conv2": conv2, "fc1": fc1, "logits": fc1 @ last.weight.T + last.bias}
 
 
-@pytest.mark.parametrize("kind", [LeNet, LeNetMCDropout])
-def test_parameter_count(kind):
-    assert sum(parameter.numel() for parameter in kind(GREY, 10).parameters()) == 1_199_882
-
-
 @pytest.mark.parametrize(("kind", "last"), [(LeNet, "fc2"), (LeNetMCDropout, "fc_last")])
 def test_names_are_those_of_the_authors_checkpoints(kind, last):
     state = kind(GREY, 10).state_dict()
@@ -117,13 +112,6 @@ def test_mc_dropout_acts_in_four_places_also_on_the_image():
         assert 0.2 < (made[given != 0] == 0).float().mean().item() < 0.3
     # Single values of the maps are dropped, not whole channels.
     assert all((made.flatten(2).abs().sum(dim=2) > 0).float().mean() > 0.8 for _, _, made in calls[1:3])
-
-
-@pytest.mark.parametrize("kind", [LeNet, LeNetMCDropout])
-def test_dropout_is_off_in_evaluation(kind):
-    network, x = kind((1, 12, 12), 10).eval(), torch.randn(4, 1, 12, 12)
-    torch.testing.assert_close(network(x), network(x), rtol=0, atol=0)
-    assert not torch.allclose(network.train()(x), network(x))
 
 
 def test_the_shipped_file_and_its_variant():

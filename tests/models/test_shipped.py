@@ -25,6 +25,33 @@ def network(request):
     return build_network(content("model", request.param), (3, 32, 32), 10).eval()
 
 
+@pytest.mark.parametrize(
+    ("name", "classes", "parameters"),
+    [
+        ("allconv", 10, 1_409_674),
+        ("densenet_bc_100_12", 10, 769_162),
+        ("densenet_bc_100_12", 100, 800_032),
+        ("densenet_bc_100_12", 8, 768_476),  # two classes left out of ten, twenty of a hundred
+        ("densenet_bc_100_12", 80, 793_172),
+        ("lenet", 10, 1_199_882),
+        ("resnet18", 10, 11_173_962),
+        ("resnet20", 10, 269_722),
+        ("resnet34", 10, 21_282_122),
+        ("vgg11", 10, 9_750_922),
+        ("wrn_28_10", 10, 36_479_194),
+        ("wrn_28_10", 100, 36_536_884),
+        ("wrn_28_10", 8, 36_477_912),
+        ("wrn_28_10", 80, 36_524_064),
+        ("wrn_40_2", 10, 2_243_546),
+    ],
+)
+def test_parameter_counts(name, classes, parameters):
+    shape = (1, 28, 28) if name == "lenet" else (3, 32, 32)
+    with torch.device("meta"):
+        network = build_network(content("model", name), shape, classes)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
 def read_taps(network, images):
     """Logits, each tap's value as it was when the hook fired, and the live tensors of the same."""
     copies, live = {}, {}

@@ -6,10 +6,6 @@ from ood_bench.errors import ConfigError
 from ood_bench.models.vgg import VGG11
 
 
-def test_parameter_count():
-    assert sum(parameter.numel() for parameter in VGG11((3, 32, 32), 10).parameters()) == 9_750_922
-
-
 def test_published_parameter_names():
     convolutions = (0, 3, 6, 8, 11, 13, 16, 18)
     names = [f"features.{index}" for index in convolutions] + [f"classifier.{index}" for index in (0, 3, 6)]
@@ -37,15 +33,6 @@ def test_featurenorms_candidates():
     ]
     assert isinstance(network.get_submodule(network.taps["pool4"]), nn.MaxPool2d)
     assert network.block_taps[5] == "conv6"
-
-
-def test_dropout_acts_in_training_only():
-    torch.manual_seed(0)
-    network = VGG11((3, 32, 32), 10)
-    x = torch.randn(2, 3, 32, 32)
-    assert not torch.equal(network(x), network(x))
-    network.eval()
-    torch.testing.assert_close(network(x), network(x), rtol=0, atol=0)
 
 
 def test_biases_start_at_zero():

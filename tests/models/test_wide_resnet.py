@@ -6,22 +6,6 @@ from ood_bench.errors import ConfigError
 from ood_bench.models.wide_resnet import WideBlock, WideResNet
 
 
-@pytest.mark.parametrize(
-    ("depth", "widen", "classes", "parameters"),
-    [
-        (28, 10, 10, 36_479_194),
-        (28, 10, 100, 36_536_884),
-        (28, 10, 8, 36_477_912),
-        (28, 10, 80, 36_524_064),
-        (40, 2, 10, 2_243_546),
-    ],
-)
-def test_parameter_counts(depth, widen, classes, parameters):
-    with torch.device("meta"):
-        network = WideResNet((3, 32, 32), classes, depth=depth, widen=widen)
-    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
-
-
 def test_published_parameter_names():
     state = WideResNet((3, 32, 32), 10, depth=28, widen=1).state_dict()
     parts = ("bn1.weight", "conv1.weight", "bn2.weight", "conv2.weight")
@@ -58,15 +42,6 @@ def test_names_and_sizes_of_taps():
         module.register_forward_hook(lambda _m, _i, value, tap=tap: sides.update({tap: value.shape[-1]}))
     network(torch.randn(1, 3, 32, 32))
     assert list(sides.values()) == [32] * 4 + [16] * 4 + [8] * 4
-
-
-def test_dropout_acts_in_training_only():
-    torch.manual_seed(0)
-    network = WideResNet((3, 32, 32), 5, depth=10, widen=1, dropout=0.5)
-    x = torch.randn(2, 3, 32, 32)
-    assert not torch.equal(network(x), network(x))
-    network.eval()
-    torch.testing.assert_close(network(x), network(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("side", [28, 61])

@@ -8,6 +8,8 @@ from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import build_network
 from ood_bench.papers import published
 
+BAD_LINE = "p,t,m3,lenet,cifar10,,auroc,x,paper\n"
+
 
 @pytest.mark.parametrize("name", papers.available())
 def test_every_table_loads_with_the_right_types(name):
@@ -70,6 +72,8 @@ def test_unknown_names_are_answered_with_the_known_ones():
         (lambda text: text.replace("cifar10", " cifar10"), "id_dataset is empty or has spaces around it in line 2, 3"),
         (lambda text: text.replace("m2", "m1"), "the same number is given twice, in lines 2, 3"),
         (lambda text: text.replace("lenet", ""), "model is empty"),
+        (lambda text: text + 5 * BAD_LINE, "plain decimal number in line 4, 5, 6, 7, 8$"),
+        (lambda text: text + 6 * BAD_LINE, "plain decimal number in line 4, 5, 6, 7, 8 and more$"),
         (lambda text: "a,b\n1\n1,2,3,4\n", "not a CSV file"),
     ],
 )

@@ -3,7 +3,8 @@ import re
 import pytest
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.latex import escaped, table
+from ood_bench.report.latex import _ours, escaped, table
+from ood_bench.report.rows import gather
 from ood_bench.report.sections import sections
 
 
@@ -38,6 +39,11 @@ def test_several_ood_sets_have_a_column(make, conf):
     assert r"\begin{tabular}{llrrrr}" in text
     assert "msp & mnist & 77.3 &" in text
     assert "msp & kmnist & -- &" in text
+
+
+def test_ours_has_the_decimals_of_the_paper(make):
+    (row,) = gather([make(auroc=77.25)])
+    assert _ours(row, "auroc", "77.312") == "$77.250$"
 
 
 def test_special_letters_are_escaped():

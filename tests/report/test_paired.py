@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ood_bench.errors import ArtifactError
-from ood_bench.metrics.paired import delong
+from ood_bench.metrics.paired import bootstrap_difference, delong
 from ood_bench.report import paired
 from ood_bench.results import RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
@@ -58,14 +58,15 @@ def test_methods_are_compared_on_the_rows_that_both_scored(folders, write):
     assert run(folders) == 0
     (line,) = lines(folders[0])
     common = np.sort(shuffled), np.sort(shuffled[:25])
-    whole = scores(1), scores(2)
-    expected = delong(*((one.id[common[0]], one.ood[common[1]]) for one in whole))
+    pair = [(one.id[common[0]], one.ood[common[1]]) for one in (scores(1), scores(2))]
+    expected = delong(*pair)
     assert (line["first"], line["second"], line["n_id"], line["n_ood"]) == ("msp", "odin", "30", "25")
     assert (line["first_cell"], line["second_cell"]) == keys
     for name in ("difference", "low", "high"):
         assert float(line[name]) == pytest.approx(getattr(expected, name), abs=1e-4)
     assert float(line["p"]) == pytest.approx(expected.p, rel=1e-2)
-    assert float(line["bootstrap_low"]) < float(line["difference"]) < float(line["bootstrap_high"])
+    ends = [float(line[f"bootstrap_{end}"]) for end in ("low", "high")]
+    assert ends == pytest.approx(bootstrap_difference(*pair, resamples=50), abs=1e-4)
 
 
 def test_every_pair_of_one_seed_and_set_and_nothing_else(folders, write):
@@ -92,8 +93,10 @@ def test_what_cannot_be_compared_is_said(folders, write, caplog):
     write(2, "b", None)
     unknown = scores(3)
     write(3, "c", Scores(unknown.id, unknown.ood, None, unknown.ood_rows))
+    write(4, "d", scores(4, ROWS[:1]))
     assert run(folders) == 2
     assert "no scores of b on" in caplog.text
+    assert "a and d have no rows in common that are known" in caplog.text
     assert "a and c have no rows in common that are known" in caplog.text
 
 

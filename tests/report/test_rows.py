@@ -107,6 +107,15 @@ def test_rows_are_arranged_like_the_paper_with_gaps_filled(make, conf):
     ]
 
 
+def test_ood_sets_come_one_after_the_other(conf):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [mnist, kmnist]"))
+    rows = arrange([], load_blocks(conf)[0])
+    assert [(row.ood, row.method) for row in rows[2:6]] == [
+        ("mnist", "mc_dropout"), ("mnist", "fssd"), ("kmnist", "msp"), ("kmnist", "odin"),
+    ]  # fmt: skip
+
+
 def average_block(conf):
     path = conf / "paper" / "fssd_fashionmnist.yaml"
     path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))

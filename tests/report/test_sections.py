@@ -41,6 +41,12 @@ def test_only_a_papers_own_cells_have_published_values(conf, make):
     assert {one.verdict for one in judgements(beyond, beyond.rows[0])} == {Verdict.INCOMPARABLE}
 
 
+def test_results_of_no_paper_show_the_usual_metrics(conf, make):
+    names = ("detection_error", "fpr80", "fpr95", "aupr_out", "aupr_in", "auroc")
+    other, _ = found(conf, make(protocol="plain", metrics={name: {"value": 50.0} for name in names}))
+    assert other.metrics == ("auroc", "aupr_in", "aupr_out", "fpr95")
+
+
 def test_results_come_before_papers_that_were_not_run(conf, make):
     path = conf / "paper" / "fssd_fashionmnist.yaml"
     text = path.read_text().replace("fssd_fashionmnist", "zebra").replace("ood: [mnist]", "ood: [kmnist]")

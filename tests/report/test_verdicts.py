@@ -74,7 +74,14 @@ def test_the_steps_in_their_order(row):
     assert judge(other, "auroc", "77.3").reason == "not the official images: mnist (JPEG copy)"
     assert judge(other, "auroc", "77.3").verdict is Verdict.INCOMPARABLE
     assert judge(row(77.0, 77.4), "auroc", "77.3").verdict is Verdict.WITHIN
-    assert judge(row(77.0, id_variant="subset"), "auroc", "77.3").verdict is Verdict.INCOMPARABLE
+
+
+@pytest.mark.parametrize("role", ["id_train", "id_test", "ood"])
+def test_images_of_any_role_that_are_not_official_cannot_be_compared(make, role):
+    data = make().model_dump()["data"]
+    data[role]["variant"] = "part"
+    (found,) = gather([make(data=data)])
+    assert judge(found, "auroc", "77.3").reason == f"not the official images: {data[role]['name']} (part)"
 
 
 @pytest.mark.parametrize(

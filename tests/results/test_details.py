@@ -12,6 +12,7 @@ from ood_bench.results.details import (
     DetailStore,
     Histogram,
     Line,
+    details_of,
     histogram,
     precision_recall,
     roc,
@@ -109,6 +110,13 @@ def test_precision_over_recall_is_scikit_learns(scores):
         line = precision_recall(curve)
         assert set(zip(line.x, line.y, strict=True)) <= exact
         assert line.x[-1] == 1
+
+
+def test_each_curve_stands_in_its_place(scores):
+    made, curve = details_of(KEY, scores, (None, None), (None, None)), Curve.of(*scores)
+    assert (made.roc, made.pr_in, made.pr_out) == (
+        roc(curve), precision_recall(curve), precision_recall(curve.flipped()),
+    )  # fmt: skip
 
 
 def test_the_histogram_counts_every_row_and_no_outlier_flattens_it(scores):

@@ -15,6 +15,12 @@ def test_a_row_holds_what_the_record_says(make):
     assert row["data.ood.fingerprint"] == record.data.ood.fingerprint
 
 
+def test_the_accuracy_is_the_mean_over_the_networks(make, fields):
+    checkpoint, (network,) = fields["checkpoint"], fields["checkpoint"]["networks"]
+    several = [{**network, "id_accuracy": accuracy} for accuracy in (90.0, 91.0, 95.0)]
+    assert frame([make(checkpoint={**checkpoint, "networks": several})])["checkpoint.id_accuracy"].tolist() == [92.0]
+
+
 def test_rows_keep_their_order_and_lack_what_their_record_lacks(make):
     table = frame([make(seed=1), make(metrics={"auroc": {"value": 5.0}})])
     assert list(table["seed"]) == [1, 0]

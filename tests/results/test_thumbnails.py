@@ -44,6 +44,19 @@ def test_large_colour_images_become_small():
     assert len(details.to_json()) < 40_000
 
 
+def test_colours_and_places_of_oblong_images():
+    """Image ``i`` is red, the more the higher ``i``."""
+    pixels = np.zeros((9, 3, 64, 48), dtype=np.uint8)
+    pixels[:, 0] = 25 * np.arange(9)[:, None, None]
+    sets, rows = (ImageSet.of("a", pixels), ImageSet.of("b", pixels)), np.arange(9)
+    sheet = thumbnails((np.arange(9.0), np.append(np.arange(8.0), np.inf)), sets, (rows, rows))
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet.content)))).astype(int)
+    middles = picture[16::32, 12::24]
+    np.testing.assert_allclose(middles[:, :, 0], [[25 * row for row in group.rows] for group in sheet.groups], atol=9)
+    assert middles[:, :, 1:].max() < 9
+    assert sheet.groups[2].scores == [None, 7, 6, 5, 4, 3]
+
+
 def test_without_row_numbers_there_are_no_images():
     sets, scores = (images("a", 10), images("b", 10)), (np.arange(10.0), np.arange(10.0))
     assert details_of(KEY, scores, sets, (None, np.arange(10))).images is None

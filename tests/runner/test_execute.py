@@ -180,13 +180,20 @@ def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
 
 def test_hyperparameters_of_the_command_line_reach_the_record(quick):
     base = [*quick, "method=[odin]", "protocol=fssd", "protocol.fit_rows=10", "protocol.select_rows=5"]
+    base += ["train.autocast=bfloat16"]
     done = run(*base, "method.odin.magnitudes=[0.0]", "method.odin.temperatures=[3]", "seed=2")
     (record,) = done.records
     assert record.hyperparameters["magnitudes"] == [0.0]
     assert (record.hyperparameters["epsilon"], record.hyperparameters["temperature"]) == (0.0, 3.0)
     assert (record.seed, record.protocol) == (2, "fssd")
+    assert "Trained under bfloat16 autocast with float32 weights; scored in float32." in record.deviations
     assert record.tuning is not None
     assert record.tuning.seen == {"digits": 10, "uniform": 10}
+
+
+def test_what_a_method_has_found_takes_the_place_of_the_word_for_it(quick):
+    found = run(*quick, "method=feature_norm").records[0].hyperparameters
+    assert found["tap"] == max(found["norm_ratio"], key=found["norm_ratio"].get)
 
 
 def test_torchs_random_numbers_are_left_alone(quick):

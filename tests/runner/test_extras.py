@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,14 @@ def test_details_of_earlier_records_are_made_when_asked_for(quick):
     assert (later.new, later.paths) == (0, first.paths)
     assert None not in kept(first.records[0].cell_key)
     assert Path(first.paths[0]).read_bytes() == before
+
+
+def test_a_cell_with_scores_alone_lacks_details(tmp_path):
+    made, cell = extras.Extras(tmp_path, tmp_path, "all"), SimpleNamespace(key="0" * 16)
+    path = ScoreStore(tmp_path / "scores").path(cell.key)
+    path.parent.mkdir()
+    path.touch()
+    assert made.lacks(cell)
 
 
 def test_what_is_complete_is_not_scored_again(quick, monkeypatch):

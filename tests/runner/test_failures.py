@@ -50,6 +50,15 @@ def test_where_nothing_came_out_the_first_error_is_raised_as_it_was():
         failures.settle(finished())
 
 
+def test_the_first_error_of_a_cell_is_the_one_that_is_told():
+    failures = Failures()
+    for error in (DataError("first"), DataError("second")):
+        with failures.catching([cell("msp")]):
+            raise error
+    with pytest.raises(CellsFailedError, match=r"1 of 2 cells failed:\n.*first"):
+        failures.settle(finished("odin"))
+
+
 def test_ctrl_c_is_no_failure():
     with pytest.raises(KeyboardInterrupt), Failures().catching([cell("msp")]):
         raise KeyboardInterrupt

@@ -32,13 +32,15 @@ class Shelves:
         (path / "classifier.json").write_text(json.dumps({"key": key, "spec": spec, "weights_sha256": digest}))
         return path
 
-    def images(self, name, value):
+    def images(self, name, value, labels=None):
         path = self.store / "images" / f"{name}-0123"
         path.mkdir(parents=True)
         images = np.full((4, 1, 2, 2), value, dtype=np.uint8)
         np.save(path / "images.npy", images)
-        sizes = {"images.npy": (path / "images.npy").stat().st_size}
-        (path / "meta.json").write_text(json.dumps({"sizes": sizes, "fingerprint": fingerprint(images, None)}))
+        if labels is not None:
+            np.save(path / "labels.npy", labels)
+        sizes = {file.name: file.stat().st_size for file in path.iterdir()}
+        (path / "meta.json").write_text(json.dumps({"sizes": sizes, "fingerprint": fingerprint(images, labels)}))
         return path
 
     def bank(self, classifier, images):
@@ -107,6 +109,10 @@ def full(shelves):
         "training": shelves.leftover("classifiers/lenet-x.training/last.ckpt").parent,
         "lock": shelves.leftover("classifiers/lenet-digits-base.lock"),
         "torn": shelves.leftover("images/mnist-99.torn/images.npy").parent,
+        "lease": shelves.leftover("classifiers/lenet-digits-base.lease.7"),
+        "half a bank": shelves.leftover(shelves.kept["bank"].relative_to(shelves.store) / ".x2"),
+        "part": shelves.leftover("banks/derived/odin-99.part"),
+        "heartbeat": shelves.leftover("sweeps/jobs/1.json").parent,
         "half written": shelves.leftover("banks/.derived.x1"),
         "log": shelves.leftover("slurm/7_0/log.err").parent,
     }

@@ -53,6 +53,13 @@ def test_changed_pixels_are_found_by_a_deep_look(full):
     assert said(full, deep=True) == {full.kept["images"]: "the pixels or labels have changed"}
 
 
+def test_changed_labels_are_found_by_a_deep_look(shelves):
+    path = shelves.images("digits", 1, np.arange(4))
+    assert said(shelves, deep=True) == {}
+    np.save(path / "labels.npy", np.arange(4)[::-1])
+    assert said(shelves, deep=True) == {path: "the pixels or labels have changed"}
+
+
 def test_records_are_counted_with_and_without_seal(full):
     assert checking.record_problems(full.results) == (1, 0, [], [])
     (path,) = full.results.rglob("*.json")

@@ -12,10 +12,11 @@ def records(full):
 
 
 def test_files_do_not_depend_on_the_order_of_records(records, tmp_path):
-    other = records[0].model_copy(update={"seed": 5, "cell_key": "f" * 16})
+    other = records[0].model_copy(update={"seed": 5, "cell_key": "0" * 16})
     paths = tmp_path / "one.csv", tmp_path / "other.csv"
     assert [export([*records, other], paths[0]), export([other, *records], paths[1])] == [2, 2]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert pd.read_csv(paths[0])["seed"].tolist() == [0, 5]
 
 
 @pytest.mark.parametrize("name", ["records.csv", "records.parquet"])

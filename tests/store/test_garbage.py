@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from ood_bench.errors import RecordError
@@ -61,6 +63,11 @@ def test_what_is_young_stays(full):
     assert found.goes == []
     assert paths(found.young) == set(full.loose.values())
     assert paths(sort(full, older=3600.0).goes) == set(full.loose.values())
+
+
+def test_a_folder_is_as_young_as_the_youngest_thing_in_it(full):
+    os.utime(full.loose["classifier"])  # as a file that is added does
+    assert full.loose["classifier"] in paths(sort(full).young)
 
 
 def test_what_is_in_use_stays(full):

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 import ood_bench
+from ood_bench.data.imageset import ImageSet
 from ood_bench.sweep.estimate import Estimator, duration
 
 
@@ -30,6 +34,21 @@ def test_cells_cost_what_similar_ones_cost(job, toy):
     assert estimator.cell(cells["msp"]) > 0
     assert estimator.cell(cells["energy"]) is None
     assert estimator.unknown([job("method=[msp,energy]", "seed=1")]) == 1
+
+
+def test_cells_are_scaled_by_rows_from_the_most_similar_records():
+    """Records of 10 rows that took 1, 3 and 8 seconds a row; the median of those that are nearest counts."""
+    names = {"method": "msp", "model": "lenet", "id": "digits", "n_id": 4, "n_ood": 6}
+    kinds = [("mnist", "plain", 10.0), ("kmnist", "plain", 30.0), ("kmnist", "odin", 80.0)]
+    known = [SimpleNamespace(**names, ood=ood, protocol=protocol, seconds=taken) for ood, protocol, taken in kinds]
+
+    def seconds(ood, protocol):
+        test, outside = (ImageSet.of(name, np.zeros((n, 1, 1, 1), np.uint8)) for name, n in (("digits", 30), (ood, 20)))
+        rule = SimpleNamespace(name=protocol)
+        cell = SimpleNamespace(method="msp", model="lenet", test=test, protocol=rule, ood=outside)
+        return Estimator(known, []).cell(cell)
+
+    assert [seconds("mnist", "plain"), seconds("svhn", "plain"), seconds("svhn", "fssd")] == [50.0, 100.0, 150.0]
 
 
 def test_who_comes_second_waits(job):

@@ -78,6 +78,7 @@ def test_a_store_that_cannot_be_written_stops_no_job(tmp_path):
     [
         ({}, ""),
         ({"SLURM_JOB_ID": "12"}, "12"),
+        ({"SLURM_JOB_ID": "13", "SLURM_ARRAY_JOB_ID": "12"}, "13"),
         ({"SLURM_JOB_ID": "13", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "4"}, "12_4"),
     ],
 )

@@ -1,5 +1,7 @@
+from types import SimpleNamespace
+
 import ood_bench
-from ood_bench.sweep.plan import in_order, job_key, shared
+from ood_bench.sweep.plan import exists, in_order, job_key, shared
 
 
 def places(jobs, ordered):
@@ -33,6 +35,11 @@ def test_cells_with_a_record_are_done(job, toy):
     assert found.untrained() == []
     assert len(found.classifiers) == 1
     assert in_order([job("method=msp"), found], 1) == [found]
+
+
+def test_an_imported_classifier_is_not_trained(tmp_path):
+    weights = tmp_path / "weights.pth"
+    assert [exists(tmp_path, SimpleNamespace(checkpoint=one, title="x")) for one in (weights, None)] == [True, False]
 
 
 def test_jobs_that_need_the_same_classifier_come_in_waves(job):

@@ -55,6 +55,7 @@ def test_a_dry_run_starts_nothing(sweep, store):
     assert "jobs in the order in which they start: 0 experiment=quickstart" in said
     assert "nothing is known yet of 4 cells and classifiers" in said
     assert "dry_run" not in said
+    assert sweep("dry_run=true", "seed=1", launch=launch)[0] == 0  # one job that says so is enough
     assert not manifest.folder(store).exists()
 
 
@@ -111,12 +112,16 @@ def test_ctrl_c_names_what_is_missing_with_the_commands_that_run_it(sweep, toy):
 
 
 def test_a_launcher_that_gives_up_for_good(sweep):
-    def launch(_words):
+    calls = []
+
+    def launch(words):
+        calls.append(len(words))
         raise RuntimeError("no queue")
 
     status, said = sweep("seed=0", launch=launch)
     assert status == REFUSED_OR_MISSING
     assert "failed: msp on uniform, seed 0: the launcher gave up: RuntimeError: no queue" in said
+    assert calls == [1, 1]
 
 
 def test_a_sweep_that_ran_out_of_time_is_no_failure(sweep):

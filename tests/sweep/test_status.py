@@ -75,6 +75,11 @@ def test_every_state_is_told(sweep, capsys):
     assert "run again: ood-bench experiment=quickstart seed=1" not in said
 
 
+def test_of_many_jobs_only_some_are_shown(sweep, capsys, monkeypatch):
+    monkeypatch.setattr(status, "_MOST", 3)
+    assert "and 2 more" in shown(capsys, "--store", sweep)[1]
+
+
 def test_for_programs(sweep, capsys):
     assert status.main(["--store", str(sweep), "--json"]) == 1
     (told,) = json.loads(capsys.readouterr().out)
@@ -82,12 +87,17 @@ def test_for_programs(sweep, capsys):
     assert [one["state"] for one in told["jobs"]] == ["done", "running", "failed", "lost", "interrupted", "waiting"]
 
 
-def test_watching_ends_when_no_job_can_go_on(sweep, capsys):
-    for number in (1, 5):
+def test_watching_ends_when_no_job_can_go_on(sweep, capsys, monkeypatch):
+    """The running job fails, and while that is shown the waiting one as well."""
+
+    def fail(number):
         path = heartbeat.path_of(sweep, job(number, "")["key"])
         path.write_text(
             json.dumps({"state": "failed", "error": "no", "host": "a", "pid": 1, "slurm": "", "work": None})
         )
+
+    fail(1)
+    monkeypatch.setattr(status.time, "sleep", lambda _: fail(5))
     code, said = shown(capsys, "--store", sweep, "--watch", "0.01")
     assert code == 1
     assert "3 failed, 1 lost, 1 interrupted, 1 done" in said

@@ -1,4 +1,3 @@
-import math
 from dataclasses import dataclass
 
 import pytest
@@ -109,65 +108,8 @@ def test_what_cannot_work_is_refused(name, options, message):
         objective(name, options)
 
 
-TARGETS = torch.tensor([0, 3, 1, 1, 2])
-
-
-@pytest.fixture
-def logits():
-    return torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
-
-
-@pytest.fixture
-def outliers():
-    return torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 3
-
-
-def slow_cross_entropy(logits, labels):
-    losses = []
-    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
-        total = sum(math.exp(value) for value in row)
-        losses.append(-math.log(math.exp(row[label]) / total))
-    return sum(losses) / len(losses)
-
-
-def slow_uniform(outlier_logits):
-    """Mean cross entropy between the uniform distribution and the softmax."""
-    losses = []
-    for row in outlier_logits.tolist():
-        total = sum(math.exp(value) for value in row)
-        losses.append(sum(-math.log(math.exp(value) / total) / len(row) for value in row))
-    return sum(losses) / len(losses)
-
-
-@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-def test_outlier_exposure_adds_the_distance_to_uniform(logits, outliers, weight):
-    expected = slow_cross_entropy(logits, TARGETS) + weight * slow_uniform(outliers)
-    assert loss_of(OutlierExposure(weight), logits, TARGETS, outliers).item() == pytest.approx(expected, rel=1e-12)
-
-
 def test_large_logits_do_not_overflow():
     large = torch.tensor([[1e4, -1e4, 0.0]])
     value = loss_of(OutlierExposure(1.0), large, torch.tensor([0]), large).item()
     assert value == pytest.approx(1e4)
-
-
-def slow_entropy(logits):
-    """Mean over rows of minus the sum of p ln p."""
-    entropies = []
-    for row in logits.tolist():
-        total = sum(math.exp(value) for value in row)
-        shares = [math.exp(value) / total for value in row]
-        entropies.append(-sum(share * math.log(share) for share in shares))
-    return sum(entropies) / len(entropies)
-
-
-def test_entropy_is_minus_the_sum_of_p_ln_p(logits):
-    assert entropy(logits).mean().item() == pytest.approx(slow_entropy(logits), rel=1e-12)
-    assert entropy(torch.tensor([[1e4, 0.0, 0.0]])).item() == 0
-
-
-@pytest.mark.parametrize(("margin", "beta"), [(0.4, 0.2), (2.0, 0.7), (-3.0, 0.2)])
-def test_margin_entropy_is_a_hinge_on_the_means(logits, outliers, margin, beta):
-    gap = margin + slow_entropy(logits) - slow_entropy(outliers)
-    expected = slow_cross_entropy(logits, TARGETS) + beta * max(0.0, gap)
-    assert loss_of(MarginEntropy(margin, beta), logits, TARGETS, outliers).item() == pytest.approx(expected, rel=1e-12)
+    assert entropy(large).item() == 0

@@ -19,23 +19,6 @@ def stacked(inside, outside):
     return np.concatenate((inside, outside)), labels
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scales", [(1.0,), (1.0, 30.0, 0.01), (500.0, 3.0)])
-def test_against_scikit_learn_as_the_script_calls_it(seed, scales):
-    """``LogisticRegressionCV(random_state=42)`` and nothing else, but for the scoring, whose default is to change."""
-    inside, outside = sample(seed, scales=scales)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = LogisticRegressionCV(random_state=42, scoring="accuracy").fit(*stacked(inside, outside))
-    ours = fit_combination(inside, outside)
-    np.testing.assert_allclose(ours.coefficients, theirs.coef_[0], rtol=1e-9)
-    assert ours.intercept == pytest.approx(theirs.intercept_[0], rel=1e-9)
-    assert ours.strength == pytest.approx(np.ravel(theirs.C_)[0], rel=1e-12)
-    rows = np.random.default_rng(9).normal(0, 2, (50, len(scales))) * scales
-    np.testing.assert_allclose(ours.probability(rows), theirs.predict_proba(rows)[:, 1], rtol=1e-9)
-    np.testing.assert_allclose(ours.decision(rows), theirs.decision_function(rows), rtol=1e-9)
-
-
 def test_the_regression_stops_after_a_hundred_iterations_as_the_scripts_does():
     """Distances of very different scale, far from 0, as FSSD's are: more iterations give another regression."""
     scales = np.array([1e3, 30, 1, 0.03, 0.001])

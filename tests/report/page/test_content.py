@@ -22,6 +22,13 @@ def test_a_cell_by_hand(make, conf):
     assert [one["i"] for one in content["rows"]] == [0, 1, 2, 3]
 
 
+def test_seeds_of_an_average_count_once(make, conf):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
+    records = [make(seed=seed, ood=ood) for seed in range(2) for ood in ("mnist", "kmnist")]
+    assert overview(sections(records, load_blocks(conf)))["rows"][0]["n"] == 2
+
+
 def test_long_texts_are_kept_once(make):
     texts = {}
     rows = gather([make("msp", seed, deviations=["One.", f"Seed {seed}."]) for seed in range(2)])
