@@ -164,7 +164,9 @@ class RunSettings(_Part):
         for place, node in classes.items():
             target = node.get("_target_")
             if not isinstance(target, str) or not target:
-                raise ValueError(f"{place}._target_ is {target!r}: it needs the import path of a class")
+                group, _, name = place.partition(".")
+                or_select = f"; a shipped one has to be selected, too: {group}={name}" if name else ""
+                raise ValueError(f"{place}._target_ is {target!r}: it needs the import path of a class{or_select}")
         return self
 
 

@@ -60,7 +60,7 @@ commands:
 groups, with their number of options (ood-bench list GROUP shows them):
 {groups}
 
-values with = , ( ) ~ or letters like ü need quotes inside: 'checkpoint="epoch=1.ckpt"'
+values with = , ( ) ~ need quotes inside: 'checkpoint="epoch=1.ckpt"'
 --cfg job shows all keys with their values; --hydra-help lists Hydra's flags
 """
 

@@ -96,6 +96,7 @@ UNKNOWN = [
     ),
     (["model=null", "checkpoint=null"], "configuration: model=null: a group cannot be null", "ood-bench list GROUP"),
     (["method.energy.temperature=2"], "method.energy has a setting, but is not selected", "'+adapt.method.energy={"),
+    (["+method.energy.temperature=2"], "method.energy._target_ is None", "has to be selected, too: method=energy"),
     (["checkpoint=epoch=1.ckpt"], "cannot read 'checkpoint=epoch=1.ckpt'", "'checkpoint=\"epoch=1.ckpt\"'"),
     (["data.root=~/data"], "cannot read 'data.root=~/data'", f"'data.root=\"{Path.home()}/data\"'"),
     (["data.root=a,b"], "cannot read 'data.root=a,b'", "'data.root=\"a,b\"', or data.root=[a,b] for a list, or -m"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ood_bench.results.record import address
 from ood_bench.sweep import heartbeat, manifest, status
 from ood_bench.sweep.plan import job_key
 
@@ -20,7 +21,7 @@ def job(number, results, key=None):
         "command": f"ood-bench experiment=quickstart seed={number}",
         "place": number,
         "results": str(results),
-        "cells": {key or f"{number:016x}": f"msp on mnist, seed {number}"},
+        "cells": {key or address("digits", "mnist", f"{number:016x}"): f"msp on mnist, seed {number}"},
         "classifiers": [],
     }
 
@@ -31,10 +32,11 @@ def sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "LOOK", 0.1)
     store, results = tmp_path / "store", tmp_path / "results"
     sample = json.loads(SAMPLE.read_text())
-    path = results / "records/any" / f"seed0-{sample['cell_key']}.json"
+    path = results / "records/digits/lenet/plain/msp/mnist" / f"seed0-{sample['cell_key']}.json"
     path.parent.mkdir(parents=True)
     path.write_text(SAMPLE.read_text())
-    jobs = [job(number, results, sample["cell_key"] if number == 0 else None) for number in range(6)]
+    done = address("digits", "mnist", sample["cell_key"])
+    jobs = [job(number, results, done if number == 0 else None) for number in range(6)]
     folder = manifest.folder(store)
     (folder / "jobs").mkdir(parents=True)
     (folder / "0123.json").write_text(json.dumps({"started": 1e9, "jobs": jobs}))
