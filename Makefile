@@ -4,7 +4,7 @@ RUN = .venv/bin/python -m
 # A published ResNet-20 for make bench; without the file it measures fresh weights.
 CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 
-.PHONY: run test test-cluster lint tables bench install clean
+.PHONY: run test test-cluster crash lint tables bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
@@ -15,6 +15,9 @@ test: install ## install, then the whole test suite
 test-cluster: install ## a sweep on a SLURM of one node, this machine, which is started for it; needs root, Debian or Ubuntu
 	scripts/one_node_slurm.sh start
 	$(RUN) pytest -q -m cluster tests/cluster
+
+crash: install ## 100 runs killed at random moments, every kind of stored file damaged in every way; an hour on 2 cores
+	OOD_BENCH_KILLS=25 OOD_BENCH_CRASH=full $(RUN) pytest -q tests/crash
 
 lint: install ## formatting, lint and types
 	$(RUN) ruff format --check .
