@@ -141,14 +141,17 @@ def test_a_bank_that_is_not_what_was_written_is_made_again(kind, damage, tmp_pat
     one, other = np.random.default_rng(0).random((2, 40, 30)).astype(np.float32)
     kept = Banks(tmp_path)
     for name, values in (("a", one), ("b", other)):
-        kept.keep_rows("place", name, values)
-        kept.keep_derived(name, values)
+        kept.keep(f"place/{name}", values)
+        kept.keep(f"derived/{name}", values)
     path = tmp_path / {"rows": "place", "derived": "derived"}[kind] / "a.npy"
     np.testing.assert_array_equal(np.load(path), one), "other programs can read it"
     changed = DAMAGE[damage](path.read_bytes())
     path.write_bytes(path.with_name("b.npy").read_bytes() if changed is None else changed)
     later = Banks(tmp_path)
-    read = {"rows": lambda name: later.rows("place", name, 40), "derived": later.derived}[kind]
+    read = {
+        "rows": lambda name: later.rows(f"place/{name}", 40),
+        "derived": lambda name: later.derived(f"derived/{name}"),
+    }[kind]
     np.testing.assert_array_equal(read("b"), other)
     assert read("a") is None
     assert f"{path} is damaged" in caplog.text
