@@ -3,7 +3,6 @@ import logging
 import pytest
 
 from ood_bench.store.__main__ import main
-from ood_bench.store.inventory import readable
 
 
 @pytest.fixture
@@ -53,13 +52,6 @@ def test_gc_shows_first_and_deletes_when_told(command, full):
     assert not full.loose["classifier"].exists()
     assert not full.kept["bank"].exists()
     assert full.kept["tuned"].exists()
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(999, "999 B"), (1000, "1.0 kB"), (2_500_000_000, "2.5 GB"), (3 * 10**13, "30.0 TB")]
-)
-def test_sizes_in_words(size, words):
-    assert readable(size) == words
 
 
 def test_export(command, full, tmp_path):
