@@ -5,7 +5,7 @@ import pytest
 from benchmarks import run as module
 from benchmarks.__main__ import main
 
-TINY = ["--quick", "--images", "4", "--rounds", "1", "--lenet-images", "8"]
+TINY = ["--quick", "--images", "4", "--rounds", "1", "--lenet-images", "24"]
 
 
 @pytest.fixture

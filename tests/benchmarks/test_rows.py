@@ -42,7 +42,7 @@ def test_limits_are_kept_in_mind(rows, tmp_path):
     shared = next(name for name in rows if name.endswith("forward-only ones, cold store") and name.startswith("all"))
     warm = shared.replace("cold", "warm")
     assert limits == {"odin, one setting": 2.9, "odin, grid of 2 x 3": 7, shared: 1.3, warm: 0.1}
-    images = fashion_images(8, tmp_path)
+    images = fashion_images(24, tmp_path)
     lenet = lenet_rows(Ours(fresh_lenet(), images, tmp_path), images, tmp_path)
     assert [row.limit for row in lenet] == [1.3, 0.1, None]
 

@@ -20,7 +20,12 @@ KILLS = int(os.environ.get("OOD_BENCH_KILLS", "2"))
 RUNS = {
     "quickstart": ["method=[msp,mahalanobis,fssd]", "ood=[uniform,gaussian]", "ood.gaussian.source.count=20"],
     "training": ["method=deep_ensemble", "method.deep_ensemble.members=2", "train.epochs=4"],
-    "search": ["method=odin", "method.odin.magnitudes=[0,0.01,0.02,0.03]", "method.odin.temperatures=[1,10]"],
+    "search": [
+        "method=odin",
+        "tune=id_only",
+        "method.odin.magnitudes=[0,0.01,0.02,0.03]",
+        "method.odin.temperatures=[10]",
+    ],
     "sweep": ["-m", "method=msp,energy", "seed=0,1"],
 }
 

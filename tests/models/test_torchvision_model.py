@@ -23,7 +23,7 @@ def test_the_network_is_torchvisions_and_takes_its_weights():
     assert torch.equal(network(x), theirs(x))
     assert dropout_modules(network) == []
     other = get_model("resnet18", weights=None, num_classes=10).eval()
-    network.load_state_dict(fit(other.state_dict(), network))
+    network.load_state_dict(fit(other.state_dict(), network).state)
     assert torch.equal(network(x), other(x))
 
 

@@ -48,11 +48,11 @@ class Shelves:
         meta = json.loads((images / "meta.json").read_text())
         key = content_key([card["weights_sha256"], MOMENTS["mean"], MOMENTS["std"]])
         place = f"{key}-{meta['fingerprint'][:16]}-cpu"
-        Banks(self.store / "banks").keep_rows(place, "output-flat", np.ones((4, 10), dtype=np.float32))
+        Banks(self.store / "banks").keep(f"{place}/output-flat", np.ones((4, 10), dtype=np.float32))
         return self.store / "banks" / place
 
     def derived(self):
-        Banks(self.store / "banks").keep_derived("odin-0123", np.ones((2, 3)))
+        Banks(self.store / "banks").keep("derived/odin-0123", np.ones((2, 3)))
         return self.store / "banks/derived/odin-0123.npy"
 
     def scores(self, cell):
