@@ -23,7 +23,7 @@ def said(tmp_path, capsys):
 def test_quick_prints_both_tables_and_the_agreement(said):
     status, out, _ = said(*TINY)
     assert status == 0
-    for title in ("LeNet (fresh weights), 8 images (uniform)", "resnet20 (fresh weights)", "Do the scores agree?"):
+    for title in ("LeNet (fresh weights), 24 images (uniform)", "resnet20 (fresh weights)", "Do the scores agree?"):
         assert title in out
     for work in (
         "msp, mahalanobis and fssd on all taps, together",

@@ -23,6 +23,7 @@ RUNS = {
     "search": [
         "method=odin",
         "tune=id_only",
+        "protocol.id_rows=20",
         "method.odin.magnitudes=[0,0.01,0.02,0.03]",
         "method.odin.temperatures=[10]",
     ],

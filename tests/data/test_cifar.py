@@ -40,7 +40,7 @@ def test_one_split_is_read_without_the_other(tiny, split, recwarn):
     np.testing.assert_array_equal(found.images, images[split])
     assert found.labels is not None
     classes = int(name.removeprefix("cifar"))
-    assert found.labels.tolist() == [row % classes for row in range(60)]
+    assert found.labels.tolist() == [row % min(classes, 30) for row in range(60)]
     assert found.class_names[:2] == ("class 0", "class 1")
     assert not recwarn.list
 
