@@ -186,6 +186,23 @@ def test_the_regression_is_fitted_anew_on_the_fit_rows_alone():
     np.testing.assert_allclose(outside_probability, combination.probability(outside[30:50]), rtol=1e-12)
 
 
+class Rounded(Stub):
+    """Papers' code ranks float32 values of it."""
+
+    paper_revision = 1
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_exact_scores_are_the_methods_own_in_the_direction_of_the_regression(way):
+    given = sets(50, 50)[::way]  # backwards, OOD rows have the higher statistic
+    outcome = run(Rounded(), given=given, unshuffled=["stub"])
+    for ours, probabilities, images in zip(
+        (outcome.id_scores, outcome.ood_scores), outcome.convention_scores, given, strict=True
+    ):
+        np.testing.assert_array_equal(ours, way * images.images[30:, 0, 0, 0].astype(float))
+        assert (np.diff(probabilities[np.argsort(ours)]) >= 0).all()
+
+
 def test_the_curve_is_the_tnr_of_the_papers_convention():
     given, stub = sets(undetected=range(10)), Stub([3.5])
     inside, outside = given
