@@ -13,8 +13,6 @@ from ood_bench.cli.main import main
 from ood_bench.runner import execute as _everything  # noqa: F401 - children inherit what is imported here
 from ood_bench.scoring import banks
 
-banks._EVERY = 0.0  # half-done passes are saved after every batch, not once a minute
-
 
 def run(words: list[str]) -> int:
     """What a child does instead of going on here."""
@@ -26,6 +24,7 @@ def run(words: list[str]) -> int:
 
 def serve() -> None:
     """Answers until its input ends."""
+    banks._EVERY = 0.0  # half-done passes are saved after every batch, not once a minute
     for line in sys.stdin:
         delay, *words = json.loads(line)
         start = time.monotonic()
