@@ -80,7 +80,7 @@ class TrainingState:
             if saved["cuda_rng"] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(saved["cuda_rng"])
             for name in _PLAIN:
-                setattr(self, name, saved.get(name, getattr(self, name)))  # an earlier version's lack some
+                setattr(self, name, saved[name])
         except Exception as error:  # a damaged file can fail in the unpickler in any way
             raise DamagedError(
                 f"checkpoint {path} is truncated or damaged ({error})", "delete it to start again"

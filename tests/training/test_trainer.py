@@ -208,7 +208,7 @@ def test_a_checkpoint_that_is_something_else(make_spec, checkpoint):
 
 
 def test_a_checkpoint_of_another_classifier(make_spec, checkpoint):
-    with pytest.raises(ArtifactError, match=r"belongs to another classifier\): delete it to start again"):
+    with pytest.raises(ArtifactError, match=r"its content is not what was written\): delete it to start again"):
         Trainer(make_spec({"seed": 1}), CPU).run(checkpoint)
 
 

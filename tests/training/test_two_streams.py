@@ -171,15 +171,6 @@ def test_the_card_tells_the_chosen_epoch(chosen_spec, judged, make_spec, tmp_pat
     assert "epoch" not in store.obtain(make_spec()).card
 
 
-def test_older_checkpoints_without_a_best_epoch_are_read(make_spec, tmp_path):
-    spec, path = make_spec(), tmp_path / "last.ckpt"
-    expected = Trainer(spec, CPU).run(path).network.state_dict()
-    saved = torch.load(path, weights_only=True)
-    del saved["best"]
-    torch.save(saved, path)
-    assert same(Trainer(spec, CPU).run(path).network.state_dict(), expected)
-
-
 def test_the_trainer_holds_its_own_copy_of_the_images(make_spec, tmp_path):
     """Memory-mapped sets are read only; what the trainer holds is its own copy."""
     spec = make_spec(KNOWN, **LEAVE_OUT)
