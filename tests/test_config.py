@@ -164,7 +164,7 @@ REFUSED_OVERRIDES = [
     ("experiment=nope", "there is no experiment 'nope'.*quickstart"),
     ("ood=[uniform,nope]", "there is no ood 'nope'"),
     ("method.msp.foo=1", r"there is no key 'method\.msp\.foo'"),
-    ("ood.mnist.source.kind=x", r"there is no key 'ood\.mnist'"),
+    ("ood.mnist.source.kind=x", r"ood\.mnist has a setting, but is not selected: choose ood=mnist"),
     ("+ood.name=mine", r"ood\.name is 'mine', where a mapping .*`# @package ood\.NAME`"),
     ("tune=null", r"tune=null: a group cannot be null: leave it out, or choose an option"),
     ("~method", r"no method is selected: choose one or more, as in method=msp or method=\[msp,odin\]"),
