@@ -1,7 +1,6 @@
 """A network together with what must never be separated from it: its normalisation, its taps, its provenance."""
 
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,8 @@ from ood_bench.errors import ArtifactError, ConfigError, DamagedError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.build import build
-from ood_bench.utils.files import canonical_json, clear_io_errors, content_key, sha256_file, write_atomically
+from ood_bench.utils.digests import with_seal, without_seal
+from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 _BATCH = 256
@@ -169,9 +169,7 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     Raises:
         ArtifactError: if the folder cannot be written.
     """
-    bare = {key: value for key, value in card.items() if key != "seal"}
-    whole = {**bare, "seal": _seal(bare)}
-    write_atomically(folder / CARD, (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode())
+    write_atomically(folder / CARD, (json.dumps(with_seal(card), indent=2, sort_keys=True) + "\n").encode())
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -181,14 +179,10 @@ def read_card(folder: Path) -> dict[str, Any]:
         OSError: if it cannot be read.
         ValueError: if it is not what was written.
     """
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    if not isinstance(card, dict) or card.pop("seal", _seal(card)) != _seal(card):
-        raise ValueError(f"{CARD} is not what was written")
-    return card
-
-
-def _seal(card: Any) -> str:
-    return hashlib.sha256(canonical_json(card).encode()).hexdigest()
+    try:
+        return without_seal(json.loads((folder / CARD).read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{CARD}: {error}") from error
 
 
 def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any] | None = None) -> Classifier:

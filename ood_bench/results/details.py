@@ -4,10 +4,8 @@ Details lie beside the records, one compact JSON file a cell, named by the cell'
 without them is whole, and they can be made again from the artifact store.
 """
 
-import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,6 +20,7 @@ from ood_bench.metrics.curve import Curve
 from ood_bench.results.record import CellKey
 from ood_bench.results.schema import Count, Part
 from ood_bench.results.thumbnails import Thumbnails, thumbnails
+from ood_bench.utils.digests import with_seal, without_seal
 from ood_bench.utils.faults import faults
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
@@ -96,9 +95,9 @@ class Details(Part):
     images: Thumbnails | None = None
 
     def to_json(self) -> str:
-        """Compact JSON with sorted keys and a newline at the end; equal for equal details."""
+        """Compact JSON with its seal, sorted keys and a newline at the end; equal for equal details."""
         content = self.model_dump(mode="json", by_alias=True)
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
+        return json.dumps(with_seal(content), sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def details_of(
@@ -188,7 +187,7 @@ class DetailStore:
             ArtifactError: if the disk is full or the folder may not be written.
         """
         path = self.path(details.cell_key)
-        write_atomically(path, _sealed(details.to_json()).encode())
+        write_atomically(path, details.to_json().encode())
         return path
 
     def read(self, cell_key: str) -> Details | None:
@@ -205,8 +204,8 @@ class DetailStore:
             content = path.read_bytes()
         hint = "delete it, and make it again with scoring.details=all"
         try:
-            details = Details.model_validate_json(_unsealed(content))
-        except (ValidationError, ValueError) as error:
+            details = Details.model_validate(without_seal(json.loads(content)))
+        except ValueError as error:  # of pydantic, too
             said = faults(error, most=1) if isinstance(error, ValidationError) else error
             raise RecordError(f"{path}: not valid details ({said})", hint) from error
         if details.cell_key != cell_key:
@@ -226,22 +225,3 @@ class DetailStore:
             else:
                 found |= {} if details is None else {key: details}
         return found, problems
-
-
-def _sealed(text: str) -> str:
-    """Details' JSON text with its SHA-256 as the first key."""
-    return f'{{"seal":"{hashlib.sha256(text.encode()).hexdigest()}",{text[1:]}'
-
-
-def _unsealed(content: bytes) -> bytes:
-    """The text without its seal, if it has one: those of version 0.1 have none.
-
-    Raises:
-        ValueError: if the text is not what the seal was put on.
-    """
-    if (seal := re.match(rb'\{"seal":"([0-9a-f]{64})",', content)) is None:
-        return content
-    bare = b"{" + content[seal.end() :]
-    if hashlib.sha256(bare).hexdigest().encode() != seal[1]:
-        raise ValueError("their content does not match their seal")
-    return bare

@@ -1,11 +1,15 @@
 """Files that carry the SHA-256 of their content and of what they are: damage and mix-ups are noticed on reading.
 
-The digest stands at the end of the file, where other programs that read ``.npy`` files do not look.
+In binary files the digest stands at the end, where other programs that read ``.npy`` files do not look; in JSON it is
+the value of the key ``seal``.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from ood_bench.utils.files import canonical_json
 
 _MARK = b"\nood-bench sha256 "
 _LENGTH = len(_MARK) + 64
@@ -39,6 +43,25 @@ def check_digest(path: Path, identity: str) -> None:
     with path.open("rb") as file:
         digest = _hash(identity, (file.read(min(_BLOCK, left - start)) for start in range(0, left, _BLOCK)))
         _compare(file.read(), digest)
+
+
+def with_seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object with its seal: the SHA-256 of all its other keys and values."""
+    bare = {key: value for key, value in content.items() if key != "seal"}
+    return {**bare, "seal": hashlib.sha256(canonical_json(bare).encode()).hexdigest()}
+
+
+def without_seal(whole: Any) -> dict[str, Any]:
+    """The object without its seal, if it has one: those of version 0.1 have none.
+
+    Raises:
+        ValueError: if it is no object, or its content is not what the seal was put on.
+    """
+    if not isinstance(whole, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - one kind of error for all damage
+    if "seal" in whole and with_seal(whole) != whole:
+        raise ValueError("its content does not match its seal")
+    return {key: value for key, value in whole.items() if key != "seal"}
 
 
 def _hash(identity: str, blocks: Iterable[bytes]) -> bytes:

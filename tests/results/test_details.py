@@ -67,7 +67,7 @@ def test_damage_is_refused_and_named(store, details, change, words):
 def test_one_changed_number_does_not_match_the_seal(store, details):
     path = store.write(details)
     path.write_text(path.read_text().replace('"id":[1,2]', '"id":[1,3]'))
-    with pytest.raises(RecordError, match="does not match their seal"):
+    with pytest.raises(RecordError, match="does not match its seal"):
         store.read(KEY)
 
 
