@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu_work import COMPILED, Found, device_name, nodes, scoring, training
-from benchmarks.report import DASH
 from ood_bench.errors import OodBenchError
 from ood_bench.models.classifier import build_network
 from ood_bench.training.speed import precision_of
@@ -32,6 +31,7 @@ NETWORKS = (
     *("wrn_28_10", "resnet34", "wrn_40_2", "densenet_bc_100_12"),
 )
 """By the number of their layers, which is what compiling takes its time for."""
+_DASH = "-"
 _CONSTANT = 10.0  # seconds that any compiled training takes, about
 
 
@@ -69,7 +69,7 @@ class Row:
 
     def __str__(self) -> str:
         def cell(value: float | None, form: str, width: int) -> str:
-            return (DASH if value is None else format(value, form)).rjust(width)
+            return (_DASH if value is None else format(value, form)).rjust(width)
 
         numbers = (
             cell(self.images_per_second, ",.0f", 9),
@@ -95,7 +95,7 @@ class Bench:
     @functools.cached_property
     def conditions(self) -> str:
         """Machine, versions and sizes, in words."""
-        options, driver = self.options, DASH
+        options, driver = self.options, _DASH
         if self.device.type == "cuda":
             words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
             with contextlib.suppress(OSError):
@@ -154,22 +154,22 @@ class Bench:
         Args:
             deadline: by ``time.monotonic``.
         """
-        each = 1.0  # seconds by a network's number of modules, beside the constant ones; of the network before
+        each = dict.fromkeys(COMPILED, 1.0)  # seconds a module beside the constant ones, of the network before
         for name in self.options.networks:
             node, id_node = nodes(name)
             modules = sum(1 for _ in build_network(node, id_node["shape"], 10).modules())
             for mode in COMPILED:
-                needed, left = _CONSTANT + each * modules, max(0.0, deadline - time.monotonic())
+                needed, left = _CONSTANT + each[mode] * modules, max(0.0, deadline - time.monotonic())
                 if needed > left:
                     reason: Found = {"note": f"skipped: needs about {needed:.0f} s, {left:.0f} s are left"}
                     self.add(Row(name, "train", mode, "bfloat16"), reason.copy)
                 else:
-                    each = max(0.0, self.train(name, mode, "bfloat16").seconds - _CONSTANT) / modules
+                    each[mode] = max(0.0, self.train(name, mode, "bfloat16").seconds - _CONSTANT) / modules
 
     def table(self) -> str:
         """All rows, network by network."""
-        order = {name: number for number, name in enumerate(self.options.networks)}
-        rows = sorted(self.rows, key=lambda row: order[row.network])
+        order = list(dict.fromkeys(row.network for row in self.rows))
+        rows = sorted(self.rows, key=lambda row: order.index(row.network))
         return "\n".join([self.conditions, HEADING, *map(str, rows)])
 
 

@@ -1,28 +1,19 @@
 import csv
 import json
+from argparse import Namespace
 
 import pytest
 import torch
 
-from benchmarks.gpu import main
+from benchmarks.gpu import Bench, Row, main
 from benchmarks.gpu_work import forward_flops, fresh_classifier, logit_difference, synthetic
 
 TINY = ["--device", "cpu", "--networks", "lenet", "--images", "16", "--batch", "8", "--scored", "8", "--rounds", "1"]
 
 
-@pytest.fixture
-def measured(tmp_path):
-    """Measures LeNet on the CPU and gives the rows of the JSON file."""
-
-    def run(*words):
-        assert main([*TINY, *words, "--out", str(tmp_path)]) == 0
-        return json.loads((tmp_path / "gpu.json").read_text())["rows"]
-
-    return run
-
-
-def test_rows_of_training_and_scoring(measured, tmp_path, capsys):
-    rows = measured("--seconds", "0")
+def test_rows_of_training_and_scoring(tmp_path, capsys):
+    assert main([*TINY, "--seconds", "0", "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     trained, scored, compiled = rows[:2], rows[2:6], rows[6:]
     assert [(row["mode"], row["precision"]) for row in trained] == [("eager", "bfloat16"), ("eager", "float32")]
     assert [row["mode"] for row in scored] == ["bare pass", "bare, tuned", "engine", "odin"]
@@ -42,13 +33,14 @@ def test_rows_of_training_and_scoring(measured, tmp_path, capsys):
     assert [line.split()[0] for line in lines[-6:]] == ["lenet"] * 6
 
 
-def test_a_mode_that_fails_leaves_its_reason_and_the_other_rows(measured, monkeypatch):
-    def refuse(*_, **__):
+def test_what_fails_leaves_its_reason_in_one_line(tmp_path):
+    def refuse():
         raise RuntimeError("no compiler\nat all")
 
-    monkeypatch.setattr(torch, "compile", refuse)
-    rows = measured("--seconds", "1000")
-    assert [row["note"] for row in rows] == [""] * 6 + ["failed: RuntimeError: no compiler"] * 2
+    bench = Bench(Namespace(out=tmp_path, images=1, batch=1, rounds=1, scored=1), torch.device("cpu"))
+    row = bench.add(Row("lenet", "train", "eager", "bfloat16"), refuse)
+    assert (row.note, row.images_per_second) == ("failed: RuntimeError: no compiler", None)
+    assert bench.table().splitlines()[-1].endswith(row.note)
 
 
 def test_difference_of_logits_is_by_the_largest_of_the_first():
