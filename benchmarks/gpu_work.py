@@ -1,0 +1,218 @@
+"""What is measured on a GPU: the trainer's loop, scoring passes, and the logits beside the CPU's."""
+
+import argparse
+import copy
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.clock import Step, interleaved, timed
+from ood_bench.checkpoints.__main__ import node_named
+from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
+from ood_bench.methods.base import Scorer
+from ood_bench.methods.odin import Odin
+from ood_bench.models.classifier import Classifier, build_network, fast_layout, freeze, to_layout
+from ood_bench.scoring.engine import Engine
+from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
+from ood_bench.scoring.taps import full_precision
+from ood_bench.training.objectives import Batch
+from ood_bench.training.recipe import recipe_from
+from ood_bench.training.spec import TrainingSpec
+from ood_bench.training.speed import Speed, peak_tflops, tuned_convolutions
+from ood_bench.training.trainer import Trainer
+
+Found = dict[str, Any]
+"""Some fields of a row of the table."""
+COMPILED = {"compiled": "default", "CUDA graphs": "reduce_overhead"}
+_OPERATIONS = 2e13  # of a bare pass over the scored images, about: large networks score fewer of them
+_COMPARED = 64  # images whose logits on the CPU and on the device are compared
+_BARE_STEPS = 20
+
+
+class MeasuredTrainer(Trainer):
+    """The trainer, whose step is also run without the loop around it."""
+
+    def bare_seconds(self, steps: int) -> float:
+        """Time of one update on one batch that is already augmented and normalised, mean of ``steps`` of them."""
+        size = self.spec.recipe.batch_size
+        x = self._normalise(self._images[:size]).contiguous(memory_format=self._layout)
+        batch = Batch(x, self._labels[:size])
+
+        def run() -> None:
+            for _ in range(steps):
+                self.state.optimizer.zero_grad(set_to_none=True)
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+                self._objective(self._forward, batch)[0].backward()  # type: ignore[no-untyped-call]
+                self.state.optimizer.step()
+            wait(self.device)
+
+        wait(self.device)
+        return timed(run)[1] / steps
+
+
+def training(name: str, mode: str, autocast: str, options: argparse.Namespace, device: torch.device) -> Found:
+    """The trainer's own epochs but the first, beside the bare step.
+
+    Args:
+        name: a network of ``conf/model``.
+        mode: ``eager`` or one of :data:`COMPILED`.
+        autocast: as in a recipe.
+        options: ``images``, ``batch`` and ``rounds``.
+        device: where.
+    """
+    spec = training_spec(name, mode, autocast, options)
+    trainer, count, size = MeasuredTrainer(spec, device), options.images, options.batch
+    with tempfile.TemporaryDirectory() as folder:
+        first, *times = trainer.run(Path(folder) / "checkpoint").times
+    with tuned_convolutions(device):
+        bare = [trainer.bare_seconds(min(_BARE_STEPS, -(-count // size))) for _ in range(options.rounds + 1)][1:]
+    speed = Speed.of(trainer.state.network, spec.data.shape, count, times, device=device, autocast=spec.recipe.autocast)
+    return {
+        "images_per_second": speed.images_per_second,
+        "share_of_peak": speed.share_of_peak,
+        "ratio": size / speed.images_per_second / statistics.median(bare),
+        "start": first - statistics.median(times),
+    }
+
+
+def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """The bare forward pass, the same with cuDNN's trials, the engine's shared pass, and ODIN at one setting.
+
+    Args:
+        name: a network of ``conf/model``.
+        options: ``scored`` and ``rounds``.
+        device: where.
+
+    Yields:
+        What is done, and the function that measures it.
+    """
+    known, shape = fresh_classifier(name), nodes(name)[1]["shape"]
+    network = copy.deepcopy(known.network).to(device)
+    layout = fast_layout(network)
+    classifier = replace(known, network=to_layout(network, layout))
+    flops, peak = forward_flops(known.network, shape), peak_tflops(device_name(device), "float32")
+    count = min(options.scored, max(2000, 1000 * round(_OPERATIONS / flops / 1000)))
+    images, size = synthetic(shape, count), Engine(None).batch_size(classifier)
+    batches = [classifier.normalise(one).contiguous(memory_format=layout) for one in View(images).batches(size)]
+    wanted = [LOGITS, *(Quantity(tap, Mean()) for tap in classifier.taps)]
+
+    def bare() -> None:
+        with full_precision(), torch.inference_mode():
+            for x in batches:
+                classifier.network(x)
+
+    def tuned() -> None:
+        with tuned_convolutions(device):
+            bare()
+
+    def engine() -> None:
+        Engine(None).collect(classifier, images, wanted)
+
+    def odin() -> None:
+        detector = Odin()
+        detector.raw_scores(Scorer(Engine(None), [classifier], images), View(images), detector.grid())
+
+    def measure(work: Callable[[], None]) -> Found:
+        unit, step = (Step(waited(one, device), count) for one in (bare, work))
+        timing = interleaved({"": step}, unit, options.rounds, by_cpu=False)[""]
+        rate = count / statistics.median(timing.seconds)
+        found: Found = {"images_per_second": rate, "ratio": timing.ratio}
+        if work in (bare, tuned) and peak is not None:
+            found["share_of_peak"] = 100 * rate * flops / 1e12 / peak
+        if work is bare:
+            found["difference"] = logit_difference(known, classifier, synthetic(shape, _COMPARED))
+        return found
+
+    for mode, work in {"bare pass": bare, "bare, tuned": tuned, "engine": engine, "odin": odin}.items():
+        yield mode, lambda work=work: measure(work)  # type: ignore[misc]
+
+
+def nodes(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What ``conf`` says of a network, without its variants, and of the ID set that it is trained on."""
+    node = {key: value for key, value in node_named("model", name).items() if key != "variants"}
+    return node, node_named("id", "fashionmnist" if name == "lenet" else "cifar10")
+
+
+def synthetic(shape: Sequence[int], count: int) -> ImageSet:
+    """Uniform noise, labelled at random."""
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (count, *shape), dtype=np.uint8)
+    return ImageSet.of("noise", images, draws.integers(0, 10, count))
+
+
+def training_spec(name: str, mode: str, autocast: str, options: argparse.Namespace) -> TrainingSpec:
+    """SGD with momentum; cropped and flipped images but for LeNet, as in the shipped recipes."""
+    node, id_node = nodes(name)
+    recipe = {
+        "name": "gpu",
+        "epochs": options.rounds + 1,
+        "batch_size": options.batch,
+        "optimizer": {"name": "sgd", "lr": 0.001, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4},
+        "augment": [] if name == "lenet" else ["crop4", "flip"],
+        "autocast": autocast,
+        "compile": mode in COMPILED,
+        "compile_mode": COMPILED.get(mode, "default"),
+    }
+    images = synthetic(id_node["shape"], options.images)
+    return TrainingSpec(node, recipe_from(recipe), images, images, 10, id_node["normalisation"], seed=0)
+
+
+def fresh_classifier(name: str) -> Classifier:
+    """A network on the CPU, with fresh weights, whose batch norms have seen noise: else its logits may be tiny."""
+    node, id_node = nodes(name)
+    torch.manual_seed(0)
+    network = build_network(node, id_node["shape"], 10)
+    mean, std = (tuple(id_node["normalisation"][moment]) for moment in ("mean", "std"))
+    classifier = Classifier(network, mean, std, {"weights_sha256": f"fresh weights of {name}"})
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches, which is this one
+    with torch.no_grad():
+        network.train()(classifier.normalise(torch.from_numpy(synthetic(id_node["shape"], _COMPARED).images)))
+    freeze(network)
+    to_layout(network, fast_layout(network))
+    return classifier
+
+
+def logit_difference(known: Classifier, other: Classifier, images: ImageSet) -> float:
+    """Largest difference between the logits that the engine gives for two classifiers, by the first's largest one."""
+    one, two = (Engine(None).collect(each, images, [LOGITS])[LOGITS] for each in (known, other))
+    return float(np.abs(one - two).max() / np.abs(one).max())
+
+
+def forward_flops(network: nn.Module, shape: Sequence[int]) -> int:
+    """Floating-point operations of one image's forward pass, a multiply-add as two; nothing is computed."""
+    twin = copy.deepcopy(network).to("meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        twin(torch.empty(1, *shape, device="meta"))
+    return int(counter.get_total_flops())
+
+
+def wait(device: torch.device) -> None:
+    """Until a GPU has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def waited(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Work that ends when the device has done it."""
+
+    def run() -> None:
+        work()
+        wait(device)
+
+    return run
+
+
+def device_name(device: torch.device) -> str:
+    """The name that torch gives a GPU, or ``cpu``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
