@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.errors import DataError
+from ood_bench.utils.printable import printable
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -32,8 +33,8 @@ def fingerprint(images: Images, labels: Labels | None) -> str:
 
 
 def titled(name: str, variant: str) -> str:
-    """A name with its variant in brackets, if it has one."""
-    return f"{name} ({variant})" if variant else name
+    """A name with its variant in brackets, if it has one; whatever a variant holds, the title is one line of text."""
+    return f"{name} ({printable(variant, keep='')})" if variant else name
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from ood_bench.report.format import metric_order, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import outside_tolerance
+from ood_bench.utils.printable import inert
 
 COLUMNS = (
     "section", "kind", "method", "variant", "model", "id", "id_images", "ood", "ood_images", "protocol", "metric",
@@ -60,5 +61,6 @@ def csv_text(sections: Iterable[Section]) -> str:
 
 
 def as_csv(columns: Sequence[str], lines: Iterable[dict[str, str]]) -> str:
-    """CSV text with a header; what a line lacks is empty."""
-    return pd.DataFrame(list(lines), columns=list(columns)).to_csv(index=False, lineterminator="\n")
+    """CSV text with a header; what a line lacks is empty, and no cell is a formula."""
+    table = pd.DataFrame([{name: inert(text) for name, text in line.items()} for line in lines], columns=list(columns))
+    return table.to_csv(index=False, lineterminator="\n")

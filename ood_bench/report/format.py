@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ood_bench.report.rows import Row, Stat
 from ood_bench.results.schema import Metric
+from ood_bench.utils.printable import printable
 
 _DECIMALS = 2
 _ORDER = ("auroc", "auprc", "aupr_in", "aupr_out", "fpr80", "fpr95", "tnr95", "detection_error", "detection_accuracy")
@@ -82,7 +83,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: C
         rows: cells, as many a row as there are titles.
         left: numbers of the columns that are set to the left; the others are set to the right.
     """
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    cells = [[_text(cell).replace("\\|", "&#92;|").replace("|", "\\|") for cell in line] for line in (header, *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
 
     def line(texts: Sequence[str]) -> str:
@@ -97,6 +98,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: C
     return "\n".join([line(cells[0]), line(rule), *map(line, cells[1:])])
 
 
+def _text(text: str) -> str:
+    """One line of Markdown that holds no HTML and nothing that steers a terminal, whatever a record says."""
+    return printable(" ".join(text.split()), keep="").replace("<", "&lt;")
+
+
 def paragraph(text: str, first: str = "", later: str = "") -> str:
     """``text`` in lines that fit a terminal; left whole where a line would then start like a list or a heading.
 
@@ -105,6 +111,7 @@ def paragraph(text: str, first: str = "", later: str = "") -> str:
         first: what stands before its first line, as in ``"- "``.
         later: what stands before the others.
     """
+    text = _text(text)
     whole = textwrap.fill(
         text, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )

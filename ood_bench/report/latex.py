@@ -6,10 +6,12 @@ from ood_bench.report.format import decimals, metric_title, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import outside_tolerance
+from ood_bench.utils.printable import printable
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
 _NOTHING = "--"
 _HEAD = "% Made by python -m ood_bench.report; needs the package booktabs."
@@ -21,7 +23,7 @@ def escaped(text: str) -> str:
     >>> print(escaped("outlier_exposure, 95 %"))
     outlier\_exposure, 95 \%
     """
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+    return "".join(_SPECIAL.get(letter, letter) for letter in printable(text, keep=""))
 
 
 def table(section: Section) -> str:

@@ -143,7 +143,7 @@ def _titles(titles: Iterable[str]) -> str:
 def _warning(rows: Sequence[Row]) -> list[str]:
     """One bold line if any image set is not the official release."""
     parts = [used.title for row in rows for record in row.records for used in record.data.used if used.variant]
-    return [f"**Not the official images: {_titles(sorted(parts))}.**"] if parts else []
+    return [paragraph(f"**Not the official images: {_titles(sorted(parts))}.**")] if parts else []
 
 
 def _test_errors(block: Block | None) -> list[str]:

@@ -18,6 +18,7 @@ from ood_bench.report.verdicts import Verdict, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
 from ood_bench.results.record_store import slug
+from ood_bench.utils.printable import printable
 
 METHOD = "feature_norm_blocks"
 KINDS = ("comparison.", "roc-", "epsilon-")
@@ -44,9 +45,10 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.edgecolor": "#8b93a1",
     "legend.frameon": False,
     "path.simplify": False,
+    "text.parse_math": False,  # a name with $ in it is a name
 }
 _BLOCKS_STYLE: Final[dict[Any, Any]] = {
-    key: _STYLE[key] for key in ("svg.hashsalt", "font.size", "axes.spines.top", "axes.spines.right")
+    key: _STYLE[key] for key in ("svg.hashsalt", "font.size", "axes.spines.top", "axes.spines.right", "text.parse_math")
 }
 _BAR, _CHOSEN = "#9db4d8", "#1f4e9c"
 _DPI = 160
@@ -172,7 +174,7 @@ def _blocks(rows: Sequence[Row]) -> Figure:
     lower.bar(range(len(blocks)), ratios, color=colours)
     lower.axhline(1.0, color="#777777", linewidth=0.8)
     lower.set_ylabel("NormRatio")
-    lower.set_xticks(range(len(blocks)), list(blocks), rotation=45, ha="right")
+    lower.set_xticks(range(len(blocks)), [printable(name, keep="") for name in blocks], rotation=45, ha="right")
     figure.legend(fontsize=7, loc="outside lower center", ncols=4, frameon=False)
     seeds = len({record.seed for row in rows for record in row.records})
     figure.suptitle(

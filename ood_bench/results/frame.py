@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ood_bench.errors import ConfigError
 from ood_bench.results.record import Record
 from ood_bench.utils.files import write_atomically
+from ood_bench.utils.printable import inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,8 @@ def export(records: Iterable[Record], path: Path) -> int:
     """
     table = frame(records).sort_values(_ORDER, ignore_index=True)
     if path.suffix == ".csv":
-        content = table.to_csv(index=False, lineterminator="\n").encode()
+        safe = table.map(lambda cell: inert(cell) if isinstance(cell, str) else cell)
+        content = safe.to_csv(index=False, lineterminator="\n").encode()
     elif path.suffix == ".parquet":
         buffer = io.BytesIO()
         try:

@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +77,7 @@ class RecordStore:
 
     def _agree(self, path: Path, record: Record) -> None:
         """Raises unless the record at ``path`` has the content of ``record``."""
-        there = self._read(path).substance()
+        there = self._read(path)[0].substance()
         new = record.substance()
         if differing := sorted(key for key in new if new[key] != there.get(key)):
             raise RecordError(
@@ -88,10 +88,11 @@ class RecordStore:
     def _hint(self, path: Path) -> str:
         return f"set it aside with `ood-bench report --results {self.root} --set-aside {path}`"
 
-    def _read(self, path: Path) -> Record:
-        """Reads one record; raises :class:`RecordError` if it cannot be read or is not valid."""
+    def _read(self, path: Path) -> tuple[Record, bytes]:
+        """One record and its file's content; raises :class:`RecordError` if it cannot be read or is not valid."""
         try:
-            return Record.from_json(path.read_bytes(), path)
+            content = path.read_bytes()
+            return Record.from_json(content, path), content
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
         except RecordError as error:
@@ -99,29 +100,31 @@ class RecordStore:
 
     def load(self) -> list[Record]:
         """Reads every record, sorted by path; a file that is not a valid record is logged and left out."""
-        records = []
-        self.problems = []
         collects = gc.isenabled()
         gc.disable()  # it would walk again and again over the many objects that are made here to stay
         try:
-            for path in _record_files(self.folder):
-                try:
-                    records.append(self._read_in_place(path))
-                except RecordError as error:
-                    self.problems.append(Problem(path, str(error)))
-                    _log.warning("left out: %s", error)
+            return [record for record, _ in self.each()]
         finally:
             if collects:
                 gc.enable()
-        return records
 
-    def _read_in_place(self, path: Path) -> Record:
+    def each(self) -> Iterator[tuple[Record, bytes]]:
+        """As :meth:`load`, one record after the other, with its file's content; none is kept."""
+        self.problems = []
+        for path in _record_files(self.folder):
+            try:
+                yield self._read_in_place(path)
+            except RecordError as error:
+                self.problems.append(Problem(path, str(error)))
+                _log.warning("left out: %s", error)
+
+    def _read_in_place(self, path: Path) -> tuple[Record, bytes]:
         """Reads a record and raises unless its content belongs at ``path``, as a copied file's does not."""
-        record = self._read(path)
+        record, content = self._read(path)
         if self.path(record) != path:
             place = self.path(record)
             raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._hint(path)}")
-        return record
+        return record, content
 
     def find_all(self, addresses: Iterable[str]) -> dict[str, Record]:
         """The records with these addresses, by address; one look at the folder for all of them.
@@ -129,7 +132,7 @@ class RecordStore:
         Raises:
             RecordError: if a file is damaged, or two carry one key: better known before a cell is computed than after.
         """
-        return {one: self._read(path) for one, path in self.find_paths(addresses).items()}
+        return {one: self._read(path)[0] for one, path in self.find_paths(addresses).items()}
 
     def find_paths(self, addresses: Iterable[str]) -> dict[str, Path]:
         """Files of the records with these addresses (:attr:`Record.address`), unread.

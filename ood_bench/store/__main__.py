@@ -13,7 +13,7 @@ from ood_bench.config import default_data_root
 from ood_bench.results import RecordStore
 from ood_bench.results.frame import export
 from ood_bench.store import checking, garbage
-from ood_bench.store.inventory import KINDS, Entry, entries
+from ood_bench.store.inventory import KINDS, Entry, entries, leftovers
 from ood_bench.store.speeds import speeds
 from ood_bench.utils.console import existing, one_message
 from ood_bench.utils.files import write_atomically
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     results.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", parents=[place, results], help="sizes, and whatever is torn or was changed")
-    check.add_argument("--deep", action="store_true", help="read every pixel of the image sets, too")
+    check.add_argument("--quick", action="store_true", help="of image sets look at the sizes only, not at every pixel")
     check.add_argument("--set-aside", action="store_true", help="move damaged files out of the way; deletes nothing")
     gc = commands.add_parser("gc", parents=[place], help="what no record refers to; shown, and deleted on demand")
     gc.add_argument(
@@ -74,12 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(chosen: argparse.Namespace) -> int:
     records, bare, problems, torn = checking.record_problems(chosen.results)
     found = entries(chosen.store)
-    said = {entry: checking.faults(entry, deep=chosen.deep) for entry in found}
+    said = {entry: checking.faults(entry, deep=not chosen.quick) for entry in found}
     broken = [entry for entry in found if said[entry]]
     _log.info(
         "records in %s: %d valid, %d of them without a seal; %d damaged", chosen.results, records, bare, len(problems)
     )
     _sizes(f"artifacts in {chosen.store}", found)
+    if half := leftovers(chosen.results):
+        _sizes(f"half-written files below {chosen.results}, which `ood-bench store gc --delete` clears", half)
     for entry in broken:
         _log.error("damaged: %s: %s", entry.path, said[entry])
     for line in torn:
@@ -99,7 +101,8 @@ def _check(chosen: argparse.Namespace) -> int:
 def _gc(chosen: argparse.Namespace) -> int:
     folders = chosen.results or [Path("results")]
     records = garbage.records_of(folders, without_records=chosen.without_records)
-    found = garbage.sort(chosen.store, records, also=chosen.also, older=chosen.older_than * _HOUR)
+    every = [*entries(chosen.store), *(one for folder in folders for one in leftovers(folder))]
+    found = garbage.sort(every, records, also=chosen.also, older=chosen.older_than * _HOUR)
     _sizes("stays, records refer to it", found.referred)
     _sizes(f"stays, in use or younger than {chosen.older_than:g} hours", found.young)
     for entry in found.goes:

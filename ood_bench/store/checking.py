@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ood_bench.data.imageset import fingerprint
-from ood_bench.errors import ArtifactError, OodBenchError
+from ood_bench.errors import ArtifactError, OodBenchError, RecordError
 from ood_bench.models.classifier import WEIGHTS, read_card
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
@@ -77,11 +77,16 @@ def _array(path: Path, identity: str) -> str:
 
 def record_problems(results: Path) -> tuple[int, int, list[Problem], list[str]]:
     """Number of valid records in a results folder, of those without a seal, damaged records, and damaged details."""
-    store = RecordStore(results)
-    records = store.load()
-    bare = sum(not is_sealed(store.path(record).read_bytes()) for record in records)
-    _, torn = DetailStore(results).load(record.cell_key for record in records)
-    return len(records), bare, store.problems, torn
+    store, details = RecordStore(results), DetailStore(results)
+    valid, bare, torn = 0, 0, []
+    for record, content in store.each():
+        valid += 1
+        bare += not is_sealed(content)
+        try:
+            details.read(record.cell_key)
+        except RecordError as error:
+            torn.append(str(error))
+    return valid, bare, store.problems, torn
 
 
 def set_aside(results: Path, problems: Iterable[Problem], broken: Iterable[Entry]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ood_bench.errors import RecordError
 from ood_bench.results import Record, RecordStore
-from ood_bench.store.inventory import Entry, entries, referred
+from ood_bench.store.inventory import Entry, referred
 from ood_bench.utils.files import clear_io_errors
 from ood_bench.utils.locks import is_locked
 
@@ -56,16 +56,17 @@ def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record
     return records
 
 
-def sort(store: Path, records: Iterable[Record], *, also: Collection[str] = (), older: float = 86400.0) -> Sorted:
-    """Decides what may go of a store.
+def sort(
+    found: Sequence[Entry], records: Iterable[Record], *, also: Collection[str] = (), older: float = 86400.0
+) -> Sorted:
+    """Decides what may go.
 
     Args:
-        store: the artifact store.
+        found: everything in the store, and half-written files below results folders.
         records: all records that count.
         also: kinds of :data:`ASKABLE` that go although records refer to them.
         older: seconds for which nothing of an entry must have been written.
     """
-    found = entries(store)
     needed = referred(found, records)
     sorted_ = Sorted([], [], [])
     for entry in found:

@@ -40,6 +40,13 @@ def entries(store: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.path))
 
 
+def leftovers(results: Path) -> list[Entry]:
+    """Half-written files below a results folder: those of a writer that was killed, or is at work."""
+    now = time.time()
+    paths = (path for kind in ("records", "details") for path in sorted((results / kind).rglob(".*.json.*")))
+    return [Entry("leftovers", path, *_measure(path, now)) for path in paths]
+
+
 def _paths(store: Path) -> Iterator[tuple[str, Path]]:
     for kind in ("classifiers", "images", "banks"):
         for path in _children(store / kind):

@@ -1,6 +1,8 @@
-"""Text that came from outside, made safe to show on a terminal."""
+"""Text that came from outside, made safe to show: on a terminal, in a table of a spreadsheet."""
 
 import unicodedata
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str, keep: str = "\n") -> str:
@@ -14,6 +16,17 @@ def printable(text: str, keep: str = "\n") -> str:
         keep: characters that stay.
     """
     return "".join(letter if letter in keep or _shown(letter) else _escape(letter) for letter in text)
+
+
+def inert(text: str) -> str:
+    """``text`` for a cell of a CSV file: with an apostrophe before what a spreadsheet would run as a formula."""
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def _shown(letter: str) -> bool:

@@ -5,16 +5,17 @@ import pytest
 from ood_bench.errors import RecordError
 from ood_bench.store import garbage
 from ood_bench.store.garbage import ASKABLE
+from ood_bench.store.inventory import entries, leftovers
 from ood_bench.utils.locks import locked
 
 
 def sort(shelves, **options):
     records = garbage.records_of([shelves.results], without_records=False)
-    return garbage.sort(shelves.store, records, **options)
+    return garbage.sort([*entries(shelves.store), *leftovers(shelves.results)], records, **options)
 
 
-def paths(entries):
-    return {entry.path for entry in entries}
+def paths(found):
+    return {entry.path for entry in found}
 
 
 def test_what_a_record_refers_to_stays(full):
@@ -95,3 +96,13 @@ def test_a_damaged_record_may_refer_to_anything(full):
     path.write_text("{")
     with pytest.raises(RecordError, match=r"may refer to anything: run `ood-bench store check .*--set-aside`"):
         garbage.records_of([full.results], without_records=True)
+
+
+def test_half_written_files_below_results_are_counted_and_go(full):
+    half = [full.results / "records/digits/.seed0-0123.json.ab12", full.results / "details/.0123.json.cd34"]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    assert [entry.path for entry in leftovers(full.results)] == half
+    assert not set(half) & paths(sort(full, older=3600.0).goes)
+    assert set(half) <= paths(sort(full, older=-1.0).goes)

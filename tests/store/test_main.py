@@ -1,5 +1,6 @@
 import logging
 
+import numpy as np
 import pytest
 
 from ood_bench.store.__main__ import main
@@ -32,10 +33,13 @@ def test_check_gives_sizes_and_damage(command, full):
     assert "set aside: " in said
     assert not full.kept["base"].exists()
     assert command("check", *places)[0] == 0
+    np.save(full.kept["images"] / "images.npy", np.full((4, 1, 2, 2), 7, dtype=np.uint8))
+    assert "the pixels or labels have changed" in command("check", *places)[1]
+    assert command("check", *places, "--quick")[0] == 0
     details = full.results / "details" / f"{full.kept['scores'].stem}.json"
     details.parent.mkdir()
     details.write_text("{")
-    code, said = command("check", *places)
+    code, said = command("check", *places, "--quick")
     assert code == 1
     assert f"damaged details: {details}" in said
 

@@ -2,7 +2,7 @@ import pytest
 
 from ood_bench.errors import DataError
 from ood_bench.utils import console, progress
-from ood_bench.utils.printable import printable
+from ood_bench.utils.printable import inert, printable
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_errors_and_log_lines_are_shown_escaped(monkeypatch, capsys, caplog):
     assert r"\x1b]0;title\x07 and \xe4" in shown
     assert r"\x1b[2J" in shown
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-a", "@SUM(A1)", "\t=1"])
+def test_formulas_become_text(text):
+    assert inert(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-0.07", "+0.88", "a=1", "", "1e-3"])
+def test_numbers_and_text_stay(text):
+    assert inert(text) == text
