@@ -77,7 +77,7 @@ class RecordStore:
 
     def _agree(self, path: Path, record: Record) -> None:
         """Raises unless the record at ``path`` has the content of ``record``."""
-        there = self._read(path)[0].substance()
+        there = self._read_in_place(path)[0].substance()
         new = record.substance()
         if differing := sorted(key for key in new if new[key] != there.get(key)):
             raise RecordError(
@@ -130,9 +130,10 @@ class RecordStore:
         """The records with these addresses, by address; one look at the folder for all of them.
 
         Raises:
-            RecordError: if a file is damaged, or two carry one key: better known before a cell is computed than after.
+            RecordError: if a file is damaged or in the wrong place, or two carry one key: better known before a cell is
+                computed than after.
         """
-        return {one: self._read(path)[0] for one, path in self.find_paths(addresses).items()}
+        return {one: self._read_in_place(path)[0] for one, path in self.find_paths(addresses).items()}
 
     def find_paths(self, addresses: Iterable[str]) -> dict[str, Path]:
         """Files of the records with these addresses (:attr:`Record.address`), unread.
