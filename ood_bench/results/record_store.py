@@ -143,15 +143,23 @@ class RecordStore:
         """
         wanted = set(addresses)
         found: dict[str, Path] = {}
-        for path in _record_files(self.folder):
-            inside = path.relative_to(self.folder).parts
-            one = address(inside[0], path.parent.name, path.stem.rpartition("-")[2])
+        for one, path in self._places():
             if one not in wanted:
                 continue
             if one in found:
                 raise RecordError(f"one cell has more than one record: {found[one]}, {path}")
             found[one] = path
         return found
+
+    def addresses(self) -> set[str]:
+        """Addresses of all record files, unread."""
+        return {one for one, _ in self._places()}
+
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        """Every record file and the address that its path says."""
+        for path in _record_files(self.folder):
+            inside = path.relative_to(self.folder).parts
+            yield address(inside[0], path.parent.name, path.stem.rpartition("-")[2]), path
 
     def set_aside(self, path: Path) -> Path:
         """Moves a file out of the records to ``root/set-aside``, with the same path below that.

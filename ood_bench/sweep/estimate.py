@@ -3,6 +3,7 @@
 import heapq
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ood_bench.results import Record, RecordStore
@@ -55,7 +56,7 @@ class Estimator:
 
     def unknown(self, jobs: Sequence[Job]) -> int:
         """Number of cells and classifiers that no estimate covers."""
-        specs = {spec.key: spec for job in jobs for spec in job.untrained()}
+        specs = {(job.store, spec.key): spec for job in jobs for spec in job.untrained()}
         guesses = [self.training(spec) for spec in specs.values()]
         guesses += [self.cell(cell) for job in jobs for cell in job.missing]
         return sum(guess is None for guess in guesses)
@@ -65,14 +66,16 @@ class Estimator:
 
         What several jobs need is made by the first; the others wait for it.
         """
-        free, ready, work = [0.0] * max(1, min(parallel, len(jobs) or 1)), dict[str, float](), 0.0
+        free, work = [0.0] * max(1, min(parallel, len(jobs) or 1)), 0.0
+        ready: dict[tuple[Path, str], float] = {}
         for job in jobs:
             now = heapq.heappop(free)
             for spec in job.untrained():
-                if spec.key not in ready:
+                place = job.store, spec.key
+                if place not in ready:
                     work += (seconds := self.training(spec) or 0.0)
-                    ready[spec.key] = now + seconds
-                now = max(now, ready[spec.key])
+                    ready[place] = now + seconds
+                now = max(now, ready[place])
             mine = sum(self.cell(cell) or 0.0 for cell in job.missing)
             work += mine
             heapq.heappush(free, now + mine)

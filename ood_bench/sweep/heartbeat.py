@@ -81,7 +81,7 @@ def read(store: Path, key: str) -> Beat | None:
             content, status = json.load(file), os.fstat(file.fileno())
         silent = time.time() - status.st_mtime
         return Beat.model_validate({**content, "silent": silent, "version": _version(status)})
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

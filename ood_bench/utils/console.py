@@ -1,6 +1,8 @@
 """How every command ends: one message for what the user can fix, and an exit status."""
 
+import argparse
 import functools
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +38,21 @@ def existing(option: str, folder: Path) -> Path:
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}", f"name another one by {option} DIR")
     return folder
+
+
+def not_negative(text: str) -> float:
+    """An option's number: finite, and 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none, which argparse shows with the option's name.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
 
 
 def one_message(main: Callable[P, int]) -> Callable[P, int]:

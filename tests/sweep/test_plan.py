@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import ood_bench
+from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import exists, in_order, job_key, shared
 
 
@@ -48,6 +49,16 @@ def test_jobs_that_need_the_same_classifier_come_in_waves(job):
     assert places(jobs, in_order(jobs, 1)) == [0, 1, 2, 3, 4, 5]
     counts = {spec.seed: count for spec, count in shared(jobs).values()}
     assert counts == {0: 3, 1: 3}
+
+
+def test_each_store_has_the_plan_of_its_jobs_and_trains_for_itself(job, tmp_path):
+    jobs = [job("method=msp", f"store.root={tmp_path / name}") for name in "ab"]
+    assert [spec.seed for spec, _ in shared(jobs).values()] == [0, 0]
+    assert places(jobs, in_order(jobs[::-1], 2)) == [1, 0]
+    assert [path.parents[1] for path in manifest.save(jobs, jobs)] == [tmp_path / "a", tmp_path / "b"]
+    for store, mine in zip("ab", jobs, strict=True):
+        ((_, plan),) = manifest.load_all(tmp_path / store)
+        assert [one.key for one in plan.jobs] == [mine.key]
 
 
 def test_the_most_to_train_comes_first(job):
