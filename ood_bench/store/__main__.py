@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = build_parser().parse_args(arguments)
     if "store" in chosen:
         existing("--store", chosen.store)
+    if chosen.command in ("check", "export"):
+        existing("--results", chosen.results)
     return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
 
 

@@ -85,6 +85,42 @@ def test_a_training_that_goes_on_stays(full):
     assert {full.loose["training"], lock} <= young
 
 
+@pytest.mark.parametrize(
+    ("entry", "lock"),
+    [
+        ("derived", "banks/derived/odin-0123"),
+        ("part", "banks/derived/odin-0123"),
+        ("bank", "{bank}/output-flat"),
+    ],
+)
+def test_arrays_that_a_pass_makes_stay(full, entry, lock):
+    path = (full.kept | {"part": full.loose["part"]})[entry]
+    options = {"also": ["banks", "derived"], "older": -1.0}
+    with locked(full.store / lock.format(bank=full.kept["bank"].relative_to(full.store))):
+        assert path in paths(sort(full, **options).young)
+    assert path in paths(sort(full, **options).goes)
+
+
+def test_a_job_that_waits_in_slurms_queue_keeps_its_folder(full):
+    job = full.leftover("slurm/77_1/77_1_submitted.pkl")
+    full.leftover("slurm/77_1/77_10_0_result.pkl")
+    full.age()
+    assert job.parent in paths(sort(full).young)
+    full.leftover("slurm/77_1/77_1_0_result.pkl")
+    full.age()
+    assert job.parent in paths(sort(full).goes)
+
+
+def test_a_sweep_that_runs_keeps_its_plan_and_every_classifier(full):
+    plan = full.leftover("sweeps/0123.json")
+    full.age()
+    mine = {plan, full.loose["classifier"]}
+    assert mine <= paths(sort(full).goes)
+    os.utime(full.loose["heartbeat"] / "1.json")
+    assert mine <= paths(sort(full).young)
+    assert full.loose["bank"] in paths(sort(full).goes)
+
+
 def test_without_records_nothing_is_decided(full, tmp_path):
     with pytest.raises(RecordError, match="has no records, so that everything would go"):
         garbage.records_of([full.results, tmp_path / "elsewhere"], without_records=False)
