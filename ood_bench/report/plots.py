@@ -143,12 +143,12 @@ def _images(row: Row) -> tuple[str, str, str]:
 
 def ratio(rows: Iterable[Row]) -> float:
     """NormRatio of the block of these rows, mean over networks; each seed has one, whatever the OOD set."""
-    found: dict[str, dict[int, float]] = {}
+    found: dict[str, dict[int, Any]] = {}
     for row in rows:
         for record in row.records:
             value = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
-            found.setdefault(record.checkpoint.sha256, {})[record.seed] = float(value)
-    return statistics.fmean(statistics.fmean(seeds.values()) for seeds in found.values())
+            found.setdefault(record.checkpoint.sha256, {})[record.seed] = value
+    return statistics.fmean(statistics.fmean(map(float, seeds.values())) for seeds in found.values())
 
 
 def by_block(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
-from ood_bench.store.speeds import trained_cards
+from ood_bench.store.speeds import seconds_an_image, trained_cards
 from ood_bench.sweep.plan import Job
 from ood_bench.training.spec import TrainingSpec
 
@@ -29,11 +29,11 @@ class Estimator:
             names: tuple[str, ...] = (record.method, record.model, record.id, record.protocol, record.ood)
             for length in (5, 4, 2):
                 self._cells.setdefault(names[:length], []).append(each)
-        for card in (card for card in cards if card.get("data")):
-            each = card["trained_seconds"] / max(len(card["history"]) * card["data"]["n"], 1)
-            kind = (card["spec"]["model"]["name"], card["recipe"])
-            for length in (2, 1):
-                self._training.setdefault(kind[:length], []).append(each)
+        for card in cards:
+            if (trained := seconds_an_image(card)) is not None:
+                kind = (card["spec"]["model"]["name"], card["recipe"])
+                for length in (2, 1):
+                    self._training.setdefault(kind[:length], []).append(trained)
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> "Estimator":

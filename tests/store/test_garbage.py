@@ -6,6 +6,7 @@ from ood_bench.errors import RecordError
 from ood_bench.store import garbage
 from ood_bench.store.garbage import ASKABLE
 from ood_bench.store.inventory import entries, leftovers
+from ood_bench.store.speeds import trained_cards
 from ood_bench.utils.locks import locked
 
 
@@ -23,6 +24,20 @@ def test_what_a_record_refers_to_stays(full):
     assert paths(found.referred) == set(full.kept.values())
     assert paths(found.goes) == set(full.loose.values())
     assert found.young == []
+
+
+ODD = ["[]", "{", "[" * 100_000, '{"key": "other"}', '{"key": "other", "spec": [], "history": [1]}',
+       '{"key": ["other"], "spec": {}, "history": [1], "data": {"n": 1}}']  # fmt: skip
+
+
+@pytest.mark.parametrize("card", ODD)
+def test_an_odd_card_hides_no_other(full, card):
+    (full.loose["classifier"] / "classifier.json").write_text(card)
+    full.age()
+    found = sort(full)
+    assert full.kept["tuned"] in paths(found.referred)
+    assert full.loose["classifier"] in paths(found.goes)
+    assert trained_cards(full.store) == []
 
 
 def test_the_outliers_of_a_record_stay(shelves):
