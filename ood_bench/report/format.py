@@ -55,7 +55,7 @@ def number(value: float, places: int, sign: bool = False) -> str:
 
 
 def spread(stat: Stat, places: int) -> str:
-    """Mean ± std (n), or mean (1) for one seed."""
+    """Mean ± std (n), n networks; mean (1) for one."""
     middle = "" if stat.std is None else f" ± {number(stat.std, places)}"
     return f"{number(stat.mean, places)}{middle} ({stat.n})"
 
