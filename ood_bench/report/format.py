@@ -26,6 +26,8 @@ _TITLES = {
     "train_accuracy": "Train top-1",
     "id_accuracy": "Test top-1",
 }
+MAIN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
+"""Metrics that are shown of results of no paper, if they were measured; records hold more."""
 NOTHING = "–"
 _WIDTH = 110
 _MARKUP = re.compile(r"\s*([-+*>=]|#+|\d+[.)])(\s|$)")

@@ -124,7 +124,8 @@ def beating(store: Path, key: str, words: Sequence[str]) -> Iterator[None]:
         ticker = underway()
         content = {**job, "state": state, "error": error, "work": None if ticker is None else ticker.report()}
         with contextlib.suppress(ArtifactError):  # a job goes on although nobody can see it
-            write_atomically(path, canonical_json(content).encode(), durable=False)
+            text = canonical_json(content).encode(errors="backslashreplace")  # bytes of a path that are not UTF-8
+            write_atomically(path, text, durable=False)
 
     def beat() -> None:
         while not stop.wait(BEAT):

@@ -71,10 +71,10 @@ def _save(store: Path, jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
     planned = [
         PlannedJob(
             key=job.key,
-            words=list(job.words),
-            command=job.command,
+            words=list(map(printable, job.words)),
+            command=printable(job.command),
             place=started.get(job.key),
-            results=str(job.results.resolve()),
+            results=printable(str(job.results.resolve())),
             cells={cell.address: cell.title for cell in job.cells},
             classifiers=[spec.title for spec in job.untrained()],
         )

@@ -65,7 +65,7 @@ def one_message(main: Callable[P, int]) -> Callable[P, int]:
         except OodBenchError as error:
             return show_error(error)
         except KeyboardInterrupt:
-            sys.stderr.write("interrupted\n")
+            sys.stderr.write("interrupted: what was written is whole, and the same command does the rest\n")
             return INTERRUPTED
 
     return wrapped

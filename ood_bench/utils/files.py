@@ -46,8 +46,11 @@ def canonical_json(value: Any) -> str:
 
 
 def content_key(value: Any) -> str:
-    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content.
+
+    Bytes of a path that are not UTF-8, which Python holds as surrogates, count as they are.
+    """
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @contextlib.contextmanager

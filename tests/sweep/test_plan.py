@@ -1,3 +1,5 @@
+import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ood_bench
@@ -59,6 +61,13 @@ def test_each_store_has_the_plan_of_its_jobs_and_trains_for_itself(job, tmp_path
     for store, mine in zip("ab", jobs, strict=True):
         ((_, plan),) = manifest.load_all(tmp_path / store)
         assert [one.key for one in plan.jobs] == [mine.key]
+
+
+def test_a_job_on_a_path_that_is_not_utf_8_can_be_planned(job, tmp_path):
+    one = replace(job("method=msp"), store=tmp_path, words=(os.fsdecode(b"data.root=/data/\xe4"),))
+    manifest.save([one], [one])
+    ((_, plan),) = manifest.load_all(tmp_path)
+    assert [(planned.key, planned.words) for planned in plan.jobs] == [(one.key, ["data.root=/data/\\xe4"])]
 
 
 def test_the_most_to_train_comes_first(job):
