@@ -102,7 +102,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: C
 
 def _text(text: str) -> str:
     """One line of Markdown that holds no HTML and nothing that steers a terminal, whatever a record says."""
-    return printable(" ".join(text.split()), keep="").replace("<", "&lt;")
+    return printable(re.sub(r"[^\S ]+", " ", text), keep="").replace("<", "&lt;")
 
 
 def paragraph(text: str, first: str = "", later: str = "") -> str:
@@ -113,7 +113,7 @@ def paragraph(text: str, first: str = "", later: str = "") -> str:
         first: what stands before its first line, as in ``"- "``.
         later: what stands before the others.
     """
-    text = _text(text)
+    text = _text(" ".join(text.split()))
     whole = textwrap.fill(
         text, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
