@@ -21,8 +21,8 @@ from ood_bench.results.record_store import slug
 from ood_bench.utils.printable import printable
 
 METHOD = "feature_norm_blocks"
-KINDS = ("comparison.", "roc-", "epsilon-")
-"""How the names of a block's plots go on behind the block's own; nothing makes the last kind any more."""
+KINDS = ("comparison.", "roc-")
+"""How the names of a block's plots go on behind the block's own."""
 PER_BLOCK = ("-blocks.svg", "-blocks.png")
 """How the names of bar charts over a network's blocks end."""
 COLOURS = {

@@ -35,6 +35,17 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def version(path: Path) -> str:
+    """What changes whenever a file is written anew or touched; empty where there is none."""
+    with contextlib.suppress(OSError), path.open("rb"):  # opening asks an NFS server for the newest state
+        pass
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}-{status.st_mtime_ns}"
+
+
 def canonical_json(value: Any) -> str:
     """JSON text that is equal for equal values: sorted keys, no spaces, no NaN.
 

@@ -70,10 +70,3 @@ def test_a_mistyped_results_folder_is_refused(full, capsys, monkeypatch, words):
     monkeypatch.chdir(full.store)
     assert main([*words, "--results", "typo", *(["--store", "."] if words == ("check",) else [])]) == 2
     assert "there is no folder typo" in capsys.readouterr().err
-
-
-def test_export(command, full, tmp_path):
-    code, said = command("export", "--results", full.results, tmp_path / "all.csv")
-    assert code == 0
-    assert "1 records written to" in said
-    assert (tmp_path / "all.csv").exists()
