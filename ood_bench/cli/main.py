@@ -42,8 +42,9 @@ def main(words: Sequence[str] | None = None) -> int:
         _drop_output()
         return show_error(
             OodBenchError(
-                f"cannot write to standard output: {error.strerror}",
-                "what was computed is kept: free some space or write elsewhere, and give the same command again",
+                f"cannot write: {error.strerror}",
+                "standard output or a disk is full, what was computed is kept: free some space or write elsewhere, and "
+                "give the same command again",
             )
         )
     return status

@@ -181,7 +181,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     try:
         return without_seal(json.loads((folder / CARD).read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{CARD}: {error}") from error
 
 

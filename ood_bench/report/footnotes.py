@@ -12,8 +12,6 @@ from ood_bench.results.schema import Network
 
 _TRAINED_COLUMNS = ("Classifier", "recipe", "epochs", "networks", "ID accuracy", "methods")
 _SHORT = 12
-_OOD = "OOD set"
-_ROLES = ("ID training set", "ID test set", _OOD, "outliers")
 
 
 def methods_of(some: Sequence[Row], every: Sequence[Row]) -> str:
@@ -76,7 +74,7 @@ def _images(rows: Sequence[Row]) -> str:
     found: dict[tuple[str, str], dict[str, list[Row]]] = {}
     for row in rows:
         for record in row.records:
-            for role, used in zip(_ROLES, record.data.used, strict=False):
+            for role, used in record.data.by_role:
                 text = f"{role} {used.title}, {used.n:,} images, fingerprint `{used.fingerprint[:_SHORT]}`"
                 users = found.setdefault((role, used.title), {}).setdefault(text, [])
                 if not any(row is one for one in users):
@@ -84,7 +82,7 @@ def _images(rows: Sequence[Row]) -> str:
     lines = []
     for (role, _), texts in sorted(found.items()):
         for text, users in texts.items():
-            plain = len(texts) == 1 and (role == _OOD or len(users) == len(rows))
+            plain = len(texts) == 1 and (role == "OOD set" or len(users) == len(rows))
             lines.append((text, [] if plain else users))
     return _listed("Images", lines, rows)
 

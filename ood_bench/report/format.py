@@ -26,6 +26,8 @@ _TITLES = {
     "train_accuracy": "Train top-1",
     "id_accuracy": "Test top-1",
 }
+MAIN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
+"""Metrics that are shown of results of no paper, if they were measured; records hold more."""
 NOTHING = "–"
 _WIDTH = 110
 _MARKUP = re.compile(r"\s*([-+*>=]|#+|\d+[.)])(\s|$)")
@@ -55,7 +57,7 @@ def number(value: float, places: int, sign: bool = False) -> str:
 
 
 def spread(stat: Stat, places: int) -> str:
-    """Mean ± std (n), or mean (1) for one seed."""
+    """Mean ± std (n), n networks; mean (1) for one."""
     middle = "" if stat.std is None else f" ± {number(stat.std, places)}"
     return f"{number(stat.mean, places)}{middle} ({stat.n})"
 
@@ -100,7 +102,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: C
 
 def _text(text: str) -> str:
     """One line of Markdown that holds no HTML and nothing that steers a terminal, whatever a record says."""
-    return printable(" ".join(text.split()), keep="").replace("<", "&lt;")
+    return printable(re.sub(r"[^\S ]+", " ", text), keep="").replace("<", "&lt;")
 
 
 def paragraph(text: str, first: str = "", later: str = "") -> str:
@@ -111,7 +113,7 @@ def paragraph(text: str, first: str = "", later: str = "") -> str:
         first: what stands before its first line, as in ``"- "``.
         later: what stands before the others.
     """
-    text = _text(text)
+    text = _text(" ".join(text.split()))
     whole = textwrap.fill(
         text, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )

@@ -14,7 +14,7 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
 _NOTHING = "--"
-_HEAD = "% Made by python -m ood_bench.report; needs the package booktabs."
+_HEAD = "% Made by ood-bench report; needs the package booktabs."
 
 
 def escaped(text: str) -> str:
@@ -53,9 +53,9 @@ def _caption(section: Section) -> str:
     block = section.block
     reference = f" Published: {escaped(block.reference)}." if block else ""
     return (
-        f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ sample standard deviation over seeds, in percent; "
+        f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ sample standard deviation over networks, in percent; "
         r"$\dagger$: the published value is further away than the tolerance (two standard deviations; one point for a "
-        "single seed; the rounding)."
+        "single network; the rounding)."
     )
 
 

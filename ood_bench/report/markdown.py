@@ -23,14 +23,14 @@ from ood_bench.report.verdicts import outside_tolerance
 
 _METRICS_A_TABLE = 3
 _MARK = " †"
-_OURS = "Ours is mean ± sample standard deviation (number of seeds); a single seed has no deviation."
+_OURS = "Ours is mean ± sample standard deviation over networks (their number); a single network has no deviation."
 LEGEND = paragraph(
     f"{_OURS} The difference is ours minus the paper's. † The paper's value is further from our mean than two of our "
-    "standard deviations (for a single seed: than one point), and than its own rounding."
+    "standard deviations (for a single network: than one point), and than its own rounding."
 )
 _EXACT = paragraph(
     "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
-    "bootstrap interval over images, its ends averaged over seeds."
+    "bootstrap interval over images, its ends averaged over networks."
 )
 
 

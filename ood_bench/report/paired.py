@@ -66,10 +66,10 @@ def _by_row(scores: Array, rows: Rows | None) -> tuple[Rows, Array] | None:
 
 
 def tests(records: Iterable[Record], store: ScoreStore, resamples: int) -> Iterator[dict[str, str]]:
-    """One line of text values, by :data:`COLUMNS`, for every pair of methods on the same images and seed.
+    """One line of text values, by :data:`COLUMNS`, for every pair of methods on the same images, weights and seed.
 
     Args:
-        records: any records; those of other images, models, protocols or seeds are never paired.
+        records: any records; those of other images, models, imported weights, protocols or seeds are never paired.
         store: where scores are kept.
         resamples: of the bootstrap.
 
@@ -83,7 +83,7 @@ def tests(records: Iterable[Record], store: ScoreStore, resamples: int) -> Itera
             if (scores := store.read(record.cell_key)) is None:
                 _log.warning("no scores of %s on %s, seed %d: left out", row.label, row.ood_title, record.seed)
                 continue
-            images = record.data.id_test.fingerprint, record.data.ood.fingerprint
+            images = row.id_title, record.data.id_test.fingerprint, record.data.ood.fingerprint
             place = record.id, record.model, record.protocol, record.ood, record.seed, images
             groups.setdefault(place, []).append(_Side(row.label, record, scores))
     for place, sides in sorted(groups.items()):

@@ -21,8 +21,8 @@ from ood_bench.results.record_store import slug
 from ood_bench.utils.printable import printable
 
 METHOD = "feature_norm_blocks"
-KINDS = ("comparison.", "roc-", "epsilon-")
-"""How the names of a block's plots go on behind the block's own; nothing makes the last kind any more."""
+KINDS = ("comparison.", "roc-")
+"""How the names of a block's plots go on behind the block's own."""
 PER_BLOCK = ("-blocks.svg", "-blocks.png")
 """How the names of bar charts over a network's blocks end."""
 COLOURS = {
@@ -142,12 +142,13 @@ def _images(row: Row) -> tuple[str, str, str]:
 
 
 def ratio(rows: Iterable[Row]) -> float:
-    """NormRatio of the block of these rows, mean over seeds; each seed has one, whatever the OOD set."""
-    found: dict[int, Any] = {}
+    """NormRatio of the block of these rows, mean over networks; each seed has one, whatever the OOD set."""
+    found: dict[str, dict[int, Any]] = {}
     for row in rows:
         for record in row.records:
-            found[record.seed] = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
-    return statistics.fmean(float(value) for value in found.values())
+            value = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
+            found.setdefault(record.checkpoint.sha256, {})[record.seed] = value
+    return statistics.fmean(statistics.fmean(map(float, seeds.values())) for seeds in found.values())
 
 
 def by_block(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -176,9 +177,9 @@ def _blocks(rows: Sequence[Row]) -> Figure:
     lower.set_ylabel("NormRatio")
     lower.set_xticks(range(len(blocks)), [printable(name, keep="") for name in blocks], rotation=45, ha="right")
     figure.legend(fontsize=7, loc="outside lower center", ncols=4, frameon=False)
-    seeds = len({record.seed for row in rows for record in row.records})
+    networks = len({record.checkpoint.sha256 for row in rows for record in row.records})
     figure.suptitle(
-        f"FeatureNorm of each block: {one.model}, {rows[0].id_title}, {seeds} seed{'s' * (seeds > 1)}\n"
+        f"FeatureNorm of each block: {one.model}, {rows[0].id_title}, {networks} network{'s' * (networks > 1)}\n"
         "bars: mean over OOD sets; dark: the block that NormRatio chooses",
         fontsize=8,
     )

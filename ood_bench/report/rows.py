@@ -4,6 +4,7 @@ import itertools
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ood_bench.data.imageset import titled
 from ood_bench.errors import RecordError
@@ -16,14 +17,14 @@ from ood_bench.results.schema import Metric
 class Stat:
     """One metric over the networks of a row, in percent.
 
-    One checkpoint scored under several seeds is one network, whose value is the mean over its seeds.
+    One checkpoint scored under several seeds is one network, whose value and interval are the means over its seeds.
 
     Attributes:
         mean: mean over networks.
         std: sample standard deviation over networks (``ddof=1``), none for one network.
         n: number of networks.
-        low: mean of the lower ends of the 95 % bootstrap intervals, none if a record has none.
-        high: mean of the upper ends.
+        low: mean over networks of the lower end of the 95 % bootstrap interval, none if a record has none.
+        high: mean of the upper end.
     """
 
     mean: float
@@ -58,6 +59,16 @@ class Row:
         """The method as tables print it."""
         return titled(self.method, self.variant)
 
+    @property
+    def averages(self) -> bool:
+        """Whether it averages over OOD sets."""
+        return self.ood == AVERAGE
+
+    @property
+    def networks(self) -> int:
+        """Number of networks (or ensembles) that were scored."""
+        return len({record.checkpoint.sha256 for record in self.records})
+
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
         """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
 
@@ -70,18 +81,21 @@ class Row:
                 by_network.setdefault(record.checkpoint.sha256, []).append(kind[metric])
         if not by_network:
             return None
-        values = [statistics.fmean(one.value for one in several) for several in by_network.values()]
-        found = [one for several in by_network.values() for one in several]
-        lows = [one.low for one in found if one.low is not None]
-        highs = [one.high for one in found if one.high is not None]
-        whole = len(lows) == len(highs) == len(found) and self.ood != AVERAGE
+        networks = list(by_network.values())
+        values = [statistics.fmean(one.value for one in network) for network in networks]
         return Stat(
             mean=statistics.fmean(values),
             std=statistics.stdev(values) if len(values) > 1 else None,
             n=len(values),
-            low=statistics.fmean(lows) if whole else None,
-            high=statistics.fmean(highs) if whole else None,
+            low=None if self.averages else _mean_end([[one.low for one in network] for network in networks]),
+            high=None if self.averages else _mean_end([[one.high for one in network] for network in networks]),
         )
+
+
+def _mean_end(ends: Sequence[Sequence[float | None]]) -> float | None:
+    """Mean over networks of the mean over each one's records of an end of the interval; none if one is missing."""
+    known = [[end for end in network if end is not None] for network in ends]
+    return statistics.fmean(map(statistics.fmean, known)) if known == ends else None
 
 
 def _id_title(record: Record) -> str:
@@ -101,7 +115,7 @@ def gather(records: Iterable[Record]) -> list[Row]:
     """Groups records into rows, sorted by name.
 
     Raises:
-        RecordError: if a row has one seed twice, or seeds measured by different conventions.
+        RecordError: if a row has one seed twice, or seeds that differ in more than the seed.
     """
     ordered = sorted(records, key=lambda record: (_key(record), record.seed, record.cell_key))
     rows = []
@@ -120,15 +134,27 @@ def _refuse_mixtures(row: Row) -> None:
                 f"{place}: two results for seed {one.seed}, of different settings ({files}): a table averages over "
                 "seeds only. Set one aside (`ood-bench report --set-aside FILE`), or run one as a `variant`."
             )
-        if (one.evaluation.convention, one.evaluation.positive) != (
-            other.evaluation.convention,
-            other.evaluation.positive,
-        ):
-            raise RecordError(f"{place}: seeds were measured by different conventions ({files}): run one of them again")
+        known = _in_common(other)
+        if differing := [what for what, value in _in_common(one).items() if value != known[what]]:
+            raise RecordError(
+                f"{place}: seeds of different {' and '.join(differing)} ({files}): a table averages over seeds",
+                "set one aside (`ood-bench report --set-aside FILE`), or run it again like the other",
+            )
+
+
+def _in_common(record: Record) -> dict[str, Any]:
+    """What the seeds of a row must not differ in, beside what names the row."""
+    how, data = record.evaluation, record.data
+    return {
+        "conventions": (how.convention, how.positive),
+        "training": {(network.model, network.recipe, network.epochs) for network in record.checkpoint.networks},
+        "images": [used.fingerprint for used in (data.id_train, data.id_test, data.ood)],
+        "row counts": (record.n_id, record.n_ood),
+    }
 
 
 def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
-    """One row for each method that has all of the OOD sets over which the block averages, with the seeds that do.
+    """One row for each method that has all of the OOD sets over which the block averages, with the networks that do.
 
     Where a set was scored in several variants, each choice of variants has an average of its own, which names them.
     """
@@ -142,13 +168,18 @@ def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
     for (method, variant, id_title), sets in groups.items():
         choices = list(itertools.product(*(sets.get(name, []) for name in block.average_of)))
         for choice in choices:
-            whole = set.intersection(*({record.seed for record in row.records} for row in choice))
-            records = tuple(record for row in choice for record in row.records if record.seed in whole)
+            whole = set.intersection(*({_network(record) for record in row.records} for row in choice))
+            records = tuple(record for row in choice for record in row.records if _network(record) in whole)
             several = ", ".join(row.ood_title for row in choice if len(sets[row.ood]) > 1)
             title = f"{AVERAGE} with {several}" if several else AVERAGE
             if records:
                 found.append(Row(method, variant, AVERAGE, id_title, title, records))
     return found
+
+
+def _network(record: Record) -> tuple[int, str]:
+    """The seed and the network that it scored."""
+    return record.seed, record.checkpoint.sha256
 
 
 def arrange(rows: Sequence[Row], block: Block) -> list[Row]:

@@ -6,11 +6,10 @@ from itertools import groupby
 from typing import Literal
 
 from ood_bench.papers.block import Block
-from ood_bench.report.format import metric_order
+from ood_bench.report.format import MAIN, metric_order
 from ood_bench.report.rows import Row, arrange, gather
 from ood_bench.results import Record
 
-_SHOWN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
 _MOST = 4
 
 
@@ -80,6 +79,6 @@ def _place(record: Record) -> tuple[str, str, str]:
 def _measured(kind: Literal["beyond", "other"], title: str, records: Sequence[Record], block: Block | None) -> Section:
     """Rows without published values, with the paper's metrics or the usual ones."""
     there = metric_order(metric for record in records for metric in record.metrics)
-    usual = [metric for metric in (block.metrics if block else _SHOWN) if metric in there]
+    usual = [metric for metric in (block.metrics if block else MAIN) if metric in there]
     metrics = tuple((usual or there)[:_MOST])
     return Section(kind, title, *_place(records[0]), metrics, tuple(gather(records)), block)

@@ -10,30 +10,32 @@ from rich.table import Table
 
 from ood_bench.data.imageset import titled
 from ood_bench.papers.block import Block, block_of, load_blocks
-from ood_bench.report.format import NOTHING, interval, metric_title, number
+from ood_bench.report.format import MAIN, NOTHING, interval, metric_title, number
 from ood_bench.results import Record
 
-_SHOWN = ("auroc", "aupr_in", "aupr_out", "fpr95")
 _WIDE = "auroc"
 
 
 def show(records: Iterable[Record], console: Console) -> None:
     """Draws a table for each model, ID set and protocol: a row a record, the paper's numbers below each method's.
 
-    A block of a paper's table shows that table's metrics, everything else AUROC, AUPR-In, AUPR-Out and FPR95; the
-    records hold more. AUROC comes with its 95 % bootstrap interval.
+    A block of a paper's table shows that table's metrics, everything else those of
+    :data:`~ood_bench.report.format.MAIN` that it has. AUROC comes with its 95 % bootstrap interval.
 
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
     """
     blocks = load_blocks()
 
+    def place(record: Record) -> tuple[object, ...]:
+        return key(record), record.data.ood.title, titled(record.method, record.variant), record.seed
+
     def key(record: Record) -> tuple[str, str, str, tuple[str, ...]]:
         block = next((block for block in blocks if block.concerns(record)), None)
-        metrics = tuple(block.metrics) if block else tuple(name for name in _SHOWN if name in record.metrics)
+        metrics = tuple(block.metrics) if block else tuple(name for name in MAIN if name in record.metrics)
         return record.data.id_test.title, record.model, record.protocol, metrics
 
-    for names, group in groupby(sorted(records, key=lambda record: (key(record), record.data.ood.title)), key=key):
+    for names, group in groupby(sorted(records, key=place), key=key):
         console.print(_table(names[:3], names[3], list(group), blocks))
 
 

@@ -9,9 +9,9 @@ from scipy.special import stdtr
 from ood_bench.report.rows import Row, Stat
 
 STDS = 2.0
-"""How many of our sample standard deviations over seeds the published value may be away."""
-SINGLE_SEED = 1.0
-"""What it may be away, in points, where there is one seed and hence no deviation."""
+"""How many of our sample standard deviations over networks the published value may be away."""
+SINGLE_NETWORK = 1.0
+"""What it may be away, in points, where there is one network and hence no deviation."""
 _EQUAL = 1e-9
 _SMALLER_IS_BETTER = ("fpr", "detection_error", "test_error", "error")
 
@@ -62,7 +62,7 @@ def rounding(printed: str) -> float:
 
 def tolerance(stat: Stat, printed: str) -> float:
     """How far the published value may be from our mean, in points."""
-    spread = SINGLE_SEED if stat.std is None else STDS * stat.std
+    spread = SINGLE_NETWORK if stat.std is None else STDS * stat.std
     return max(spread, rounding(printed))
 
 
@@ -111,9 +111,9 @@ def _compared(stat: Stat, metric: str, printed: str) -> Verdict:
 def _basis(stat: Stat, printed: str) -> str:
     allowed = tolerance(stat, printed)
     if stat.std is not None and allowed == STDS * stat.std:
-        return f"tolerance {allowed:.2f}: two standard deviations over {stat.n} seeds"
-    if stat.std is None and allowed == SINGLE_SEED:
-        return f"tolerance {allowed:.2f}: a single seed, whose spread is unknown"
+        return f"tolerance {allowed:.2f}: two standard deviations over {stat.n} networks"
+    if stat.std is None and allowed == SINGLE_NETWORK:
+        return f"tolerance {allowed:.2f}: a single network, whose spread is unknown"
     return f"tolerance {allowed:.2f}: the rounding of the published value"
 
 

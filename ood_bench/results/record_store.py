@@ -77,7 +77,7 @@ class RecordStore:
 
     def _agree(self, path: Path, record: Record) -> None:
         """Raises unless the record at ``path`` has the content of ``record``."""
-        there = self._read(path)[0].substance()
+        there = self._read_in_place(path)[0].substance()
         new = record.substance()
         if differing := sorted(key for key in new if new[key] != there.get(key)):
             raise RecordError(
@@ -130,9 +130,10 @@ class RecordStore:
         """The records with these addresses, by address; one look at the folder for all of them.
 
         Raises:
-            RecordError: if a file is damaged, or two carry one key: better known before a cell is computed than after.
+            RecordError: if a file is damaged or in the wrong place, or two carry one key: better known before a cell is
+                computed than after.
         """
-        return {one: self._read(path)[0] for one, path in self.find_paths(addresses).items()}
+        return {one: self._read_in_place(path)[0] for one, path in self.find_paths(addresses).items()}
 
     def find_paths(self, addresses: Iterable[str]) -> dict[str, Path]:
         """Files of the records with these addresses (:attr:`Record.address`), unread.
@@ -142,15 +143,23 @@ class RecordStore:
         """
         wanted = set(addresses)
         found: dict[str, Path] = {}
-        for path in _record_files(self.folder):
-            inside = path.relative_to(self.folder).parts
-            one = address(inside[0], path.parent.name, path.stem.rpartition("-")[2])
+        for one, path in self._places():
             if one not in wanted:
                 continue
             if one in found:
                 raise RecordError(f"one cell has more than one record: {found[one]}, {path}")
             found[one] = path
         return found
+
+    def addresses(self) -> set[str]:
+        """Addresses of all record files, unread."""
+        return {one for one, _ in self._places()}
+
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        """Every record file and the address that its path says."""
+        for path in _record_files(self.folder):
+            inside = path.relative_to(self.folder).parts
+            yield address(inside[0], path.parent.name, path.stem.rpartition("-")[2]), path
 
     def set_aside(self, path: Path) -> Path:
         """Moves a file out of the records to ``root/set-aside``, with the same path below that.

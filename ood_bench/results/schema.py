@@ -18,6 +18,7 @@ from ood_bench.data.imageset import titled
 from ood_bench.utils.files import canonical_json
 
 _ROUNDING = 1e-6
+_ROLES = {"id_train": "ID training set", "id_test": "ID test set", "ood": "OOD set", "outliers": "outliers"}
 _J = TypeVar("_J", dict[str, JsonValue], list[dict[str, JsonValue]])
 
 
@@ -184,9 +185,14 @@ class Data(Part):
     outliers: SetUsed | None = None
 
     @property
+    def by_role(self) -> list[tuple[str, SetUsed]]:
+        """The role in words and the set, in order."""
+        return [(_ROLES[name], one) for name, one in self if one is not None]
+
+    @property
     def used(self) -> list[SetUsed]:
         """The sets of all roles, in order."""
-        return [one for _, one in self if one is not None]
+        return [one for _, one in self.by_role]
 
 
 class Environment(Part):

@@ -15,7 +15,7 @@ from ood_bench.results.frame import export
 from ood_bench.store import checking, garbage
 from ood_bench.store.inventory import KINDS, Entry, entries, leftovers
 from ood_bench.store.speeds import speeds
-from ood_bench.utils.console import existing, one_message
+from ood_bench.utils.console import existing, not_negative, one_message
 from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.store")
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="this kind goes although records refer to it",
     )
     gc.add_argument(
-        "--older-than", type=float, default=24.0, metavar="HOURS", help="leave younger things (default: 24)"
+        "--older-than", type=not_negative, default=24.0, metavar="HOURS", help="leave younger things (default: 24)"
     )
     gc.add_argument("--without-records", action="store_true", help="a folder without records is meant")
     out = commands.add_parser("export", parents=[results], help="all records as one table")
@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = build_parser().parse_args(arguments)
     if "store" in chosen:
         existing("--store", chosen.store)
+    if chosen.command in ("check", "export"):
+        existing("--results", chosen.results)
     return {"check": _check, "gc": _gc, "export": _export, "speeds": _speeds}[chosen.command](chosen)
 
 

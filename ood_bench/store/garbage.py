@@ -15,6 +15,8 @@ from ood_bench.utils.locks import is_locked
 
 ASKABLE = ("classifiers", "images", "banks", "derived", "scores")
 """Kinds of artifacts that go, on demand, although records refer to them; they can all be made again."""
+_ALIVE = 3600.0
+"""Seconds after the last heartbeat of a job for which a sweep counts as running, whatever the clocks say."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,12 @@ def sort(
         older: seconds for which nothing of an entry must have been written.
     """
     needed = referred(found, records)
+    running = any(entry.path.parts[-2:] == ("sweeps", "jobs") and entry.age < _ALIVE for entry in found)
     sorted_ = Sorted([], [], [])
     for entry in found:
         if entry.path in needed and entry.kind not in also:
             sorted_.referred.append(entry)
-        elif entry.age < older or _in_use(entry.path):
+        elif entry.age < older or _in_use(entry.path) or (running and entry.kind in ("classifiers", "logs")):
             sorted_.young.append(entry)
         else:
             sorted_.goes.append(entry)
@@ -80,8 +83,21 @@ def sort(
 
 
 def _in_use(path: Path) -> bool:
-    """Whether somebody holds the lock on an entry, or the lock that the entry is."""
-    return is_locked(path.with_suffix("") if path.suffix in (".training", ".lease") else path)
+    """Whether somebody holds the lock on an entry or in it, or the lock that it is, or waits for its job in SLURM."""
+    if path.suffix == ".part":  # locked by the names of the arrays that will come of it, which it does not say
+        return _holds_locks(path.parent)
+    named = path.with_suffix("") if path.suffix in (".training", ".lease", ".npy") else path
+    return is_locked(named) or _holds_locks(path) or _awaited(path)
+
+
+def _holds_locks(folder: Path) -> bool:
+    return any(is_locked(lease.with_suffix("")) for lease in folder.glob("*.lease"))
+
+
+def _awaited(folder: Path) -> bool:
+    """Whether submitit submitted a job from a folder and it has left no result there."""
+    jobs = [path.name.removesuffix("_submitted.pkl") for path in folder.glob("*_submitted.pkl")]
+    return any(not list(folder.glob(f"{job}_*_result.pkl")) for job in jobs)
 
 
 def delete(goes: Sequence[Entry]) -> int:

@@ -1,12 +1,14 @@
 """Everything in an artifact store, with its size and with what records refer to."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ood_bench.models.classifier import read_card
 from ood_bench.results import Record
 from ood_bench.utils.files import content_key
 
@@ -51,12 +53,12 @@ def _paths(store: Path) -> Iterator[tuple[str, Path]]:
     for kind in ("classifiers", "images", "banks"):
         for path in _children(store / kind):
             if path.name == "derived" and kind == "banks":
-                yield from ((_kind("derived", one), one) for one in _children(path))
+                yield from ((kind_of("derived", one), one) for one in _children(path))
             else:
-                yield _kind(kind, path), path
+                yield kind_of(kind, path), path
                 if kind == "banks" and path.is_dir():
                     yield from (("leftovers", one) for one in _children(path) if one.name.startswith("."))
-    yield from ((_kind("scores", path), path) for path in _children(store / "scores"))
+    yield from ((kind_of("scores", path), path) for path in _children(store / "scores"))
     for folder in ("slurm", "sweeps"):
         yield from (("logs", path) for path in _children(store / folder))
 
@@ -65,7 +67,8 @@ def _children(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _kind(kind: str, path: Path) -> str:
+def kind_of(kind: str, path: Path) -> str:
+    """``kind``, unless the name of what lies among its entries says that it is none of them."""
     if path.name.startswith(".") or path.suffix in _MARKS or ".lease." in path.name:
         return "leftovers"
     return "unfinished" if path.suffix in (".training", ".part") else kind
@@ -85,13 +88,32 @@ def _measure(path: Path, now: float) -> tuple[int, float]:
 
 
 def described(entry: Entry) -> dict[str, Any]:
-    """What an artifact's own description says; empty where there is none or it cannot be read."""
-    names = {"classifiers": "classifier.json", "images": "meta.json"}
+    """What an image set's own description says; empty where there is none or it cannot be read."""
     try:
-        said = json.loads((entry.path / names[entry.kind]).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError):
+        said = json.loads((entry.path / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+class _Keys(NamedTuple):
+    """A classifier's key, that of the one that it started from, and the one that names its banks."""
+
+    own: str
+    initial: str | None
+    scoring: str
+
+
+def _keys(found: Iterable[Entry]) -> dict[Path, _Keys]:
+    """Keys of classifiers by path; one whose card cannot be read or lacks something is left out."""
+    keys = {}
+    for entry in found:
+        if entry.kind == "classifiers":
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                card = read_card(entry.path)
+                initial = card["spec"].get("initial")
+                keys[entry.path] = _Keys(str(card["key"]), initial and str(initial), _scoring_key(card))
+    return keys
 
 
 def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
@@ -101,16 +123,14 @@ def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
     they are: all of them count as referred to.
     """
     found, records = list(found), list(records)
-    cards = {entry.path: card for entry in found if entry.kind == "classifiers" and (card := described(entry))}
+    keys = _keys(found)
     wanted = {network.key for record in records for network in record.checkpoint.networks}
     fingerprints = {one.fingerprint for record in records for one in record.data.used}
     cells = {record.cell_key for record in records}
-    while (
-        more := {card["spec"].get("initial") for card in cards.values() if card.get("key") in wanted} - wanted - {None}
-    ):
+    while more := {one.initial for one in keys.values() if one.own in wanted and one.initial} - wanted:
         wanted |= more
-    paths = {path for path, card in cards.items() if card.get("key") in wanted}
-    weights = {_scoring_key(card) for path, card in cards.items() if path in paths}
+    paths = {path for path, one in keys.items() if one.own in wanted}
+    weights = {one.scoring for one in keys.values() if one.own in wanted}
     sets = {fingerprint[:16] for fingerprint in fingerprints}
     for entry in found:
         if entry.kind == "images" and described(entry).get("fingerprint") in fingerprints:

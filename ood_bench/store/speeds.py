@@ -1,13 +1,14 @@
 """How fast classifiers were trained, and how accurate they became, from their cards in the store."""
 
 import contextlib
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ood_bench.models.classifier import CARD
+from ood_bench.models.classifier import CARD, read_card
+from ood_bench.store.inventory import kind_of
 
 
 def speeds(store: Path) -> pd.DataFrame:
@@ -17,11 +18,25 @@ def speeds(store: Path) -> pd.DataFrame:
 
 def trained_cards(store: Path) -> list[dict[str, Any]]:
     """Cards of the classifiers that were trained here, oldest first; what is damaged is of no use and left out."""
-    cards = []
-    for path in sorted((store / "classifiers").glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime):
-        with contextlib.suppress(OSError, ValueError):
-            cards.append(json.loads(path.read_text(encoding="utf-8")))
-    return [card for card in cards if card.get("history")]
+    return [card for _, card in sorted(_cards(store), key=lambda one: one[0])]
+
+
+def _cards(store: Path) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Usable cards with the times at which they were written."""
+    for path in (store / "classifiers").glob(f"*/{CARD}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            card, written = read_card(path.parent), path.stat().st_mtime
+            if kind_of("classifiers", path.parent) == "classifiers" and card.get("history"):
+                _row(card)
+                seconds_an_image(card)
+                yield written, card
+
+
+def seconds_an_image(card: dict[str, Any]) -> float | None:
+    """What training took for one image and epoch; none where the card does not say how many images there were."""
+    if not (data := card.get("data")):
+        return None
+    return float(card["trained_seconds"]) / max(len(card["history"]) * data["n"], 1)
 
 
 def _row(card: dict[str, Any]) -> dict[str, Any]:

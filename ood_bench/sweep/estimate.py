@@ -3,11 +3,12 @@
 import heapq
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
-from ood_bench.store.speeds import trained_cards
+from ood_bench.store.speeds import seconds_an_image, trained_cards
 from ood_bench.sweep.plan import Job
 from ood_bench.training.spec import TrainingSpec
 
@@ -28,11 +29,11 @@ class Estimator:
             names: tuple[str, ...] = (record.method, record.model, record.id, record.protocol, record.ood)
             for length in (5, 4, 2):
                 self._cells.setdefault(names[:length], []).append(each)
-        for card in (card for card in cards if card.get("data")):
-            each = card["trained_seconds"] / max(len(card["history"]) * card["data"]["n"], 1)
-            kind = (card["spec"]["model"]["name"], card["recipe"])
-            for length in (2, 1):
-                self._training.setdefault(kind[:length], []).append(each)
+        for card in cards:
+            if (trained := seconds_an_image(card)) is not None:
+                kind = (card["spec"]["model"]["name"], card["recipe"])
+                for length in (2, 1):
+                    self._training.setdefault(kind[:length], []).append(trained)
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> "Estimator":
@@ -55,7 +56,7 @@ class Estimator:
 
     def unknown(self, jobs: Sequence[Job]) -> int:
         """Number of cells and classifiers that no estimate covers."""
-        specs = {spec.key: spec for job in jobs for spec in job.untrained()}
+        specs = {(job.store, spec.key): spec for job in jobs for spec in job.untrained()}
         guesses = [self.training(spec) for spec in specs.values()]
         guesses += [self.cell(cell) for job in jobs for cell in job.missing]
         return sum(guess is None for guess in guesses)
@@ -65,14 +66,16 @@ class Estimator:
 
         What several jobs need is made by the first; the others wait for it.
         """
-        free, ready, work = [0.0] * max(1, min(parallel, len(jobs) or 1)), dict[str, float](), 0.0
+        free, work = [0.0] * max(1, min(parallel, len(jobs) or 1)), 0.0
+        ready: dict[tuple[Path, str], float] = {}
         for job in jobs:
             now = heapq.heappop(free)
             for spec in job.untrained():
-                if spec.key not in ready:
+                place = job.store, spec.key
+                if place not in ready:
                     work += (seconds := self.training(spec) or 0.0)
-                    ready[spec.key] = now + seconds
-                now = max(now, ready[spec.key])
+                    ready[place] = now + seconds
+                now = max(now, ready[place])
             mine = sum(self.cell(cell) or 0.0 for cell in job.missing)
             work += mine
             heapq.heappush(free, now + mine)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from ood_bench.errors import ArtifactError, reason
 from ood_bench.sweep.manifest import folder
-from ood_bench.utils.files import canonical_json, write_atomically
+from ood_bench.utils.files import canonical_json, version, write_atomically
 from ood_bench.utils.progress import underway
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -76,26 +76,18 @@ class Beat(BaseModel):
 def read(store: Path, key: str) -> Beat | None:
     """The last heartbeat of a job; none if it never started, or its file is damaged."""
     path = path_of(store, key)
+    before = version(path)
     try:
         with path.open("rb") as file:
-            content, status = json.load(file), os.fstat(file.fileno())
-        silent = time.time() - status.st_mtime
-        return Beat.model_validate({**content, "silent": silent, "version": _version(status)})
-    except (OSError, ValueError, TypeError):
+            content, silent = json.load(file), time.time() - os.fstat(file.fileno()).st_mtime
+        return Beat.model_validate({**content, "silent": silent, "version": before})
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
-def has_changed(store: Path, key: str, version: str) -> bool:
-    """Whether a job's file is another than it was; opens it, so that an NFS server is asked for its newest state."""
-    try:
-        with path_of(store, key).open("rb") as file:
-            return _version(os.fstat(file.fileno())) != version
-    except OSError:
-        return False
-
-
-def _version(status: os.stat_result) -> str:
-    return f"{status.st_ino}-{status.st_mtime_ns}"
+def has_changed(store: Path, key: str, before: str) -> bool:
+    """Whether a job's file is there and of another version than before."""
+    return version(path_of(store, key)) not in ("", before)
 
 
 @contextlib.contextmanager
@@ -124,7 +116,8 @@ def beating(store: Path, key: str, words: Sequence[str]) -> Iterator[None]:
         ticker = underway()
         content = {**job, "state": state, "error": error, "work": None if ticker is None else ticker.report()}
         with contextlib.suppress(ArtifactError):  # a job goes on although nobody can see it
-            write_atomically(path, canonical_json(content).encode(), durable=False)
+            text = canonical_json(content).encode(errors="backslashreplace")  # bytes of a path that are not UTF-8
+            write_atomically(path, text, durable=False)
 
     def beat() -> None:
         while not stop.wait(BEAT):

@@ -27,7 +27,7 @@ class PlannedJob(BaseModel):
         command: the command that runs just this job.
         place: its place in the order of those that are started; none if it had all records.
         results: its results folder.
-        cells: titles of its cells, by key.
+        cells: titles of its cells, by the address of the record.
         classifiers: titles of those that it has to train.
     """
 
@@ -35,7 +35,7 @@ class PlannedJob(BaseModel):
     words: list[str]
     command: str
     place: int | None
-    results: str
+    results: Annotated[str, Field(pattern=r"^[^\x00]+$")]
     cells: dict[str, str]
     classifiers: list[str]
 
@@ -52,28 +52,36 @@ def folder(store: Path) -> Path:
     return store / "sweeps"
 
 
-def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
+def save(jobs: Sequence["Job"], ordered: Sequence["Job"]) -> list[Path]:
     """Writes a sweep's plan to ``<store>/sweeps/<key>.json``, in place of that of an earlier start of the same sweep.
 
     Args:
         jobs: all jobs of the sweep.
         ordered: those that are started now.
+
+    Returns:
+        A plan for each store that jobs use, with those jobs.
     """
+    stores = dict.fromkeys(job.store for job in jobs)
+    return [_save(store, [job for job in jobs if job.store == store], ordered) for store in stores]
+
+
+def _save(store: Path, jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
     started = {job.key: number for number, job in enumerate(ordered)}
     planned = [
         PlannedJob(
             key=job.key,
-            words=list(job.words),
-            command=job.command,
+            words=list(map(printable, job.words)),
+            command=printable(job.command),
             place=started.get(job.key),
-            results=str(job.results.resolve()),
+            results=printable(str(job.results.resolve())),
             cells={cell.address: cell.title for cell in job.cells},
             classifiers=[spec.title for spec in job.untrained()],
         )
         for job in jobs
     ]
     plan = Plan(started=time.time(), jobs=planned)
-    path = folder(jobs[0].store) / f"{content_key(sorted(job.key for job in jobs))}.json"
+    path = folder(store) / f"{content_key(sorted(job.key for job in jobs))}.json"
     write_atomically(path, canonical_json(plan.model_dump()).encode(), durable=False)
     return path
 

@@ -94,13 +94,13 @@ def in_order(jobs: Iterable[Job], parallel: int) -> list[Job]:
     if parallel == 1:
         return [job for job in jobs if job.missing]
     left = sorted((job for job in jobs if job.missing), key=lambda job: -len(job.untrained()))
-    trained: set[str] = set()
+    trained: set[tuple[Path, str]] = set()
     ordered: list[Job] = []
     while left:
-        training: set[str] = set()
+        training: set[tuple[Path, str]] = set()
         later = []
         for job in left:
-            new = {spec.key for spec in job.untrained()} - trained
+            new = {(job.store, spec.key) for spec in job.untrained()} - trained
             if new & training:
                 later.append(job)
             else:
@@ -111,10 +111,11 @@ def in_order(jobs: Iterable[Job], parallel: int) -> list[Job]:
     return ordered
 
 
-def shared(jobs: Sequence[Job]) -> dict[str, tuple[TrainingSpec, int]]:
-    """Every classifier that jobs with work left need, by key, with the number of those jobs."""
-    found: dict[str, tuple[TrainingSpec, int]] = {}
+def shared(jobs: Sequence[Job]) -> dict[tuple[Path, str], tuple[TrainingSpec, int]]:
+    """Every classifier that jobs with work left need, by store and key, with the number of those jobs."""
+    found: dict[tuple[Path, str], tuple[TrainingSpec, int]] = {}
     for job in jobs:
         for spec in job.classifiers:
-            found[spec.key] = (spec, found.get(spec.key, (spec, 0))[1] + 1)
+            place = job.store, spec.key
+            found[place] = (spec, found.get(place, (spec, 0))[1] + 1)
     return found

@@ -52,16 +52,16 @@ def job_states(store: Path, plan: Plan, dead: dict[str, str]) -> list[JobState]:
     beats = {job.key: heartbeat.read(store, job.key) for job in plan.jobs}
     lost = _lost(store, beats, dead)
     return [
-        _state(job, beats[job.key], sum(key in records for key in job.cells), lost=job.key in lost) for job in plan.jobs
+        _state(job, beats[job.key], sum((job.results, key) in records for key in job.cells), lost=job.key in lost)
+        for job in plan.jobs
     ]
 
 
-def _recorded(jobs: Iterable[PlannedJob]) -> set[str]:
-    """Keys of all cells with a record, each results folder looked at once."""
-    wanted: dict[str, list[str]] = {}
-    for job in jobs:
-        wanted.setdefault(job.results, []).extend(job.cells)
-    return {key for results, keys in wanted.items() for key in RecordStore(Path(results)).find_paths(keys)}
+def _recorded(jobs: Iterable[PlannedJob]) -> set[tuple[str, str]]:
+    """Results folder and address of every record, and the same with its bare key, which the plans of 0.1 hold."""
+    folders = {job.results for job in jobs}
+    found = {(folder, one) for folder in folders for one in RecordStore(Path(folder)).addresses()}
+    return found | {(folder, one.rpartition("/")[2]) for folder, one in found}
 
 
 def _lost(store: Path, beats: Mapping[str, Beat | None], dead: dict[str, str]) -> set[str]:

@@ -53,8 +53,8 @@ def run_sweep(
     if dry:
         return 0
     if ordered:
-        path = manifest.save(jobs, ordered)
-        _log.info("progress: ood-bench status --store %s", path.parent.parent)
+        for path in manifest.save(jobs, ordered):
+            _log.info("progress: ood-bench status --store %s", path.parent.parent)
     errors, interrupted = dict[str, Exception](), False
     try:
         _launch(ordered, launch, errors)
@@ -89,7 +89,8 @@ def naming(words: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except OodBenchError as error:
-        raise type(error)(f"{error}\n(job: {' '.join(words)}; nothing of the sweep was started)") from error
+        message = f"{error.message}\n(job: {' '.join(words)}; nothing of the sweep was started)"
+        raise type(error)(message, error.hint) from error
 
 
 def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -> None:

@@ -45,7 +45,7 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
 
 def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: bool) -> list[str]:
     needed = shared(ordered)
-    absent = [(spec, jobs) for spec, jobs in needed.values() if not exists(ordered[0].store, spec)]
+    absent = [(spec, jobs) for (store, _), (spec, jobs) in needed.items() if not exists(store, spec)]
     several = sum(jobs > 1 for _, jobs in absent)
     lines = [
         f"classifiers: {len(needed) - len(absent)} found, {len(absent)} to train, {several} of them for several jobs"

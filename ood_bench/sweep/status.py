@@ -1,7 +1,6 @@
 """``ood-bench status``: progress of the sweeps in a store, from any machine that sees it."""
 
 import argparse
-import json
 import logging
 import sys
 import time
@@ -19,7 +18,7 @@ from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.manifest import Plan
 from ood_bench.sweep.progress import ORDER, JobState, counted, job_states
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import not_negative, one_message
 from ood_bench.utils.printable import printable
 
 _COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
@@ -38,7 +37,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="every sweep of the store; else the latest")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
-        "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="show it again and again until it is over"
+        "--watch",
+        type=not_negative,
+        nargs="?",
+        const=2.0,
+        metavar="SECONDS",
+        help="show it again and again until it is over",
     )
     how.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -57,11 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if chosen.json:
         content = [{"sweep": name, "jobs": [asdict(job) for job in jobs]} for name, _, jobs in sweeps]
-        console.print_json(json.dumps(content))
+        console.print_json(data=content, ensure_ascii=True)
     elif chosen.watch is None:
         console.print(_shown(sweeps))
+        _show_commands(sweeps, console)
     else:
         sweeps = _watch(chosen, console)
+        _show_commands(sweeps, console)
     return 0 if all(job.state == "done" for _, _, jobs in sweeps for job in jobs) else 1
 
 
@@ -123,9 +129,13 @@ def _parts(name: str, plan: Plan, jobs: Sequence[JobState]) -> Iterator[Renderab
         yield table
     if len(ordered) > _MOST:
         yield Text(f"and {len(ordered) - _MOST} more")
-    for job in ordered:
-        if job.state in ("failed", "lost", "interrupted"):
-            yield Text(f"run again: {printable(job.command)}")
+
+
+def _show_commands(sweeps: Sequence[Sweep], console: Console) -> None:
+    """The commands that run again what broke off, each on one line however long, so that it can be copied."""
+    for state in ("failed", "lost", "interrupted"):
+        for job in (job for _, _, jobs in sweeps for job in jobs if job.state == state):
+            console.print(f"run again: {printable(job.command)}", markup=False, soft_wrap=True)
 
 
 def _line(text: str) -> str:

@@ -1,6 +1,8 @@
 """How every command ends: one message for what the user can fix, and an exit status."""
 
+import argparse
 import functools
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,21 @@ def existing(option: str, folder: Path) -> Path:
     return folder
 
 
+def not_negative(text: str) -> float:
+    """An option's number: finite, and 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none, which argparse shows with the option's name.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
+
+
 def one_message(main: Callable[P, int]) -> Callable[P, int]:
     """Makes a command's ``main`` show an :class:`OodBenchError` as one message, and end with its status."""
 
@@ -48,7 +65,7 @@ def one_message(main: Callable[P, int]) -> Callable[P, int]:
         except OodBenchError as error:
             return show_error(error)
         except KeyboardInterrupt:
-            sys.stderr.write("interrupted\n")
+            sys.stderr.write("interrupted: what was written is whole, and the same command does the rest\n")
             return INTERRUPTED
 
     return wrapped

@@ -35,6 +35,17 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def version(path: Path) -> str:
+    """What changes whenever a file is written anew or touched; empty where there is none."""
+    with contextlib.suppress(OSError), path.open("rb"):  # opening asks an NFS server for the newest state
+        pass
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}-{status.st_mtime_ns}"
+
+
 def canonical_json(value: Any) -> str:
     """JSON text that is equal for equal values: sorted keys, no spaces, no NaN.
 
@@ -46,8 +57,11 @@ def canonical_json(value: Any) -> str:
 
 
 def content_key(value: Any) -> str:
-    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    """Key of an artifact: the first 16 hex digits of the SHA-256 of what determines its content.
+
+    Bytes of a path that are not UTF-8, which Python holds as surrogates, count as they are.
+    """
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import filelock
 
 from ood_bench.errors import ArtifactError
-from ood_bench.utils.files import clear_io_errors, make_folder, owner_of
+from ood_bench.utils.files import clear_io_errors, make_folder, owner_of, version
 
 _log = logging.getLogger(__name__)
 HEARTBEAT = 10.0
@@ -100,28 +100,17 @@ def _acquire(lock: filelock.SoftFileLease) -> None:
     filelock leaves two kinds of dead locks alone: those on file systems that cannot exchange two names in one step,
     such as NFS, and empty files, which a power cut leaves behind.
     """
-    file, seen, since = Path(lock.lock_file), _state(Path(lock.lock_file)), time.monotonic()
+    file, seen, since = Path(lock.lock_file), version(Path(lock.lock_file)), time.monotonic()
     seconds, poll = 1.0, _FIRST_POLL
     while True:
         with contextlib.suppress(filelock.Timeout):
             lock.acquire(timeout=min(seconds, _LOOK), poll_interval=min(poll, _LOOK))
             return
         seconds, poll = _LOOK, _POLL
-        if (now := _state(file)) != seen:
+        if (now := version(file)) != seen:
             seen, since = now, time.monotonic()
         elif seen and time.monotonic() - since > STUCK:
             _remove_stuck(file, seen)
-
-
-def _state(file: Path) -> str:
-    """What changes with every owner and every heartbeat; empty where there is no file."""
-    with contextlib.suppress(OSError), file.open("rb"):  # opening asks an NFS server for the newest state
-        pass
-    try:
-        status = file.stat()
-    except OSError:
-        return ""
-    return f"{status.st_ino}-{status.st_mtime_ns}"
 
 
 def _remove_stuck(file: Path, seen: str) -> None:
@@ -137,7 +126,7 @@ def _remove_stuck(file: Path, seen: str) -> None:
         _remove_old(claim)
         return
     try:
-        if _state(file) == seen:
+        if version(file) == seen:
             file.unlink(missing_ok=True)
             _log.warning("removed %s: nothing has changed it for %.0f s, its owner is dead", file, STUCK)
     except PermissionError as error:

@@ -8,6 +8,7 @@ import pytest
 
 from ood_bench.cli import interrupt
 from ood_bench.cli.interrupt import orderly_interrupt
+from ood_bench.utils.console import one_message
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,13 @@ def test_a_second_press_does_not_disturb_what_the_first_one_stops():
         work()
     press()
     assert tidied == ["locks", "heartbeat"]
+
+
+def test_every_command_says_how_to_go_on(capsys):
+    assert one_message(press)() == 130
+    assert capsys.readouterr().err.endswith(
+        "interrupted: what was written is whole, and the same command does the rest\n"
+    )
 
 
 def test_without_an_interrupt_the_handler_goes_with_the_block():

@@ -20,6 +20,13 @@ def test_further_published_numbers_have_a_column_of_their_own():
     assert "unofficial code" not in compared(arrange([], plain), plain)
 
 
+def test_digits_stand_in_line_beside_a_mark(make):
+    block = next(one for one in load_blocks() if one.name == "fssd_fashionmnist")
+    rows = arrange(gather([make("msp", auroc=77.0), make("odin", auroc=20.0)]), block)
+    msp, odin = (line.split("|")[4].removesuffix(" ") for line in compared(rows, block).splitlines()[2:4])
+    assert (len(msp), msp, odin) == (len(odin), "  -0.30  ", " -67.90 †")
+
+
 def test_further_columns_stand_only_where_they_have_numbers():
     block = next(one for one in load_blocks() if one.name == "godin_port_cifar10")
     header, *_ = compared(arrange([], block), block).splitlines()

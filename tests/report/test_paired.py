@@ -81,6 +81,21 @@ def test_every_pair_of_one_seed_and_set_and_nothing_else(folders, write):
     ]
 
 
+def test_methods_on_different_imported_weights_are_not_compared(folders, write, make):
+    checkpoint = make().model_dump()["checkpoint"]
+    network = checkpoint["networks"][0] | {"recipe": "imported"}
+    for place, weights in enumerate("ab"):
+        imported = checkpoint | {"sha256": weights * 64, "networks": [network]}
+        for number, method in enumerate(("msp", "odin")):
+            write(2 * place + number, method, scores(number), checkpoint=imported)
+    assert run(folders) == 0
+    cells = [f"{number:016x}" for number in range(4)]
+    assert [(line["first_cell"], line["second_cell"]) for line in lines(folders[0])] == [
+        tuple(cells[:2]),
+        tuple(cells[2:]),
+    ]
+
+
 def test_other_images_of_the_same_name_are_not_compared(folders, write, capsys):
     write(1, "a", scores(1))
     write(2, "b", scores(2), ood_variant="JPEG copy")

@@ -36,6 +36,8 @@ def test_one_checkpoint_under_three_seeds_is_one_network(make):
     records = [make(seed=seed, auroc=value, checkpoint=checkpoint) for seed, value in enumerate((80.0, 81.0, 82.0))]
     (row,) = gather([*records, make(seed=3, auroc=91.0)])
     assert row.stat("auroc") == Stat(mean=86.0, std=pytest.approx(50**0.5), n=2, low=None, high=None)
+    (low, high) = row.stat("auroc", exact=True).low, row.stat("auroc", exact=True).high
+    assert (low, high) == (85.5, 86.25)  # as the mean, over two networks and not over four seeds
     (row,) = gather(records)
     assert row.stat("auroc") == Stat(mean=81.0, std=None, n=1, low=None, high=None)
 
@@ -90,9 +92,18 @@ def test_one_seed_twice_is_refused(make):
         gather([make(), make(cell_key="a" * 16)])
 
 
-def test_seeds_of_different_conventions_are_refused(make):
-    with pytest.raises(RecordError, match="different conventions"):
-        gather([make(seed=0), make(seed=1, evaluation={"positive": "ood"})])
+def test_seeds_that_differ_in_more_than_the_seed_are_refused(make):
+    content = make(seed=1).model_dump()
+    (network,) = content["checkpoint"]["networks"]
+    mixed = {
+        "conventions": {"evaluation": {"positive": "ood"}},
+        "training": {"checkpoint": content["checkpoint"] | {"networks": [network | {"epochs": 7}]}},
+        "images": {"data": content["data"] | {"id_test": content["data"]["id_test"] | {"fingerprint": "a" * 64}}},
+        "row counts": {"n_ood": 3},
+    }
+    for what, change in mixed.items():
+        with pytest.raises(RecordError, match=rf"msp on mnist: seeds of different {what} \(seed0-0+\.json and seed1-"):
+            gather([make(seed=0), make(seed=1, **change)])
 
 
 def test_rows_are_arranged_like_the_paper_with_gaps_filled(make, conf):
@@ -135,6 +146,15 @@ def test_an_average_is_taken_over_sets_first_and_then_over_seeds(make, conf):
     assert stat.std == pytest.approx(11 / 2**0.5)
     assert stat.n == 2
     assert row.stat("auroc", exact=True).low is None
+
+
+def test_an_average_never_mixes_networks(make, conf):
+    """Seed 1 scored one network on one set and another network on the other: it has no average."""
+    checkpoint = make(seed=5).model_dump()["checkpoint"]
+    records = [make(seed=seed, ood=ood, auroc=80.0 + seed) for seed in (0, 1) for ood in ("mnist", "kmnist")]
+    records[-1] = make(seed=1, ood="kmnist", auroc=20.0, checkpoint=checkpoint)
+    row = next(row for row in arrange(gather(records), average_block(conf)) if row.method == "msp")
+    assert (row.stat("auroc").mean, row.stat("auroc").n) == (80.0, 1)
 
 
 def test_variants_of_a_set_have_averages_of_their_own(make, conf):

@@ -23,6 +23,15 @@ def test_the_papers_numbers_stand_below_ours(make):
     assert lines[start + 2 : start + 4] == ["odin 1 88.00 20.50", "paper 87.9 20.0"]
 
 
+def test_the_seeds_of_a_method_stand_together(make):
+    records = [make(method, seed=seed) for seed in (1, 0) for method in ("odin", "msp")]
+    lines = shown(records)
+    start = lines.index("mnist") + 1
+    assert [line.split()[:2] for line in lines[start : start + 6]] == [
+        ["msp", "0"], ["msp", "1"], ["paper", "77.3"], ["odin", "0"], ["odin", "1"], ["paper", "87.9"],
+    ]  # fmt: skip
+
+
 def test_one_seed_stands_in_the_title_and_every_set_has_its_rows(make):
     records = [make("energy", ood="kmnist", variant="[x]"), make("energy", metrics={})]
     lines = shown(records)

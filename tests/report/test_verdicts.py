@@ -97,7 +97,7 @@ def test_better_and_worse_know_which_way_a_metric_points(row, metric, printed, e
     found = judge(row(77.0, 77.1, 77.2), metric, printed)
     assert found.verdict is expected
     assert found.verdict.conclusion == "not reproduced"
-    assert found.reason == "tolerance 0.20: two standard deviations over 3 seeds"
+    assert found.reason == "tolerance 0.20: two standard deviations over 3 networks"
 
 
 def test_each_verdict_has_the_conclusion_of_the_document():
@@ -122,7 +122,7 @@ def test_the_chance_is_that_of_one_more_draw():
 
 
 def test_the_documents_error_rates():
-    seeds = re.search(r"\| seeds `n` \|(.*)\|\n", DOC)[1].split("|")
+    seeds = re.search(r"\| networks `n` \|(.*)\|\n", DOC)[1].split("|")
     rates = re.search(r"\| outside by chance \|(.*)\|\n", DOC)[1].split("|")
     for n, rate in zip(map(int, seeds), (float(text.strip(" %")) for text in rates), strict=True):
         expected = 2 * stats.t.sf(STDS / math.sqrt(1 + 1 / n), n - 1)

@@ -95,6 +95,17 @@ def test_a_copied_record_is_not_counted_twice(store, make):
     assert "lies in the wrong place" in store.problems[0].reason
 
 
+def test_swapped_records_are_not_taken_for_each_other(store, make):
+    first, second = (make(seed=seed, cell_key=f"{seed:016x}") for seed in (1, 2))
+    one, other = store.write(first), store.write(second)
+    contents = one.read_bytes(), other.read_bytes()
+    other.write_bytes(contents[0])
+    one.write_bytes(contents[1])
+    for look in (lambda: store.find_all([first.address]), lambda: store.write(first)):
+        with pytest.raises(RecordError, match=f"{one}: lies in the wrong place: its content belongs at {other}"):
+            look()
+
+
 def test_half_written_files_are_ignored(store, make):
     path = store.write(make())
     path.with_name(f".{path.name}.x1.json").write_text("{")

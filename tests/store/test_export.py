@@ -4,6 +4,7 @@ import pytest
 from ood_bench.errors import ConfigError
 from ood_bench.results import RecordStore, frame
 from ood_bench.results.frame import export
+from ood_bench.store.__main__ import main
 
 
 @pytest.fixture
@@ -20,9 +21,9 @@ def test_files_do_not_depend_on_the_order_of_records(records, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["records.csv", "records.parquet"])
-def test_both_formats_hold_the_same(records, tmp_path, name):
+def test_both_formats_hold_the_same(records, full, tmp_path, name):
     path = tmp_path / name
-    assert export(records, path) == 1
+    assert main(["export", "--results", str(full.results), str(path)]) == 0
     read = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     expected = frame(records)
     assert list(read.columns) == list(expected.columns)

@@ -6,6 +6,7 @@ from ood_bench.errors import RecordError
 from ood_bench.store import garbage
 from ood_bench.store.garbage import ASKABLE
 from ood_bench.store.inventory import entries, leftovers
+from ood_bench.store.speeds import trained_cards
 from ood_bench.utils.locks import locked
 
 
@@ -23,6 +24,20 @@ def test_what_a_record_refers_to_stays(full):
     assert paths(found.referred) == set(full.kept.values())
     assert paths(found.goes) == set(full.loose.values())
     assert found.young == []
+
+
+ODD = ["[]", "{", "[" * 100_000, '{"key": "other"}', '{"key": "other", "spec": [], "history": [1]}',
+       '{"key": ["other"], "spec": {}, "history": [1], "data": {"n": 1}}']  # fmt: skip
+
+
+@pytest.mark.parametrize("card", ODD)
+def test_an_odd_card_hides_no_other(full, card):
+    (full.loose["classifier"] / "classifier.json").write_text(card)
+    full.age()
+    found = sort(full)
+    assert full.kept["tuned"] in paths(found.referred)
+    assert full.loose["classifier"] in paths(found.goes)
+    assert trained_cards(full.store) == []
 
 
 def test_the_outliers_of_a_record_stay(shelves):
@@ -83,6 +98,42 @@ def test_a_training_that_goes_on_stays(full):
     with locked(lock.with_suffix("")):
         young = paths(sort(full, older=-1.0).young)
     assert {full.loose["training"], lock} <= young
+
+
+@pytest.mark.parametrize(
+    ("entry", "lock"),
+    [
+        ("derived", "banks/derived/odin-0123"),
+        ("part", "banks/derived/odin-0123"),
+        ("bank", "{bank}/output-flat"),
+    ],
+)
+def test_arrays_that_a_pass_makes_stay(full, entry, lock):
+    path = (full.kept | {"part": full.loose["part"]})[entry]
+    options = {"also": ["banks", "derived"], "older": -1.0}
+    with locked(full.store / lock.format(bank=full.kept["bank"].relative_to(full.store))):
+        assert path in paths(sort(full, **options).young)
+    assert path in paths(sort(full, **options).goes)
+
+
+def test_a_job_that_waits_in_slurms_queue_keeps_its_folder(full):
+    job = full.leftover("slurm/77_1/77_1_submitted.pkl")
+    full.leftover("slurm/77_1/77_10_0_result.pkl")
+    full.age()
+    assert job.parent in paths(sort(full).young)
+    full.leftover("slurm/77_1/77_1_0_result.pkl")
+    full.age()
+    assert job.parent in paths(sort(full).goes)
+
+
+def test_a_sweep_that_runs_keeps_its_plan_and_every_classifier(full):
+    plan = full.leftover("sweeps/0123.json")
+    full.age()
+    mine = {plan, full.loose["classifier"]}
+    assert mine <= paths(sort(full).goes)
+    os.utime(full.loose["heartbeat"] / "1.json")
+    assert mine <= paths(sort(full).young)
+    assert full.loose["bank"] in paths(sort(full).goes)
 
 
 def test_without_records_nothing_is_decided(full, tmp_path):

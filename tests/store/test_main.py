@@ -58,8 +58,15 @@ def test_gc_shows_first_and_deletes_when_told(command, full):
     assert full.kept["tuned"].exists()
 
 
-def test_export(command, full, tmp_path):
-    code, said = command("export", "--results", full.results, tmp_path / "all.csv")
-    assert code == 0
-    assert "1 records written to" in said
-    assert (tmp_path / "all.csv").exists()
+@pytest.mark.parametrize("hours", ["nan", "-1"])
+def test_gc_refuses_an_age_that_is_none(full, capsys, hours):
+    with pytest.raises(SystemExit):
+        main(["gc", "--store", str(full.store), "--older-than", hours])
+    assert f"argument --older-than: '{hours}' is not a number of 0 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("check",), ("export", "all.csv")])
+def test_a_mistyped_results_folder_is_refused(full, capsys, monkeypatch, words):
+    monkeypatch.chdir(full.store)
+    assert main([*words, "--results", "typo", *(["--store", "."] if words == ("check",) else [])]) == 2
+    assert "there is no folder typo" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 import ood_bench
 from ood_bench.data.imageset import ImageSet
+from ood_bench.store.speeds import trained_cards
 from ood_bench.sweep.estimate import Estimator, duration
 
 
@@ -25,6 +27,15 @@ def test_training_is_scaled_by_images_and_epochs(job):
     both = Estimator([], [card(), card(recipe="other", seconds=1.0)])
     assert both.training(spec) == pytest.approx(2.0 * 3 * len(spec.data))
     assert Estimator([], [card(model="resnet18")]).training(spec) is None
+
+
+def test_cards_of_torn_classifiers_do_not_count(tmp_path):
+    whole = card() | {"key": "0123", "id_accuracy": 90.0}
+    whole["spec"] |= {"seed": 0, "recipe": {"compile": False}}
+    for name in ("lenet-0123", "lenet-0123.torn"):
+        (tmp_path / "classifiers" / name).mkdir(parents=True)
+        (tmp_path / "classifiers" / name / "classifier.json").write_text(json.dumps(whole))
+    assert trained_cards(tmp_path) == [whole]
 
 
 def test_cells_cost_what_similar_ones_cost(job, toy):

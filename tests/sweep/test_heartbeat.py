@@ -45,6 +45,12 @@ def test_it_tells_what_is_going_on_and_how_it_ended(said, tmp_path):
     assert not heartbeat.has_changed(tmp_path, KEY, said().version)
 
 
+def test_a_path_that_is_not_utf_8_stops_no_heart(said, tmp_path):
+    with beating(tmp_path, KEY, ["data.root=/data/\udce4"]):
+        assert said().state == "running"
+    assert said().state == "done"
+
+
 def test_the_innermost_work_is_told(said, tmp_path):
     with ticking("a pass", 10, "images"), ticking("inside", 5, "images"), beating(tmp_path, KEY, WORDS):
         assert said().work.what == "inside"

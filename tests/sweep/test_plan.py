@@ -1,6 +1,9 @@
+import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ood_bench
+from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import exists, in_order, job_key, shared
 
 
@@ -48,6 +51,23 @@ def test_jobs_that_need_the_same_classifier_come_in_waves(job):
     assert places(jobs, in_order(jobs, 1)) == [0, 1, 2, 3, 4, 5]
     counts = {spec.seed: count for spec, count in shared(jobs).values()}
     assert counts == {0: 3, 1: 3}
+
+
+def test_each_store_has_the_plan_of_its_jobs_and_trains_for_itself(job, tmp_path):
+    jobs = [job("method=msp", f"store.root={tmp_path / name}") for name in "ab"]
+    assert [spec.seed for spec, _ in shared(jobs).values()] == [0, 0]
+    assert places(jobs, in_order(jobs[::-1], 2)) == [1, 0]
+    assert [path.parents[1] for path in manifest.save(jobs, jobs)] == [tmp_path / "a", tmp_path / "b"]
+    for store, mine in zip("ab", jobs, strict=True):
+        ((_, plan),) = manifest.load_all(tmp_path / store)
+        assert [one.key for one in plan.jobs] == [mine.key]
+
+
+def test_a_job_on_a_path_that_is_not_utf_8_can_be_planned(job, tmp_path):
+    one = replace(job("method=msp"), store=tmp_path, words=(os.fsdecode(b"data.root=/data/\xe4"),))
+    manifest.save([one], [one])
+    ((_, plan),) = manifest.load_all(tmp_path)
+    assert [(planned.key, planned.words) for planned in plan.jobs] == [(one.key, ["data.root=/data/\\xe4"])]
 
 
 def test_the_most_to_train_comes_first(job):

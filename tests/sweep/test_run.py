@@ -4,7 +4,7 @@ import ood_bench
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep import manifest
-from ood_bench.sweep.run import REFUSED_OR_MISSING, run_sweep
+from ood_bench.sweep.run import REFUSED_OR_MISSING, naming, run_sweep
 from ood_bench.utils.console import INTERRUPTED
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
@@ -81,6 +81,10 @@ def test_what_would_be_refused_is_refused_before_anything_starts(sweep):
         match=r"(?s)train: epochs: .* is -1.*\(job: .* train\.epochs=-1; nothing of the sweep was started\)",
     ):
         sweep("train.epochs=1", "train.epochs=-1")
+    with pytest.raises(ConfigError) as caught, naming(["seed=1"]):
+        raise ConfigError("no images", "place them")
+    assert caught.value.message == "no images\n(job: seed=1; nothing of the sweep was started)"
+    assert caught.value.hint == "place them"
 
 
 def test_a_launcher_that_gives_up_is_called_again_while_that_helps(sweep):

@@ -122,6 +122,7 @@ DAMAGED = [
     {"started": 2e9, "jobs": []},
     {"started": 2e9, "jobs": [{key: value for key, value in job(0, "nowhere").items() if key != "results"}]},
     {"started": 2e9, "jobs": [{**job(0, "nowhere"), "key": "../../elsewhere"}]},
+    {"started": 2e9, "jobs": [job(0, "no\0where")]},
     [2e9],
 ]
 
@@ -140,6 +141,51 @@ def test_a_damaged_heartbeat_counts_as_none(sweep, capsys, damaged):
     path = heartbeat.path_of(sweep, job(1, "")["key"])
     path.write_text(json.dumps({**json.loads(path.read_text()), **damaged}))
     assert "waiting 0/1 seed=1" in shown(capsys, "--store", sweep)[1]
+
+
+def test_a_heartbeat_too_deep_to_read_counts_as_none(sweep, capsys):
+    heartbeat.path_of(sweep, job(1, "")["key"]).write_text("[" * 100_000)
+    assert "waiting 0/1 seed=1" in shown(capsys, "--store", sweep)[1]
+
+
+def replan(sweep, *jobs):
+    (manifest.folder(sweep) / "0123.json").write_text(json.dumps({"started": 1e9, "jobs": jobs}))
+
+
+def test_a_record_counts_in_its_own_results_folder_only(sweep, capsys):
+    done = json.loads((manifest.folder(sweep) / "0123.json").read_text())["jobs"][0]
+    replan(sweep, done, {**job(5, "elsewhere"), "cells": done["cells"]})
+    assert "1 of 2 cells; 2 jobs: 1 waiting, 1 done" in shown(capsys, "--store", sweep)[1]
+
+
+def test_a_plan_of_bare_keys_knows_its_records_and_two_files_of_one_cell_hide_nothing(sweep, capsys):
+    (record,) = (sweep.parent / "results").rglob("*.json")
+    record.with_name(f"seed1-{record.stem.partition('-')[2]}.json").write_text(record.read_text())
+    done = json.loads((manifest.folder(sweep) / "0123.json").read_text())["jobs"][0]
+    replan(sweep, {**done, "cells": {json.loads(record.read_text())["cell_key"]: "msp"}})
+    assert "1 of 1 cells; 1 job: 1 done" in shown(capsys, "--store", sweep)[1]
+
+
+def test_half_a_character_in_a_heartbeat_is_no_fault(sweep, capsys):
+    path = heartbeat.path_of(sweep, job(2, "")["key"])
+    path.write_text(json.dumps({**json.loads(path.read_text()), "error": "\ud800"}))
+    assert status.main(["--store", str(sweep), "--json"]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["jobs"][2]["note"] == "\ud800"
+
+
+def test_a_long_command_stays_on_one_line(sweep, capsys):
+    command = "ood-bench " + " ".join(f"data.root=/a/long/path/{number}" for number in range(20))
+    replan(sweep, {**job(2, "nowhere"), "command": command})
+    status.main(["--store", str(sweep)])
+    assert f"run again: {command}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
+def test_it_can_be_watched_every_so_many_seconds_only(sweep, capsys, seconds):
+    with pytest.raises(SystemExit):
+        status.main(["--store", str(sweep), "--watch", seconds])
+    assert f"argument --watch: '{seconds}' is not a number of 0 or more" in capsys.readouterr().err
 
 
 def test_nothing_in_the_files_reaches_the_terminal_as_a_command(sweep, capsys):

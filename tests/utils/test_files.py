@@ -219,6 +219,11 @@ def test_canonical_json_refuses_what_is_no_json(value, kind):
         canonical_json(value)
 
 
+def test_a_path_that_is_not_utf_8_has_a_key():
+    expected = hashlib.sha256(b'["/data/\xe4"]').hexdigest()[:16]
+    assert content_key([os.fsdecode(b"/data/\xe4")]) == expected
+
+
 def test_content_keys():
     expected = hashlib.sha256(b'{"a":1}').hexdigest()[:16]
     assert content_key({"a": 1}) == expected

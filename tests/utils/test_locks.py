@@ -13,6 +13,7 @@ import pytest
 
 from ood_bench.errors import ArtifactError
 from ood_bench.utils import locks
+from ood_bench.utils.files import version
 from ood_bench.utils.locks import BusyError, is_locked, locked
 
 _context = multiprocessing.get_context("fork")
@@ -154,7 +155,7 @@ def test_a_process_that_died_while_it_removed_a_file_blocks_nobody(thing):
     """Its claim on the lock file is left behind."""
     file = thing.with_name("thing.lease")
     file.touch()
-    claim = file.with_name(f".thing.lease.{locks._state(file)}")
+    claim = file.with_name(f".thing.lease.{version(file)}")
     claim.touch()
     os.utime(claim, (1, 1))
     assert 1.2 < seconds_to_lock(thing) < 20

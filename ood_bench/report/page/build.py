@@ -40,6 +40,7 @@ def _fitting(sections: Sequence[Section], details: Mapping[str, Details]) -> tup
         [details[one.cell_key] for one in row.records if one.cell_key in details]
         for each in sections
         for row in each.rows
+        if not row.averages
     ]
     curves = sum(len(one.to_json()) - _picture(one) for row in used for one in row)
     every = sum(_picture(one) for row in used for one in row)

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ood_bench.report.format import metric_title
-from ood_bench.report.rows import Row
+from ood_bench.report.format import decimals, interval, metric_title, number
+from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Verdict, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
-from ood_bench.results.schema import Network
+from ood_bench.results.schema import Metric, Network
 
 Json = dict[str, Any]
 _PLACES = 4
-_ROLES = ("ID training", "ID test", "OOD", "outliers")
 
 
 def rounded(value: float | None) -> float | None:
@@ -25,16 +24,16 @@ Texts = dict[str, int]
 """Long sentences that many records repeat, each kept once and referred to by its number."""
 
 
-def number(texts: Texts, text: str) -> int:
-    """The number of a text."""
+def place_of(texts: Texts, text: str) -> int:
+    """The number of a text, which is new if it was not there."""
     return texts.setdefault(text, len(texts))
 
 
 def overview(sections: Sequence[Section]) -> Json:
     """What the page shows at first: sections, rows, and a verdict a cell."""
     rows: list[Json] = []
-    for number, section in enumerate(sections):
-        rows += [_row(row, section, number, len(rows) + index) for index, row in enumerate(section.rows)]
+    for place, section in enumerate(sections):
+        rows += [_row(row, section, place, len(rows) + index) for index, row in enumerate(section.rows)]
     metrics = {metric for section in sections for metric in section.metrics}
     metrics |= {metric for section in sections for row in section.rows for one in row.records for metric in one.exact}
     return {
@@ -56,7 +55,7 @@ def _section(section: Section) -> Json:
         "metrics": list(section.metrics),
         "reference": block.reference if block else "",
         "source": f"{block.csv}.csv, {block.table}" if block else "",
-        "command": f"python -m ood_bench paper={block.name}" if block else "",
+        "command": f"ood-bench paper={block.name}" if block else "",
         "notes": list(block.notes) if block else [],
         "says": dict(block.says) if block else {},
     }
@@ -70,7 +69,8 @@ def _row(row: Row, section: Section, place: int, index: int) -> Json:
         "label": row.label,
         "ood": row.ood_title,
         "id": row.id_title,
-        "n": len({record.seed for record in row.records}),
+        "n": row.networks,
+        "seeds": len({record.seed for record in row.records}),
         "cells": [_cell(row, metric, section.printed(row, metric)) for metric in section.metrics],
     }
 
@@ -84,13 +84,25 @@ def _cell(row: Row, metric: str, printed: str | None) -> Json:
         cell |= {"v": rounded(stat.mean), "n": stat.n}
         numbers = {"s": stat.std, "lo": stat.low, "hi": stat.high, "t": judged.tolerance, "c": judged.chance}
         cell |= {key: rounded(value) for key, value in numbers.items() if value is not None}
+        cell["said"] = _said(stat, printed)
     return cell
+
+
+def _said(stat: Stat, printed: str | None) -> dict[str, str]:
+    """Our mean, standard deviation and difference from the paper as the tables print them."""
+    places = decimals(printed)
+    said = {"v": number(stat.mean, places)}
+    if stat.std is not None:
+        said["s"] = number(stat.std, places)
+    if printed is not None:
+        said["d"] = number(stat.mean - float(printed), places, sign=True).replace("-", "−")
+    return said
 
 
 def detail(
     row: Row, texts: Texts, details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]], images: int
 ) -> Json:
-    """What the page shows of a row with records when it is opened.
+    """What the page shows of a row with records when it is opened; of an average neither details nor paired tests.
 
     Args:
         row: the row.
@@ -99,41 +111,36 @@ def detail(
         tests: paired tests by cell key.
         images: for how many seeds thumbnails are kept.
     """
-    first = row.records[0]
-    seeds = [
-        _seed(record, texts, details.get(record.cell_key), index < images) for index, record in enumerate(row.records)
-    ]
-    how = first.evaluation
+    how = row.records[0].evaluation
+    seeds = [_seed(record, row, texts, details, index < images) for index, record in enumerate(row.records)]
+    sets = [(role, used.title, used.n, used.fingerprint[:12]) for one in row.records for role, used in one.data.by_role]
     evaluation = {
         "convention": how.convention,
         "positive": how.positive,
-        "description": number(texts, how.description),
+        "description": place_of(texts, how.description),
         "rows": _distinct(texts, (record.evaluation.rows for record in row.records)),
         "tuned_on": _distinct(texts, (record.evaluation.tuned_on for record in row.records)),
     }
     return {
         "seeds": seeds,
         "evaluation": evaluation,
-        "images": [
-            {"role": role, "title": used.title, "n": used.n, "fingerprint": used.fingerprint[:12]}
-            for role, used in zip(_ROLES, first.data.used, strict=False)
-        ],
+        "images": [dict(zip(("role", "title", "n", "fingerprint"), one, strict=True)) for one in dict.fromkeys(sets)],
         "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
-        "tests": [line for record in row.records for line in tests.get(record.cell_key, ())],
+        "tests": [] if row.averages else [line for one in row.records for line in tests.get(one.cell_key, ())],
     }
 
 
 def _distinct(texts: Texts, found: Any) -> list[int]:
-    return [number(texts, text) for text in dict.fromkeys(found)]
+    return [place_of(texts, text) for text in dict.fromkeys(found)]
 
 
-def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -> Json:
+def _seed(record: Record, row: Row, texts: Texts, details: Mapping[str, Details], images: bool) -> Json:
     packages = ", ".join(f"{name} {version}" for name, version in sorted(record.environment.packages.items()))
     where = record.environment
     machine = f"{where.device}, {where.cpu or where.platform}; Python {where.python}; {packages}"
     return {
-        "seed": record.seed,
+        "name": f"seed {record.seed}" + (f", {record.data.ood.title}" if row.averages else ""),
         "key": record.cell_key,
         "metrics": _metrics(record.metrics),
         "exact": _metrics(record.exact),
@@ -142,21 +149,29 @@ def _seed(record: Record, texts: Texts, details: Details | None, images: bool) -
         "settings": dict(record.hyperparameters),
         "tuning": _tuning(record, texts),
         "networks": [_network(one) for one in record.checkpoint.networks],
-        "machine": number(texts, machine),
+        "machine": place_of(texts, machine),
         "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
         "created": record.created,
         "seconds": round(record.seconds, 1),
-        "details": _details(details, images),
+        "details": None if row.averages else _details(details.get(record.cell_key), images),
     }
 
 
-def _metrics(found: Mapping[str, Any]) -> Json:
-    return {name: [rounded(one.value), rounded(one.low), rounded(one.high)] for name, one in sorted(found.items())}
+def _metrics(found: Mapping[str, Metric]) -> Json:
+    """Value and interval of each metric as numbers, and as the texts of the tables."""
+    return {
+        name: [
+            *map(rounded, (one.value, one.low, one.high)),
+            number(one.value, 2),
+            "" if one.low is None else interval(one),
+        ]
+        for name, one in sorted(found.items())
+    }
 
 
 def _network(one: Network) -> Json:
     names = {"model": one.model, "recipe": one.recipe, "seed": one.seed, "epochs": one.epochs}
-    return names | {"accuracy": rounded(one.id_accuracy), "weights": one.weights_sha256[:12]}
+    return names | {"accuracy": number(one.id_accuracy, 2), "weights": one.weights_sha256[:12]}
 
 
 def _tuning(record: Record, texts: Texts) -> Json | None:
@@ -168,7 +183,7 @@ def _tuning(record: Record, texts: Texts) -> Json | None:
     searched = len(tuning.curve) == len(tuning.candidates) > 1
     return {
         "seen": dict(tuning.seen),
-        "objective": number(texts, tuning.objective),
+        "objective": place_of(texts, tuning.objective),
         "columns": {key: [candidate.get(key) for candidate in tuning.candidates] for key in keys} if searched else {},
         "curve": [[rounded(value) for value in point] for point in tuning.curve] if searched else [],
     }

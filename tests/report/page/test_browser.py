@@ -103,7 +103,7 @@ def test_a_row_opens_with_charts_images_and_protocol(opened):
     assert opened.run("dialog.querySelectorAll('.tile').length") == 24
     assert "url(" in opened.run("getComputedStyle(dialog.querySelector('.tile')).backgroundImage")
     assert opened.run("dialog.querySelectorAll('circle.taken').length") == 1
-    assert "two standard deviations over 3 seeds" in opened.run("dialog.querySelector('.verdict').textContent")
+    assert "two standard deviations over 3 networks" in opened.run("dialog.querySelector('.verdict').textContent")
     assert "9,000 of 10,000 test rows" in opened.run("dialog.querySelector('.sides').textContent")
     line = "dialog.querySelector('.roc').getAttribute('d')"
     first = opened.run(line)
@@ -175,7 +175,7 @@ def test_five_thousand_records_stay_quick(browser, folder, make, conf):
     start = time.monotonic()
     browser.open(path)
     assert time.monotonic() - start < 15
-    assert browser.run("DATA.rows.filter((row) => row.n).reduce((sum, row) => sum + row.n, 0)") == 5000
+    assert browser.run("DATA.rows.reduce((sum, row) => sum + row.seeds, 0)") == 5000
     for work in ("draw()", "state.words = 'net3 method42'; draw()", "openRow(state.rows[0])"):
         taken = browser.run(f"(() => {{ const at = performance.now(); {work}; return performance.now() - at; }})()")
         assert taken < 3000

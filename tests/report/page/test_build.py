@@ -34,7 +34,7 @@ def test_the_page_holds_overview_and_one_piece_a_row_that_was_run(every):
     text = build.page(every, {}, {})
     found = pieces(text)
     assert set(found) == {"overview", "row-0"}
-    assert [one["seed"] for one in found["row-0"]["seeds"]] == [0, 1]
+    assert [one["name"] for one in found["row-0"]["seeds"]] == ["seed 0", "seed 1"]
     assert build.page(every, {}, {}) == text
 
 

@@ -59,6 +59,11 @@ function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
 
+/** What a row's mean is taken over: networks, and seeds where those are more. */
+function size(row) {
+  return count(row.n, "network") + (row.seeds === row.n ? "" : ` (${count(row.seeds, "seed")})`);
+}
+
 function title(metric) {
   return DATA.titles[metric] ?? metric;
 }

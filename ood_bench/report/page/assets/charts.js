@@ -2,19 +2,19 @@
 
 /** Seeds with their intervals over images, our mean with its tolerance, and the paper's value. */
 function seedsChart(cell, seeds) {
-  const found = seeds.map((one) => [one.seed, one.metrics[cell.m]]).filter(([, metric]) => metric);
+  const found = seeds.map((one) => [one.name, one.metrics[cell.m]]).filter(([, metric]) => metric);
   const printed = cell.p === undefined ? null : Number(cell.p);
   const tolerance = cell.t ?? 0;
-  const values = found.flatMap(([, metric]) => metric).concat(printed, cell.v - tolerance, cell.v + tolerance);
+  const values = found.flatMap(([, metric]) => metric.slice(0, 3)).concat(printed, cell.v - tolerance, cell.v + tolerance);
   const known = values.filter((value) => value !== null);
   const [least, most] = [Math.min(...known), Math.max(...known)];
   const room = Math.max((most - least) * 0.08, 0.05);
   const height = 74 + 24 * found.length;
-  const rows = found.map(([seed], index) => [found.length - index, `seed ${seed}`]);
+  const rows = found.map(([name], index) => [found.length - index, name]);
   const chart = frame({
     label: `${title(cell.m)} of each seed`,
     height,
-    left: 58,
+    left: Math.max(58, 12 + 6 * Math.max(...found.map(([name]) => name.length))),
     x: { low: least - room, high: most + room, label: `${title(cell.m)}, percent` },
     y: { low: 0.3, high: found.length + 0.7, ticks: rows },
   });
@@ -30,7 +30,7 @@ function seedsChart(cell, seeds) {
     if (low !== null) marked.append(svg("line", { class: "whisker", x1: toX(low), x2: toX(high), y1: y, y2: y }));
     marked.append(svg("circle", { class: "seed", cx: toX(value), cy: y, r: 4.5 }));
   });
-  hover(chart, found.map(([seed, metric], index) => [toX(metric[0]), toY(found.length - index), `seed ${seed}: ${fixed(metric[0])}`]));
+  hover(chart, found.map(([name, metric], index) => [toX(metric[0]), toY(found.length - index), `${name}: ${metric[3]}`]));
   const legend = [["k-seed", "a seed, 95 % over images"], ["k-mean", "our mean"]];
   if (cell.t !== undefined) legend.push(["k-band", "tolerance"]);
   if (printed !== null) legend.push(["k-paper", "paper"]);
@@ -91,8 +91,8 @@ function rocChart(seeds, chosen) {
   const others = seeds.filter((one) => one.details && one !== chosen);
   const lines = others.map((one) => ({ kind: "faint", line: one.details.roc }));
   lines.push({ kind: "roc", line: chosen.details.roc, words: "FPR, TPR: " });
-  const area = chosen.exact.auroc ? ` · AUROC ${fixed(chosen.exact.auroc[0])} %` : "";
-  const legend = [["k-roc", `seed ${chosen.seed}${area}`], ...(others.length ? [["k-faint", "other seeds"]] : [])];
+  const area = chosen.exact.auroc ? ` · AUROC ${chosen.exact.auroc[3]} %` : "";
+  const legend = [["k-roc", `${chosen.name}${area}`], ...(others.length ? [["k-faint", "other seeds"]] : [])];
   return unitChart("ROC, ID positive", ["false positive rate", "true positive rate"], lines, true, legend);
 }
 

@@ -99,10 +99,10 @@ function sectionHead(section, rows, several) {
 
 function rowNode(row, several) {
   const open = row.n ? () => state.open(row) : null;
-  const seeds = row.n ? count(row.n, "seed") : "not run";
+  const networks = row.n ? size(row) : "not run";
   const button = { type: "button", class: "open", "data-row": row.i };
   const name = row.n ? el("button", button, row.label) : el("span", { class: "idle" }, row.label);
-  const first = el("th", { scope: "row" }, name, el("small", {}, seeds));
+  const first = el("th", { scope: "row" }, name, el("small", {}, networks));
   const second = several ? el("td", { class: "set" }, row.ood) : null;
   return el("tr", { class: row.n ? "run" : "idle", onclick: open }, first, second, row.cells.map(cellNode));
 }
@@ -114,12 +114,12 @@ function cellNode(cell) {
   if (cell.v === undefined) {
     return el("td", attributes, el("div", { class: "num" }, mark(cell.x), el("span", {}, cell.x)), el("div", { class: "ref" }, paper));
   }
-  const spread = cell.s === undefined ? "" : el("span", { class: "sd" }, `± ${fixed(cell.s)}`);
-  const gap = cell.d === null ? "" : el("span", {}, fixed(cell.d, 2, true));
+  const spread = cell.s === undefined ? "" : el("span", { class: "sd" }, `± ${cell.said.s}`);
+  const gap = cell.d === null ? "" : el("span", {}, cell.said.d);
   return el(
     "td",
     attributes,
-    el("div", { class: "num" }, cell.p === undefined ? null : mark(cell.x), el("b", {}, fixed(cell.v)), spread, hidden(cell.x)),
+    el("div", { class: "num" }, cell.p === undefined ? null : mark(cell.x), el("b", {}, cell.said.v), spread, hidden(cell.x)),
     el("div", { class: "ref" }, paper, gap),
     cell.t === undefined ? null : strip(cell),
   );

@@ -13,23 +13,27 @@ function verdictPanel(row) {
       "div",
       { class: `verdict ${slug(cell.x)}` },
       el("h4", {}, title(cell.m)),
-      el("p", { class: "big" }, cell.v === undefined ? NOTHING : fixed(cell.v), el("small", {}, cell.s === undefined ? "" : ` ± ${fixed(cell.s)}`)),
+      el("p", { class: "big" }, cell.said?.v ?? NOTHING, el("small", {}, cell.s === undefined ? "" : ` ± ${cell.said.s}`)),
       el("p", { class: "word" }, mark(cell.x), ` ${cell.x}`, DATA.verdicts[cell.x] === cell.x ? "" : `, ${DATA.verdicts[cell.x]}`),
-      el("p", {}, cell.p === undefined ? "" : `paper ${cell.p}, difference ${fixed(cell.d, 2, true)}`),
+      el("p", {}, cell.p === undefined ? "" : `paper ${cell.p}, difference ${cell.said?.d ?? NOTHING}`),
       el("p", { class: "why" }, cell.why, cell.c === undefined ? "" : `; one more run of ours would be as far off in ${fixed(100 * cell.c, cell.c < 0.1 ? 1 : 0)} % of cases`),
     ),
   );
   return el("div", { class: "verdicts" }, cards);
 }
 
+/** A metric of one record, as the tables print it, with its interval. */
+function said(metric) {
+  return metric ? [metric[3], metric[4] ? el("small", {}, ` ${metric[4]}`) : ""] : NOTHING;
+}
+
 function seedsPanel(row, detail) {
   const charts = row.cells.filter((cell) => cell.v !== undefined).map((cell) => seedsChart(cell, detail.seeds));
-  const line = ([value, low, high]) => [fixed(value), low === null ? "" : el("small", {}, ` [${fixed(low)}, ${fixed(high)}]`)];
   const metrics = row.cells.filter((cell) => cell.v !== undefined).map((cell) => cell.m);
-  const cells = (one) => metrics.map((metric) => (one.metrics[metric] ? line(one.metrics[metric]) : NOTHING));
-  const lines = detail.seeds.map((one) => [`seed ${one.seed}`, ...cells(one)]);
+  const cells = (one) => metrics.map((metric) => said(one.metrics[metric]));
+  const lines = detail.seeds.map((one) => [one.name, ...cells(one)]);
   const values = (pick) => metrics.map((metric) => pick(row.cells.find((cell) => cell.m === metric)));
-  lines.push(["mean ± std", ...values((cell) => `${fixed(cell.v)}${cell.s === undefined ? "" : ` ± ${fixed(cell.s)}`}`)]);
+  lines.push(["mean ± std", ...values((cell) => `${cell.said.v}${cell.s === undefined ? "" : ` ± ${cell.said.s}`}`)]);
   if (row.cells.some((cell) => cell.p !== undefined)) lines.push(["paper", ...values((cell) => cell.p ?? NOTHING)]);
   return panel("Seeds", el("div", { class: "figures small" }, charts), grid(["", ...metrics.map(title)], lines));
 }
@@ -42,7 +46,7 @@ function scoresPanel(detail) {
     const words = "There are no histograms, curves and images of these records. scoring.details=all makes them.";
     return panel("Scores", el("p", { class: "quiet" }, words));
   }
-  const button = (one) => el("button", { type: "button", "aria-pressed": "false", onclick: () => choose(one) }, `seed ${one.seed}`);
+  const button = (one) => el("button", { type: "button", "aria-pressed": "false", onclick: () => choose(one) }, one.name);
   const buttons = detail.seeds.map(button);
   const choose = (one) => {
     buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(detail.seeds[index] === one)));
@@ -106,7 +110,7 @@ function protocolPanel(row, detail) {
     return single.map(([key, value]) => `${key} ${short(value)}`).join(", ");
   });
   const lines = [
-    ["Classifier", says.classifier, `${section.model}; ${count(weights.size, "network")} over ${count(detail.seeds.length, "seed")}`],
+    ["Classifier", says.classifier, `${section.model}; ${count(weights.size, "network")} over ${count(row.seeds, "seed")}`],
     ["Training", says.training, kinds.join("; ")],
     ["Images", says.images, images],
     ["Scored rows", says.rows, list(detail.evaluation.rows)],
@@ -124,7 +128,7 @@ function protocolPanel(row, detail) {
     el("h4", {}, "Known differences from the paper"),
     detail.deviations.length ? items(detail.deviations) : el("p", { class: "quiet" }, "None recorded."),
     detail.notes.length ? [el("h4", {}, "Remarks"), items(detail.notes)] : null,
-    el("p", { class: "quiet" }, `Scored in ${fixed(first.seconds, 0)} s (seed ${first.seed}), revision ${first.revision}.`),
+    el("p", { class: "quiet" }, `Scored in ${fixed(first.seconds, 0)} s (${first.name}), revision ${first.revision}.`),
   );
 }
 
@@ -145,17 +149,15 @@ function testsPanel(row, detail) {
 
 function morePanel(detail) {
   const names = [...new Set(detail.seeds.flatMap((one) => Object.keys(one.exact)))];
-  const interval = ([, low, high]) => (low === null ? "" : el("small", {}, ` [${fixed(low)}, ${fixed(high)}]`));
-  const value = (metric) => (metric ? [fixed(metric[0]), interval(metric)] : NOTHING);
-  const exact = names.map((name) => [title(name), ...detail.seeds.map((one) => value(one.exact[name]))]);
-  const network = (net) => [net.model, net.recipe, String(net.seed), fixed(net.accuracy), el("code", {}, net.weights)];
-  const networks = detail.seeds.flatMap((one) => one.networks.map((net) => [`seed ${one.seed}`, ...network(net)]));
-  const records = detail.seeds.map((one) => [`seed ${one.seed}`, el("code", {}, one.key), one.created, text(one.machine)]);
+  const exact = names.map((name) => [title(name), ...detail.seeds.map((one) => said(one.exact[name]))]);
+  const network = (net) => [net.model, net.recipe, String(net.seed), net.accuracy, el("code", {}, net.weights)];
+  const networks = detail.seeds.flatMap((one) => one.networks.map((net) => [one.name, ...network(net)]));
+  const records = detail.seeds.map((one) => [one.name, el("code", {}, one.key), one.created, text(one.machine)]);
   const images = detail.images.map((used) => [used.role, used.title, used.n.toLocaleString("en"), el("code", {}, used.fingerprint)]);
   const fold = (name, table) => el("details", {}, el("summary", {}, name), table);
   return panel(
     "More",
-    fold("Exact metrics, without the paper's convention", grid(["metric", ...detail.seeds.map((one) => `seed ${one.seed}`)], exact)),
+    fold("Exact metrics, without the paper's convention", grid(["metric", ...detail.seeds.map((one) => one.name)], exact)),
     fold("Networks", grid(["", "model", "recipe", "training seed", "ID accuracy", "weights"], networks)),
     fold("Image sets", grid(["role", "set", "images", "fingerprint"], images)),
     fold("Records", grid(["", "cell", "created", "machine"], records)),
