@@ -67,8 +67,8 @@ class Classifier:
 
     @functools.cached_property
     def key(self) -> str:
-        """Key under which everything computed from these weights and this normalisation is cached."""
-        return content_key([self.card["weights_sha256"], self.mean, self.std])
+        """Key under which everything computed from this network is cached; see :func:`scoring_key`."""
+        return scoring_key(self.card)
 
     @property
     def device(self) -> torch.device:
@@ -113,6 +113,21 @@ class Classifier:
     def channel_std(self) -> Tensor:
         """The normalisation's standard deviation as ``[1, C, 1, 1]``: a step of ``e / std`` is ``e`` in raw pixels."""
         return self._moments[1]
+
+
+def scoring_key(card: Mapping[str, Any]) -> str:
+    """Key of all that determines what a classifier gives for an image, from its card: weights and network.
+
+    The network is what its model's options make of the weights: its forward pass, and the modules that its taps name.
+    """
+    network = _network_of(card)
+    options = {option: value for option, value in network["model"].items() if option != "name"}
+    return content_key([card["weights_sha256"], {**network, "model": options}])
+
+
+def _network_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says of the network and its input."""
+    return {part: card["spec"][part] for part in _NETWORK}
 
 
 def accuracy(classifier: Classifier, images: ImageSet) -> float:
@@ -203,7 +218,7 @@ def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any
         try:
             card = read_card(folder)
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
-            found = {part: card["spec"][part] for part in _NETWORK}
+            found = _network_of(card)
             model, shape, classes = (found[part] for part in ("model", "shape", "classes"))
             mean, std = (tuple(found["normalisation"][moment]) for moment in ("mean", "std"))
             name, target = model["name"], str(model["_target_"])

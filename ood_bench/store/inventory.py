@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ood_bench.models.classifier import scoring_key
 from ood_bench.results import Record
-from ood_bench.utils.files import content_key
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
 """Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that
@@ -110,7 +110,7 @@ def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
     ):
         wanted |= more
     paths = {path for path, card in cards.items() if card.get("key") in wanted}
-    weights = {_scoring_key(card) for path, card in cards.items() if path in paths}
+    weights = {scoring_key(card) for path, card in cards.items() if path in paths}
     sets = {fingerprint[:16] for fingerprint in fingerprints}
     for entry in found:
         if entry.kind == "images" and described(entry).get("fingerprint") in fingerprints:
@@ -120,9 +120,3 @@ def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
         if entry.kind == "banks" and len(parts := entry.path.name.split("-")) > 1:
             paths |= {entry.path} if parts[0] in weights and parts[1] in sets else set()
     return paths | {entry.path for entry in found if entry.kind == "derived"}
-
-
-def _scoring_key(card: dict[str, Any]) -> str:
-    """The key that :attr:`~ood_bench.models.classifier.Classifier.key` gives, from the card alone."""
-    moments = card["spec"]["normalisation"]
-    return content_key([card["weights_sha256"], moments["mean"], moments["std"]])

@@ -178,6 +178,27 @@ def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
     assert trainings == []
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["model=resnet20", "model.blocks=[1,1]", "model.widths=[8,8]"], "model.stem_padding=2"),
+        (
+            ["model=timm", "model.timm_name=test_resnet", "method=mahalanobis", "method.mahalanobis.taps=[layer1]"],
+            "model.taps.layer1=layer2",
+        ),
+    ],
+    ids=["forward pass", "tap"],
+)
+def test_equal_weights_in_another_network_are_scored_anew(quick, words, option):
+    words = [*quick, *words, "checkpoint=net.pth"]
+    settings = compose_settings(words)
+    torch.save(build_network(settings.model, settings.id["shape"], settings.id["classes"]).state_dict(), "net.pth")
+    run(*words)
+    same_store = run(*words, option).records[0]
+    elsewhere = run(*words, option, "store.root=other", "results.root=other").records[0]
+    assert same_store.substance() == elsewhere.substance()
+
+
 def test_hyperparameters_of_the_command_line_reach_the_record(quick):
     base = [*quick, "method=[odin]", "protocol=fssd", "protocol.fit_rows=10", "protocol.select_rows=5"]
     base += ["train.autocast=bfloat16"]
