@@ -22,6 +22,7 @@ from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.execute import execute
+from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
 from ood_bench.scoring.passes import run_pass
 from ood_bench.training import artifact
@@ -145,8 +146,12 @@ def test_what_a_method_was_trained_on_it_is_not_scored_on(quick, caplog):
     done = run(*quick, "method=[msp,outlier_exposure]", *same, *outliers)
     assert [record.method for record in done.records] == ["msp"]
     assert "outlier_exposure was trained on photo_patches: it is not scored on it" in caplog.messages
-    with pytest.raises(ConfigError, match="every method was trained on every OOD set of this run: choose another ood="):
-        run(*quick, "method=outlier_exposure", *same, *outliers)
+    prepared = prepare(compose_settings([*quick, "method=outlier_exposure", *same, *outliers]))
+    images = prepared.sets.outliers["outlier_exposure"].images
+    for given in (ImageSet.of("same", images), ImageSet.of("labelled", images, np.arange(20))):
+        sets = replace(prepared.sets, outliers={"outlier_exposure": given})
+        with pytest.raises(ConfigError, match="every method was trained on every OOD set of this run: choose another"):
+            replace(prepared, sets=sets).cells(0)
 
 
 def test_fine_tuning_shares_the_runs_classifier(quick, trainings):
