@@ -53,8 +53,7 @@ def _found(path: Path, content: bytes, entry: str | None) -> Contents:
     try:
         return find_network(_tree(*unwrap(content)), entry)
     except ArtifactError as error:
-        message = "".join(letter if letter.isprintable() else "?" for letter in error.message)  # names in the file
-        raise ArtifactError(f"{path}: {message}", error.hint) from error
+        raise ArtifactError(f"{path}: {error.message}", error.hint) from error
 
 
 def _tree(content: bytes, layout: Layout) -> Any:

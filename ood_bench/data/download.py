@@ -23,7 +23,6 @@ from ood_bench.data.transfer import (
 )
 from ood_bench.errors import DataError
 from ood_bench.utils.locks import locked
-from ood_bench.utils.printable import printable
 from ood_bench.utils.progress import ticking
 
 __all__ = ["MOST_BYTES", "download", "is_web_page"]
@@ -88,7 +87,7 @@ def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> No
         try:
             _from_mirror(mirror, part, expected)
         except RefusedError as error:
-            failures.append(printable(f"  {mirror}: {error}"))
+            failures.append(f"  {mirror}: {error}")
             _log.warning("%s", failures[-1].strip())
         else:
             part.replace(destination)

@@ -1,6 +1,7 @@
 """How every command ends: one message for what the user can fix, and an exit status."""
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,20 @@ def show_error(error: OodBenchError) -> int:
         text.append_text(Text.assemble(("\nhint: ", "bold cyan"), printable(error.hint)))
     console.print(text, soft_wrap=True)
     return OUT_OF_TIME if isinstance(error, OutOfTime) else REFUSED
+
+
+class _Escaping(logging.Formatter):
+    """Log lines that are safe for a terminal, whatever was written into a file or sent by a server."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def plain_log(level: int = logging.INFO) -> None:
+    """Sends the log to standard error as plain lines, for commands that draw no bars."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Escaping("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def existing(option: str, folder: Path) -> Path:

@@ -139,13 +139,6 @@ def test_a_trickle_is_ended(mirror, file, monkeypatch):
         download([mirror.address], file, md5=mirror.md5)
 
 
-def test_a_title_cannot_steer_the_terminal(mirror, file, caplog):
-    mirror.page = b"<html><title>\x1b]0;mine\x07login\xff</title>"
-    with pytest.raises(DataError, match=r'titled "\\x1b\]0;mine\\x07login'):
-        download([mirror.address], file)
-    assert "\x1b" not in caplog.text
-
-
 def test_wrong_bytes_after_a_break_are_noticed(mirror, file):
     mirror.cut_after, mirror.wrong_rest = [30_000], True
     download([mirror.address], file, md5=mirror.md5)
