@@ -162,6 +162,15 @@ def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterato
         staged.unlink(missing_ok=True)
 
 
+def move_unless_there(folder: Path, final: Path) -> None:
+    """Renames a folder; where another process has put a folder with files at ``final`` meanwhile, it stays."""
+    try:
+        folder.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
 @contextlib.contextmanager
 def staged_folder(final: Path) -> Iterator[Path]:
     """A temporary folder beside ``final`` that takes its place when the block ends without an error.
@@ -174,10 +183,6 @@ def staged_folder(final: Path) -> Iterator[Path]:
         try:
             yield staged
             _share(staged)
-            try:
-                staged.rename(final)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
+            move_unless_there(staged, final)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
