@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_bench.data.source import md5_file
+from ood_bench.data.source import md5_fault
 from ood_bench.data.transfer import (
     CutError,
     Pace,
@@ -46,9 +46,8 @@ class Expected:
         """What is wrong with ``path``, or none."""
         if self.size is not None and (size := path.stat().st_size) != self.size:
             return f"it holds {size:,} bytes, not {self.size:,}"
-        if self.md5 is not None and (found := md5_file(path)) != self.md5.lower():
-            return f"its MD5 is {found}, not {self.md5}"
-        return None
+        fault = None if self.md5 is None else md5_fault(path, self.md5)
+        return fault and f"its {fault}"
 
 
 def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = None, size: int | None = None) -> None:

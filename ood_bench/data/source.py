@@ -42,8 +42,14 @@ def check_md5(path: Path, md5: str, hint: str = _ANOTHER, *, shown: Path | None 
     Raises:
         DataError: if the file has another MD5.
     """
-    if (found := md5_file(path)) != md5:
-        raise DataError(f"{shown or path}: MD5 is {found}, not {md5}, so it is incomplete or changed", hint)
+    if (fault := md5_fault(path, md5)) is not None:
+        raise DataError(f"{shown or path}: {fault}, so it is incomplete or changed", hint)
+
+
+def md5_fault(path: Path, md5: str) -> str | None:
+    """What is wrong with a file's MD5, or none; ``md5`` is 32 hex digits in any case."""
+    found = md5_file(path)
+    return None if found == md5.lower() else f"MD5 is {found}, not {md5}"
 
 
 @dataclass(frozen=True, kw_only=True)
