@@ -13,6 +13,7 @@ from ood_bench.checkpoints.choice import Choice
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.wrapped import WrappedModel
 from ood_bench.protocols.base import Protocol
 from ood_bench.runner.sets import RunSets
 from ood_bench.scoring.taps import reading
@@ -49,7 +50,9 @@ def _refuse_channels_last(network: nn.Module, shape: tuple[int, int, int], tap: 
     if first == second != third:
         raise ConfigError(
             f"tap {tap} gives [B, {first}, {second}, {third}] of square images, as if its channels came last",
-            f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
+            f"set +model.channels_last=[{tap}], or [] if they come first"
+            if isinstance(network, WrappedModel)
+            else f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
         )
 
 
