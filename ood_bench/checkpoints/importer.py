@@ -114,7 +114,7 @@ def _spec(
     normalisation: Mapping[str, Sequence[float]] | None,
 ) -> dict[str, Any]:
     """All that determines the classifier's scores, but for what is chosen of the file; its folder's key is the hash."""
-    with clear_io_errors("read the checkpoint", file):
+    with clear_io_errors("read the checkpoint", file, ""):
         digest = sha256_file(file)
     moments = normalisation or id_node["normalisation"]
     return {

@@ -39,7 +39,7 @@ def read_checkpoint(path: Path, entry: str | None = None, sha256: str | None = N
             holds a pickle that is refused.
     """
     try:
-        with clear_io_errors("read the checkpoint", path):
+        with clear_io_errors("read the checkpoint", path, ""):
             refuse_special(path)
             content = path.read_bytes()
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:

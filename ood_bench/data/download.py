@@ -22,11 +22,14 @@ from ood_bench.data.transfer import (
     stated_length,
 )
 from ood_bench.errors import DataError
+from ood_bench.utils.files import clear_io_errors
 from ood_bench.utils.locks import locked
 from ood_bench.utils.progress import ticking
 
-__all__ = ["MOST_BYTES", "download", "is_web_page"]
+__all__ = ["DATA_ROOT", "MOST_BYTES", "download", "is_web_page"]
 
+DATA_ROOT = "data.root (--root, or OOD_BENCH_DATA)"
+"""How messages name the choice of another place for downloads."""
 MOST_BYTES = 40 << 30
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 3
@@ -64,15 +67,11 @@ def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = Non
         size: length in bytes that the file must have.
 
     Raises:
-        DataError: if no mirror delivers the file, or it cannot be written; every mirror's failure is named.
+        DataError: if no mirror delivers the file; every mirror's failure is named.
+        ArtifactError: if it cannot be written.
     """
-    expected = Expected(md5, size)
-    try:
-        with locked(destination):
-            _obtain(mirrors, destination, expected)
-    except OSError as error:
-        hint = "free some space, or choose another data root (--root, or OOD_BENCH_DATA)"
-        raise DataError(f"cannot write {destination}: {error.strerror or error}; {hint}") from error
+    with locked(destination, setting=DATA_ROOT), clear_io_errors("write", destination, DATA_ROOT):
+        _obtain(mirrors, destination, Expected(md5, size))
 
 
 def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ood_bench.data.download import download
+from ood_bench.data.download import DATA_ROOT, download
 from ood_bench.data.idx import plain_bytes
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, check_md5
@@ -98,7 +98,8 @@ class TorchvisionMnist(Source):
             packed = root / self._release.folders[0] / f"{name}.gz"
             download([f"{mirror}{name}.gz" for mirror in self._release.mirrors], packed, md5=self._packed_sum(name))
             if self._plain_sum(name):
-                write_atomically(packed.with_suffix(""), plain_bytes(packed, _MOST_BYTES), durable=False)
+                content = plain_bytes(packed, _MOST_BYTES)
+                write_atomically(packed.with_suffix(""), content, durable=False, setting=DATA_ROOT)
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
 from ood_bench.utils.build import Strict
+from ood_bench.utils.configs import conf_dir
 
 _ANOTHER = "delete it and get it again"
 
@@ -112,8 +113,10 @@ class Source(Strict, ABC):
             what = f"{error.filename} cannot be looked at: {error.strerror}"
         if what is None:
             return None
-        if self.fetchable:
+        if self.fetchable and any((conf_dir() / group / f"{self.name}.yaml").is_file() for group in ("id", "ood")):
             return f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {root}"
+        if self.fetchable:
+            return f"{self.name}: {what}; add data.download=true to the run, and it is fetched"
         return f"{self.name}: {what}; no mirror is known; get it by hand: {self.origin()}"
 
     def origin(self) -> str:

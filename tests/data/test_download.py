@@ -1,7 +1,7 @@
 import pytest
 
 from ood_bench.data.download import download, is_web_page
-from ood_bench.errors import DataError
+from ood_bench.errors import ArtifactError, DataError
 
 
 @pytest.fixture
@@ -219,6 +219,13 @@ def test_a_file_that_is_there_but_wrong_is_not_overwritten(mirror, file):
     with pytest.raises(DataError, match=r"is there but its MD5 is .* delete it"):
         download([mirror.address], file, md5=mirror.md5)
     assert file.read_bytes() == b"mine"
+
+
+def test_a_data_root_that_cannot_be_written_names_its_own_setting(mirror, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    remedy = r"remove it, or set data\.root \(--root, or OOD_BENCH_DATA\) elsewhere"
+    with pytest.raises(ArtifactError, match=f"a file lies where a folder is needed: {remedy}"):
+        download([mirror.address], tmp_path / "taken/file", md5=mirror.md5)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_a_fetched_set_is_read_here_and_by_torchvision(tiny, tmp_path):
     assert message is not None
     assert "ood-bench data fetch kmnist" in message
     assert str(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte") in message
+    assert "add data.download=true to the run" in replace(TEST, name="a set of one's own").missing(tmp_path)
     mirror.content = packed[0]
     with pytest.raises(DataError, match=r"labels-idx1-ubyte\.gz could not be fetched"):
         TEST.fetch(tmp_path)  # the labels' address serves images
