@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ArtifactError, ConfigError, DamagedError
+from ood_bench.errors import ArtifactError, ConfigError, DamagedError, NotFiniteError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.build import build
@@ -131,14 +131,24 @@ def _network_of(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accuracy(classifier: Classifier, images: ImageSet) -> float:
-    """Share of correct predictions on labelled images, in percent."""
+    """Share of correct predictions on labelled images, in percent.
+
+    Raises:
+        NotFiniteError: if the network gives NaN or infinity.
+    """
     if images.labels is None:
         raise ValueError(f"{images.name} has no labels")
     correct = 0
     with torch.inference_mode():
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
-            predicted = classifier.network(classifier.normalise(batch)).argmax(dim=1).cpu().numpy()
+            logits = classifier.network(classifier.normalise(batch)).cpu()
+            if not logits.isfinite().all():
+                raise NotFiniteError(
+                    f"the network gives NaN or infinity for images of {images.title}: it has no accuracy",
+                    "did its training diverge, is it damaged, or do weights and images not fit into float32?",
+                )
+            predicted = logits.argmax(dim=1).numpy()
             correct += int(np.count_nonzero(predicted == images.labels[start : start + _BATCH]))
     return 100.0 * correct / len(images)
 

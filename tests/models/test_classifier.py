@@ -5,7 +5,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.errors import ArtifactError, ConfigError, NotFiniteError
 from ood_bench.models.classifier import (
     Classifier,
     accuracy,
@@ -137,6 +137,10 @@ def test_accuracy_counts_every_image_once():
     assert accuracy(found, many) == pytest.approx(100 * right / 600)
     with pytest.raises(ValueError, match="toy has no labels"):
         accuracy(found, ImageSet.of("toy", pixels))
+    with torch.no_grad():
+        found.network.fc2.bias[0] = float("nan")
+    with pytest.raises(NotFiniteError, match="gives NaN or infinity for images of toy"):
+        accuracy(found, many)
 
 
 def test_the_key_names_weights_and_network_whatever_their_name_and_provenance():
