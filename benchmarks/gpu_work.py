@@ -172,7 +172,8 @@ def fresh_classifier(name: str) -> Classifier:
     torch.manual_seed(0)
     network = build_network(node, id_node["shape"], 10)
     mean, std = (tuple(id_node["normalisation"][moment]) for moment in ("mean", "std"))
-    classifier = Classifier(network, mean, std, {"weights_sha256": f"fresh weights of {name}"})
+    spec = {"model": node, "shape": id_node["shape"], "classes": 10, "normalisation": id_node["normalisation"]}
+    classifier = Classifier(network, mean, std, {"weights_sha256": "fresh weights of seed 0", "spec": spec})
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean of all batches, which is this one

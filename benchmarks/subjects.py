@@ -13,7 +13,6 @@ from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import build_source, source_of
 from ood_bench.models.classifier import Classifier, build_network, freeze, load_classifier, to_layout
-from ood_bench.models.lenet import LeNet
 
 ID, OODS = "cifar10_png_subset", ("svhn_train_subset", "textures_subset")
 _FIT_ROWS = 4  # ID training images for each scored image
@@ -66,9 +65,7 @@ def fashion_images(count: int, root: Path) -> ImageSet:
 
 def fresh_lenet() -> Classifier:
     """A LeNet with fresh weights: its speed is that of a trained one."""
-    torch.manual_seed(0)
-    network = to_layout(freeze(LeNet((1, 28, 28), 10)), torch.channels_last)
-    return Classifier(network, (0.2860,), (0.3530,), {"weights_sha256": "fresh weights of seed 0"})
+    return _fresh("lenet", {"shape": [1, 28, 28], "classes": 10, "normalisation": {"mean": [0.2860], "std": [0.3530]}})
 
 
 def real_subject(count: int, root: Path, checkpoint: Path | None, store: Path) -> Subject | None:
@@ -91,7 +88,7 @@ def real_subject(count: int, root: Path, checkpoint: Path | None, store: Path) -
     opened = ImageStore(root / "store")
     train, test, *oods = (opened.open(source, root) for source in sources)
     if checkpoint is None:
-        classifier, weights = _fresh_resnet20(node), "fresh weights"
+        classifier, weights = _fresh("resnet20", node), "fresh weights"
     else:
         model = node_named("model", "resnet20")
         constants = NORMALISATIONS["imagenet"]
@@ -120,12 +117,13 @@ def embedded_subject(count: int) -> Subject:
     node = {"shape": [3, 32, 32], "classes": 10, "normalisation": NORMALISATIONS["half"]}
     title = "resnet20 (fresh weights); patches of scikit-learn's photographs and noise, for speed only"
     train, test = head(known, _FIT_ROWS * count), head(known, count, _FIT_ROWS * count)
-    return Subject(title, _fresh_resnet20(node), train, test, oods)
+    return Subject(title, _fresh("resnet20", node), train, test, oods)
 
 
-def _fresh_resnet20(node: dict[str, Any]) -> Classifier:
+def _fresh(name: str, node: dict[str, Any]) -> Classifier:
+    """A network of ``conf/model`` with fresh weights, for the images of an ID set."""
     torch.manual_seed(0)
-    network = build_network(node_named("model", "resnet20"), node["shape"], node["classes"])
+    spec = {"model": node_named("model", name), **{part: node[part] for part in ("shape", "classes", "normalisation")}}
+    network = to_layout(freeze(build_network(spec["model"], node["shape"], node["classes"])), torch.channels_last)
     mean, std = (tuple(node["normalisation"][moment]) for moment in ("mean", "std"))
-    network = to_layout(freeze(network), torch.channels_last)
-    return Classifier(network, mean, std, {"weights_sha256": "fresh weights of seed 0"})
+    return Classifier(network, mean, std, {"weights_sha256": "fresh weights of seed 0", "spec": spec})

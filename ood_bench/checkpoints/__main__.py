@@ -1,7 +1,6 @@
 """``ood-bench checkpoints import``: published weights as a classifier of the store."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import conf_dir, options
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import one_message, plain_log
 from ood_bench.utils.device import device_named
 from ood_bench.utils.suggest import did_you_mean
 
@@ -136,7 +135,7 @@ def run_import(chosen: argparse.Namespace) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; exit status 0 if all went well, 2 for what the user has to fix."""
     chosen = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    plain_log()
     folder = run_import(chosen)
     Console(highlight=False, soft_wrap=True).print(escape(str(folder)))
     return 0

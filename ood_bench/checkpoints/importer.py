@@ -15,7 +15,7 @@ from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.naming import fit
 from ood_bench.checkpoints.reader import read_checkpoint
 from ood_bench.checkpoints.remarks import Remarks, remarks_on
-from ood_bench.data.imageset import ImageSet
+from ood_bench.data.imageset import ImageSet, titled
 from ood_bench.errors import ArtifactError
 from ood_bench.models.classifier import Classifier, accuracy, build_network, freeze, read_card, save_classifier
 from ood_bench.models.heads import without_default_head
@@ -40,6 +40,10 @@ class Claim:
     licence: str = ""
     source: str = ""
 
+    def given(self) -> dict[str, Any]:
+        """What is said, by attribute."""
+        return {part: value for part, value in asdict(self).items() if value not in (None, "")}
+
 
 def import_checkpoint(
     file: Path,
@@ -57,7 +61,8 @@ def import_checkpoint(
     """Stores a checkpoint as ``<store>/classifiers/imported-<model>-<id>-<key>``, or finds it there.
 
     The key is a hash of the file, what is chosen of it, the model's options, the shape, the number of classes and the
-    normalisation. Where it was already imported and measured on ``test``, nothing is done.
+    normalisation. Where it was already imported and measured on ``test``, nothing is done. One process imports, others
+    that ask for the same wait for it.
 
     Args:
         file: the checkpoint, in any layout that :func:`~ood_bench.checkpoints.reader.read_checkpoint` understands.
@@ -67,7 +72,7 @@ def import_checkpoint(
         test: ID test images to measure the accuracy on, or none.
         classes: number of outputs where it is not that of the ID set.
         normalisation: ``mean`` and ``std`` that the network was trained with where they are not the ID set's.
-        claim: what its source says of it.
+        claim: what its source says of it; what it leaves open stays as an earlier import had it.
         choice: which network of the file, which tensors to leave out, and their other names.
         device: where to measure; the processor if none.
 
@@ -75,7 +80,7 @@ def import_checkpoint(
         The classifier's folder, for :func:`~ood_bench.models.classifier.load_classifier`.
 
     Raises:
-        ArtifactError: if the file cannot be read, or its tensors do not fit the model.
+        ArtifactError: if the file cannot be read or is being written, or its tensors do not fit the model.
         ConfigError: if the model cannot be built.
     """
     choice = choice or Choice()
@@ -85,15 +90,19 @@ def import_checkpoint(
     if spec["classes"] != id_node["classes"] and test is not None:
         _log.warning("%d outputs for %d classes: the accuracy cannot be measured", spec["classes"], id_node["classes"])
         test = None
-    if _is_done(final, key, test, claim):
-        return final
     claim = claim or Claim()
-    classifier, remarks = _classifier(file, spec, choice, device or torch.device("cpu"))
-    measured = _measure(classifier, test, claim)
-    card = {"key": key, "spec": {**spec, "seed": 0}, **_provenance(file, spec["imported_sha256"], claim), **measured}
-    card["checkpoint"]["entry"] = remarks.entry
-    card |= {"notes": remarks.notes, "deviations": [*remarks.deviations, *measured["deviations"]]}
-    _write(final, classifier.network, card)
+    if _is_done(_card(final, key), test, claim):
+        return final
+    with locked(final):
+        before = _card(final, key)
+        if _is_done(before, test, claim):  # another process has imported it meanwhile
+            return final
+        classifier, remarks = _classifier(file, spec, choice, device or torch.device("cpu"))
+        card = {"key": key, "spec": {**spec, "seed": 0}, **_measured(classifier, test, before)}
+        card |= _provenance(file, spec["imported_sha256"], {**_said(before), **claim.given(), "entry": remarks.entry})
+        differences = _differences(card["measured"], card["checkpoint"]["accuracy"])
+        card |= {"notes": remarks.notes, "deviations": [*remarks.deviations, *differences]}
+        _write(final, classifier.network, card)
     return final
 
 
@@ -105,7 +114,7 @@ def _spec(
     normalisation: Mapping[str, Sequence[float]] | None,
 ) -> dict[str, Any]:
     """All that determines the classifier's scores, but for what is chosen of the file; its folder's key is the hash."""
-    with clear_io_errors("read the checkpoint", file):
+    with clear_io_errors("read the checkpoint", file, ""):
         digest = sha256_file(file)
     moments = normalisation or id_node["normalisation"]
     return {
@@ -118,31 +127,38 @@ def _spec(
 
 
 def _write(final: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
-    with locked(final):
-        if final.exists():  # the weights are the same bytes; what is known of them has changed
-            save_classifier(final, network, card)
-        else:
-            with staged_folder(final) as folder:
-                save_classifier(folder, network, card)
+    if final.exists():  # the weights are the same bytes; what is known of them has changed
+        save_classifier(final, network, card)
+    else:
+        with staged_folder(final) as folder:
+            save_classifier(folder, network, card)
 
 
-def _is_done(final: Path, key: str, test: ImageSet | None, claim: Claim | None) -> bool:
-    """Whether the classifier is there, measured on this very test set and held to this very claim, if given."""
+def _card(final: Path, key: str) -> dict[str, Any]:
+    """The card of an earlier import of the same; empty if there is none, or it is damaged."""
     try:
         card = read_card(final)
     except (OSError, ValueError):
-        return False
-    if card.get("key") != key:
-        return False
-    held = claim is None or asdict(claim).items() <= card.get("checkpoint", {}).items()
-    return held and (test is None or (card.get("measured") or {}).get("fingerprint") == test.fingerprint)
+        return {}
+    return card if card.get("key") == key else {}
+
+
+def _said(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What an import's card says of the claim."""
+    return {part: card.get("checkpoint", {}).get(part, nothing) for part, nothing in asdict(Claim()).items()}
+
+
+def _is_done(card: Mapping[str, Any], test: ImageSet | None, claim: Claim) -> bool:
+    """Whether the card is of a classifier that was measured on this very test set and held to this claim."""
+    measured = test is None or (card.get("measured") or {}).get("fingerprint") == test.fingerprint
+    return bool(card) and measured and claim.given().items() <= _said(card).items()
 
 
 def _classifier(
     file: Path, spec: Mapping[str, Any], choice: Choice, device: torch.device
 ) -> tuple[Classifier, Remarks]:
-    contents = read_checkpoint(file, choice.entry)
-    with torch.random.fork_rng():  # fresh weights are drawn and overwritten; what else uses the generator is left alone
+    contents = read_checkpoint(file, choice.entry, spec["imported_sha256"])
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
         network = build_network(spec["model"], spec["shape"], spec["classes"])
     try:
         state, ignored = choice.applied(contents.tensors)
@@ -156,10 +172,10 @@ def _classifier(
     return Classifier(freeze(network).to(device), tuple(moments["mean"]), tuple(moments["std"])), remarks
 
 
-def _provenance(file: Path, digest: str, claim: Claim) -> dict[str, Any]:
+def _provenance(file: Path, digest: str, known: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "recipe": "imported",
-        "checkpoint": {"file": file.name, "sha256": digest, **asdict(claim)},
+        "checkpoint": {"file": file.name, "sha256": digest, **known},
         "history": [],
         "trained_seconds": 0.0,
         "torch": torch.__version__,
@@ -167,29 +183,36 @@ def _provenance(file: Path, digest: str, claim: Claim) -> dict[str, Any]:
     }
 
 
-def _measure(classifier: Classifier, test: ImageSet | None, claim: Claim) -> dict[str, Any]:
-    """Accuracy on the test images, held to the stated one; a difference is logged and kept as a deviation."""
-    nothing: dict[str, Any] = {"id_accuracy": None, "measured": None, "deviations": []}
-    if test is None or test.labels is None:
+def _measured(classifier: Classifier, test: ImageSet | None, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The card's part on the accuracy: on the test images if there are any, else as an earlier import has it."""
+    last = before.get("measured")
+    known = {**({last["fingerprint"]: last["accuracy"]} if last else {}), **before.get("accuracies", {})}
+    if test is not None and test.labels is not None:
+        if test.fingerprint not in known:
+            known[test.fingerprint] = accuracy(classifier, test)
+        last = {
+            "set": test.name,
+            "variant": test.variant,
+            "n": len(test),
+            "fingerprint": test.fingerprint,
+            "accuracy": known[test.fingerprint],
+        }
+    return {"id_accuracy": last and last["accuracy"], "measured": last, "accuracies": known}
+
+
+def _differences(measured: Mapping[str, Any] | None, stated: float | None) -> list[str]:
+    """Holds the accuracy to the stated one, in percent; a difference is logged, and gives a sentence."""
+    if measured is None:
         _log.warning("imported without test images: normalisation and class order are not checked")
-        return {**nothing, "deviations": ["Imported weights whose accuracy was not measured."]}
-    percent = accuracy(classifier, test)
-    chance = 1.96 * math.sqrt(max(percent * (100 - percent), 1.0) / len(test))
-    found = f"{percent:.2f} % correct on {test.title} ({len(test)} images, ± {chance:.1f})"
-    measured = {
-        "set": test.name,
-        "variant": test.variant,
-        "n": len(test),
-        "fingerprint": test.fingerprint,
-        "accuracy": percent,
-    }
-    whole = {**nothing, "id_accuracy": percent, "measured": measured}
-    if claim.accuracy is None or abs(percent - claim.accuracy) <= _TOLERANCE:
-        _log.info("imported weights: %s", found)
-        return whole
-    _log.warning(
-        "imported weights: %s, stated are %.2f %%; look at normalisation, class order and the test set's variant",
-        found,
-        claim.accuracy,
+        return ["Imported weights whose accuracy was not measured."]
+    percent, count = measured["accuracy"], measured["n"]
+    chance = 1.96 * math.sqrt(max(percent * (100 - percent), 1.0) / count)
+    found = (
+        f"{percent:.2f} % correct on {titled(measured['set'], measured['variant'])} ({count} images, ± {chance:.1f})"
     )
-    return {**whole, "deviations": [f"Imported weights: {found}, stated are {claim.accuracy:.2f} %."]}
+    if stated is None or abs(percent - stated) <= _TOLERANCE:
+        _log.info("imported weights: %s", found)
+        return []
+    hint = "look at normalisation, class order and the test set's variant"
+    _log.warning("imported weights: %s, stated are %.2f %%; %s", found, stated, hint)
+    return [f"Imported weights: {found}, stated are {stated:.2f} %."]

@@ -64,6 +64,8 @@ def fit(state: Mapping[str, Tensor], network: nn.Module) -> Fitting:
     found: dict[str, Tensor] = {}
     unexpected = []
     for name, value in state.items():
+        if name.endswith(_COUNTER) and value.ndim:  # [1] in some files: it starts at 0, as where it is missing
+            continue
         target = next((one for one in _spellings(name) if one in wanted and one not in found), None)
         if target is not None:
             found[target] = value

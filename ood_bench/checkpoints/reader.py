@@ -1,5 +1,6 @@
 """From a checkpoint file of any age to a dictionary of tensors."""
 
+import hashlib
 import io
 import json
 import warnings
@@ -22,7 +23,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return read_checkpoint(path).tensors
 
 
-def read_checkpoint(path: Path, entry: str | None = None) -> Contents:
+def read_checkpoint(path: Path, entry: str | None = None, sha256: str | None = None) -> Contents:
     """Reads a network, and says where in the file it lay and what others lie there. No code of the file is ever run.
 
     Understands safetensors, ``torch.save`` since 0.1.10 (state dicts, dictionaries that hold one, and whole pickled
@@ -31,15 +32,18 @@ def read_checkpoint(path: Path, entry: str | None = None) -> Contents:
     Args:
         path: the file.
         entry: which network, see :func:`~ood_bench.checkpoints.entries.find_network`.
+        sha256: the SHA-256 that the file had a moment ago, if what is read has to be that very file.
 
     Raises:
-        ArtifactError: if it cannot be read, is something else, is damaged, does not fit in the memory, or holds a
-            pickle that is refused.
+        ArtifactError: if it cannot be read, has changed, is something else, is damaged, does not fit in the memory, or
+            holds a pickle that is refused.
     """
     try:
-        with clear_io_errors("read the checkpoint", path):
+        with clear_io_errors("read the checkpoint", path, ""):
             refuse_special(path)
             content = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise ArtifactError(f"{path} has changed while it was read", "try again once nothing writes to it")
         return _found(path, content, entry)
     except MemoryError as error:
         raise ArtifactError(f"{path}: there is not enough memory to read it ({path.stat().st_size:,} bytes)") from error
@@ -49,8 +53,7 @@ def _found(path: Path, content: bytes, entry: str | None) -> Contents:
     try:
         return find_network(_tree(*unwrap(content)), entry)
     except ArtifactError as error:
-        message = "".join(letter if letter.isprintable() else "?" for letter in error.message)  # names in the file
-        raise ArtifactError(f"{path}: {message}", error.hint) from error
+        raise ArtifactError(f"{path}: {error.message}", error.hint) from error
 
 
 def _tree(content: bytes, layout: Layout) -> Any:

@@ -1,7 +1,6 @@
 """``ood-bench data list | verify | fetch``: looks after the image sets."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.data.imageset import titled
 from ood_bench.errors import OodBenchError
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import one_message, plain_log
 from ood_bench.utils.printable import printable
 
 _WIDTH_OF_A_PIPE = 200
@@ -102,7 +101,7 @@ def fetch_sets(chosen: Sequence[Entry], root: Path, console: Console) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; exit status 0 if all went well, 1 if a set failed, 2 for what the user has to fix."""
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    plain_log()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
     chosen = select(entries(), options.names)
     if options.command == "list":

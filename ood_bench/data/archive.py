@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import glob
 import gzip
 import lzma
 import os
@@ -10,6 +11,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +28,8 @@ from ood_bench.utils.progress import ticking
 
 Kind = Literal["file", "folder", "other"]
 _MOST_AT_ONCE = 1 << 20
+_FORGOTTEN = 24 * 3600.0
+"""Seconds after which an unpacked folder is taken for that of a dead process."""
 _ZIP_MAGIC = b"PK"
 _PACKED: tuple[tuple[bytes, Callable[..., Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
@@ -57,7 +61,12 @@ def unpacked(archive: Path, inside: str, md5: str | None = None) -> Iterator[Pat
     if md5 is not None:
         check_md5(archive, md5)
     beside = archive.parent if os.access(archive.parent, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix=f".unpacking-{archive.name}-", dir=beside) as name:
+    prefix = f".unpacking-{archive.name}-"
+    for old in archive.parent.glob(f"{glob.escape(prefix)}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > _FORGOTTEN:  # a process that unpacked it was killed
+                shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=beside) as name:
         folder = Path(name)
         guard = _Guard(archive, folder, inside)
         _unpack(archive, folder, guard)

@@ -12,6 +12,7 @@ from ood_bench.data.archive import unpacked
 from ood_bench.data.download import download
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, check_md5, stamp
+from ood_bench.utils.files import move_unless_there
 
 MIRROR = "https://www.cs.toronto.edu/~kriz/"
 
@@ -70,23 +71,28 @@ class Cifar(Source):
 
     def lacking(self, root: Path) -> str | None:
         folder, archive = root / self._layout.folder, root / self._layout.archive
+        if archive.is_file() or not (lost := self._lost(folder)):
+            return None
         if folder.is_dir():
-            lost = [name for name in self._files() if not (folder / name).is_file()]
-            return f"{folder / lost[0]} is missing" if lost else None
-        return None if archive.is_file() else f"neither {archive} nor the folder {folder} is there"
+            return f"{lost[0]} is missing"
+        return f"neither {archive} nor the folder {folder} is there"
 
     def stamps(self, root: Path) -> Any:
         folder = root / self._layout.folder
-        paths = [folder / name for name in self._files()] if folder.is_dir() else [root / self._layout.archive]
+        paths = [root / self._layout.archive] if self._lost(folder) else [folder / name for name in self._files()]
         return [stamp(path, root) for path in paths]
 
     def fetch(self, root: Path) -> None:
-        """Downloads the archive and unpacks it beside itself, where torchvision does."""
+        """Downloads the archive and unpacks it beside itself, where torchvision does.
+
+        Where the folder is there, of another process or without some files, the archive alone serves as well.
+        """
         if self.missing(root) is not None:
+            final = root / self._layout.folder
             download([self.origin()], root / self._layout.archive, md5=self._reader().tgz_md5)
-            with self._folder(root) as folder, contextlib.suppress(FileExistsError):
-                folder.rename(root / self._layout.folder)
-        super().fetch(root)
+            if not final.exists():
+                with self._folder(root) as folder:
+                    move_unless_there(folder, final)
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
@@ -106,6 +112,10 @@ class Cifar(Source):
     def _files(self) -> list[str]:
         return [*self._layout.splits[self.split], self._layout.meta]
 
+    def _lost(self, folder: Path) -> list[Path]:
+        """Files of this split that the folder lacks."""
+        return [folder / name for name in self._files() if not (folder / name).is_file()]
+
     def _reader(self) -> Any:
         """The set's class of torchvision, changed to ask for the files of this split alone."""
         from torchvision import datasets  # noqa: PLC0415 - takes seconds to import, and few runs need it
@@ -115,7 +125,7 @@ class Cifar(Source):
 
     @contextlib.contextmanager
     def _folder(self, root: Path) -> Iterator[Path]:
-        if (folder := root / self._layout.folder).is_dir():
+        if not self._lost(folder := root / self._layout.folder):
             yield folder
             return
         with unpacked(root / self._layout.archive, self._layout.folder, self._reader().tgz_md5) as staged:

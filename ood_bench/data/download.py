@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_bench.data.source import md5_file
+from ood_bench.data.source import md5_fault
 from ood_bench.data.transfer import (
     CutError,
     Pace,
@@ -22,12 +22,14 @@ from ood_bench.data.transfer import (
     stated_length,
 )
 from ood_bench.errors import DataError
+from ood_bench.utils.files import clear_io_errors
 from ood_bench.utils.locks import locked
-from ood_bench.utils.printable import printable
 from ood_bench.utils.progress import ticking
 
-__all__ = ["MOST_BYTES", "download", "is_web_page"]
+__all__ = ["DATA_ROOT", "MOST_BYTES", "download", "is_web_page"]
 
+DATA_ROOT = "data.root (--root, or OOD_BENCH_DATA)"
+"""How messages name the choice of another place for downloads."""
 MOST_BYTES = 40 << 30
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 3
@@ -47,9 +49,8 @@ class Expected:
         """What is wrong with ``path``, or none."""
         if self.size is not None and (size := path.stat().st_size) != self.size:
             return f"it holds {size:,} bytes, not {self.size:,}"
-        if self.md5 is not None and (found := md5_file(path)) != self.md5.lower():
-            return f"its MD5 is {found}, not {self.md5}"
-        return None
+        fault = None if self.md5 is None else md5_fault(path, self.md5)
+        return fault and f"its {fault}"
 
 
 def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = None, size: int | None = None) -> None:
@@ -66,15 +67,11 @@ def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = Non
         size: length in bytes that the file must have.
 
     Raises:
-        DataError: if no mirror delivers the file, or it cannot be written; every mirror's failure is named.
+        DataError: if no mirror delivers the file; every mirror's failure is named.
+        ArtifactError: if it cannot be written.
     """
-    expected = Expected(md5, size)
-    try:
-        with locked(destination):
-            _obtain(mirrors, destination, expected)
-    except OSError as error:
-        hint = "free some space, or choose another data root (--root, or OOD_BENCH_DATA)"
-        raise DataError(f"cannot write {destination}: {error.strerror or error}; {hint}") from error
+    with locked(destination, setting=DATA_ROOT), clear_io_errors("write", destination, DATA_ROOT):
+        _obtain(mirrors, destination, Expected(md5, size))
 
 
 def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> None:
@@ -88,7 +85,7 @@ def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> No
         try:
             _from_mirror(mirror, part, expected)
         except RefusedError as error:
-            failures.append(printable(f"  {mirror}: {error}"))
+            failures.append(f"  {mirror}: {error}")
             _log.warning("%s", failures[-1].strip())
         else:
             part.replace(destination)

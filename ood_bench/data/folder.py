@@ -155,7 +155,7 @@ class FolderSource(Source):
         listing = self._listing(folder)
         if listing.others:
             kinds = sorted(listing.others.items())[:_MOST_KINDS]
-            shown = printable(", ".join(f"{kind} {count}" for kind, count in kinds))
+            shown = ", ".join(f"{kind} {count}" for kind, count in kinds)
             _log.info("%s: %d files of other kinds left out (%s)", self.name, listing.others.total(), shown)
         paths = self._rows(folder, list(listing.files))
         images = decode_files([folder / path for path in paths], self._decoding, self.name)

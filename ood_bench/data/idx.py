@@ -65,7 +65,7 @@ def plain_bytes(path: Path, most: int) -> bytes:
 
 
 def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """Array of unsigned bytes in an IDX file, plain or gzipped: nothing is read that its header does not announce.
+    """Array of unsigned bytes in an IDX file, plain or gzipped; see :func:`parse_idx`.
 
     Args:
         path: the file.
@@ -75,49 +75,38 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
         DataError: if the file cannot be read, or as :func:`parse_idx`.
     """
     with _opened(path) as stream:
-        head = stream.read(_HEAD)
-        expected = idx_length(head, dimensions, str(path))
-        if expected > (size := path.stat().st_size) * _MOST_RATIO:
-            raise DataError(f"{path}: cut off: its header asks for {expected:,} bytes, its size is {size:,}")
-        content = head + stream.read(max(0, expected + 1 - len(head)))
-    return parse_idx(content, dimensions, str(path))
+        return parse_idx(stream, dimensions, str(path), path.stat().st_size * _MOST_RATIO)
 
 
-def idx_length(head: bytes, dimensions: int, where: str) -> int:
-    """Length in bytes of an IDX file, from its first bytes; see :func:`parse_idx`."""
+def parse_idx(stream: IO[bytes], dimensions: int, where: str, most: int) -> npt.NDArray[np.uint8]:
+    """Array of unsigned bytes in IDX content: nothing is read that its header does not announce.
+
+    Args:
+        stream: the content, not compressed.
+        dimensions: how many axes it should have.
+        where: the file's name, for messages.
+        most: bytes of values that it can hold at most.
+
+    Raises:
+        DataError: if the magic number, the number of axes or the length is wrong.
+    """
+    head, start = stream.read(_HEAD), 4 + 4 * dimensions
     if is_web_page(head):
         raise DataError(f"{where}: a web page was saved under this name; delete it and get the file again")
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _UNSIGNED_BYTE:
         raise DataError(f"{where}: not an IDX file of bytes (it starts with {head[:4].hex() or 'nothing'})")
     if head[3] != dimensions:
         raise DataError(f"{where}: {head[3]} axes where {dimensions} are expected (images and labels mixed up?)")
-    start = 4 + 4 * dimensions
     if len(head) < start:
         raise DataError(f"{where}: cut off inside its header; delete it and get the file again")
-    return start + int(math.prod(struct.unpack(f">{dimensions}I", head[4:start])))
-
-
-def parse_idx(content: bytes, dimensions: int, where: str) -> npt.NDArray[np.uint8]:
-    """Array of unsigned bytes held in IDX ``content``.
-
-    Args:
-        content: the whole file, not compressed.
-        dimensions: how many axes it should have.
-        where: the file's name, for messages.
-
-    Raises:
-        DataError: if the magic number, the number of axes or the length is wrong.
-    """
-    length = idx_length(content, dimensions, where)
-    start = 4 + 4 * dimensions
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if len(content) != length:
-        state = "cut off" if len(content) < length else "too long"
-        raise DataError(
-            f"{where}: {state}: {len(content) - start} bytes of values where its header {shape} asks for "
-            f"{length - start}"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    shape = struct.unpack(f">{dimensions}I", head[4:start])
+    if (length := math.prod(shape)) > most:
+        raise DataError(f"{where}: cut off: its header {shape} asks for {length:,} bytes, more than it can hold")
+    values = head[start:] + stream.read(max(0, start + length + 1 - len(head)))
+    if len(values) != length:
+        state = "cut off" if len(values) < length else "too long"
+        raise DataError(f"{where}: {state}: {len(values)} bytes of values where its header {shape} asks for {length}")
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
 
 def either_form(path: Path) -> Path | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ood_bench.data.download import download
-from ood_bench.data.idx import either_form, plain_bytes
+from ood_bench.data.download import DATA_ROOT, download
+from ood_bench.data.idx import plain_bytes
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, check_md5
 from ood_bench.utils.files import write_atomically
@@ -84,8 +84,11 @@ class TorchvisionMnist(Source):
         return [found for name in FILES[self.split] if (found := self._find(root, name)) is not None]
 
     def lacking(self, root: Path) -> str | None:
-        lost = [name for name in FILES[self.split] if self._find(root, name) is None]
-        return f"{root / self._release.folders[0] / lost[0]} (plain or .gz) is missing" if lost else None
+        lost = next((name for name in FILES[self.split] if self._find(root, name) is None), None)
+        if lost is None:
+            return None
+        form = " (plain or .gz)" if self._plain_sum(lost) else ".gz"
+        return f"{root / self._release.folders[0] / lost}{form} is missing"
 
     def fetch(self, root: Path) -> None:
         """Downloads what is missing and unpacks it, where torchvision does and as far as the plain sum is known."""
@@ -95,20 +98,21 @@ class TorchvisionMnist(Source):
             packed = root / self._release.folders[0] / f"{name}.gz"
             download([f"{mirror}{name}.gz" for mirror in self._release.mirrors], packed, md5=self._packed_sum(name))
             if self._plain_sum(name):
-                write_atomically(packed.with_suffix(""), plain_bytes(packed, _MOST_BYTES), durable=False)
+                content = plain_bytes(packed, _MOST_BYTES)
+                write_atomically(packed.with_suffix(""), content, durable=False, setting=DATA_ROOT)
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
+        from torchvision.datasets import mnist  # noqa: PLC0415 - takes seconds to import, and few runs need it
+
         with tempfile.TemporaryDirectory() as folder:
-            raw = Path(folder, self.dataset, "raw")
-            raw.mkdir(parents=True)
-            for name in FILES["train"] + FILES["test"]:
-                (raw / name).touch()  # torchvision asks for the other split's files as well
-            for name, path in zip(FILES[self.split], self.inputs(root), strict=True):
-                self._put(path, raw / name)
-            whole = self._reader()(folder, train=self.split == "train")
-        images, labels = whole.data.numpy()[:, None], whole.targets.numpy()
-        names = [str(name).split(" - ", maxsplit=1)[0] for name in whole.classes]  # MNIST's are "0 - zero" and so on
+            places = [Path(folder, name) for name in FILES[self.split]]
+            for path, place in zip(self.inputs(root), places, strict=True):
+                self._put(path, place)
+            images = mnist.read_image_file(str(places[0])).numpy()[:, None]
+            labels = mnist.read_label_file(str(places[1])).numpy()
+        classes = self._reader().classes
+        names = [str(name).split(" - ", maxsplit=1)[0] for name in classes]  # MNIST's are "0 - zero" and so on
         return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=names)
 
     def _put(self, path: Path, place: Path) -> None:
@@ -124,8 +128,10 @@ class TorchvisionMnist(Source):
         return RELEASES[self.dataset]
 
     def _find(self, root: Path, name: str) -> Path | None:
-        places = (either_form(root / folder / name) for folder in self._release.folders)
-        return next((found for found in places if found is not None), None)
+        """The file, plain or packed; packed alone where only that form's sum is known."""
+        forms = (name, f"{name}.gz") if self._plain_sum(name) else (f"{name}.gz",)
+        places = (root / folder / form for folder in self._release.folders for form in forms)
+        return next((place for place in places if place.is_file()), None)
 
     def _plain_sum(self, name: str) -> str:
         return dict(zip(FILES["train"] + FILES["test"], self._release.plain, strict=True))[name]

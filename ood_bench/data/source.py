@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import DataError
 from ood_bench.utils.build import Strict
+from ood_bench.utils.configs import conf_dir
 
 _ANOTHER = "delete it and get it again"
 
@@ -42,8 +43,14 @@ def check_md5(path: Path, md5: str, hint: str = _ANOTHER, *, shown: Path | None 
     Raises:
         DataError: if the file has another MD5.
     """
-    if (found := md5_file(path)) != md5:
-        raise DataError(f"{shown or path}: MD5 is {found}, not {md5}, so it is incomplete or changed", hint)
+    if (fault := md5_fault(path, md5)) is not None:
+        raise DataError(f"{shown or path}: {fault}, so it is incomplete or changed", hint)
+
+
+def md5_fault(path: Path, md5: str) -> str | None:
+    """What is wrong with a file's MD5, or none; ``md5`` is 32 hex digits in any case."""
+    found = md5_file(path)
+    return None if found == md5.lower() else f"MD5 is {found}, not {md5}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +113,10 @@ class Source(Strict, ABC):
             what = f"{error.filename} cannot be looked at: {error.strerror}"
         if what is None:
             return None
-        if self.fetchable:
+        if self.fetchable and any((conf_dir() / group / f"{self.name}.yaml").is_file() for group in ("id", "ood")):
             return f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {root}"
+        if self.fetchable:
+            return f"{self.name}: {what}; add data.download=true to the run, and it is fetched"
         return f"{self.name}: {what}; no mirror is known; get it by hand: {self.origin()}"
 
     def origin(self) -> str:

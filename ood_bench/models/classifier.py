@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ArtifactError, ConfigError, DamagedError
+from ood_bench.errors import ArtifactError, ConfigError, DamagedError, NotFiniteError
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.build import build
@@ -67,8 +67,8 @@ class Classifier:
 
     @functools.cached_property
     def key(self) -> str:
-        """Key under which everything computed from these weights and this normalisation is cached."""
-        return content_key([self.card["weights_sha256"], self.mean, self.std])
+        """Key under which everything computed from this network is cached; see :func:`scoring_key`."""
+        return scoring_key(self.card)
 
     @property
     def device(self) -> torch.device:
@@ -115,15 +115,40 @@ class Classifier:
         return self._moments[1]
 
 
+def scoring_key(card: Mapping[str, Any]) -> str:
+    """Key of all that determines what a classifier gives for an image, from its card: weights and network.
+
+    The network is what its model's options make of the weights: its forward pass, and the modules that its taps name.
+    """
+    network = _network_of(card)
+    options = {option: value for option, value in network["model"].items() if option != "name"}
+    return content_key([card["weights_sha256"], {**network, "model": options}])
+
+
+def _network_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says of the network and its input."""
+    return {part: card["spec"][part] for part in _NETWORK}
+
+
 def accuracy(classifier: Classifier, images: ImageSet) -> float:
-    """Share of correct predictions on labelled images, in percent."""
+    """Share of correct predictions on labelled images, in percent.
+
+    Raises:
+        NotFiniteError: if the network gives NaN or infinity.
+    """
     if images.labels is None:
         raise ValueError(f"{images.name} has no labels")
     correct = 0
     with torch.inference_mode():
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
-            predicted = classifier.network(classifier.normalise(batch)).argmax(dim=1).cpu().numpy()
+            logits = classifier.network(classifier.normalise(batch)).cpu()
+            if not logits.isfinite().all():
+                raise NotFiniteError(
+                    f"the network gives NaN or infinity for images of {images.title}: it has no accuracy",
+                    "did its training diverge, is it damaged, or do weights and images not fit into float32?",
+                )
+            predicted = logits.argmax(dim=1).numpy()
             correct += int(np.count_nonzero(predicted == images.labels[start : start + _BATCH]))
     return 100.0 * correct / len(images)
 
@@ -203,7 +228,7 @@ def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any
         try:
             card = read_card(folder)
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
-            found = {part: card["spec"][part] for part in _NETWORK}
+            found = _network_of(card)
             model, shape, classes = (found[part] for part in ("model", "shape", "classes"))
             mean, std = (tuple(found["normalisation"][moment]) for moment in ("mean", "std"))
             name, target = model["name"], str(model["_target_"])

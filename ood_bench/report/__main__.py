@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ood_bench.report import tables
 from ood_bench.results import RecordStore
-from ood_bench.utils.console import existing, one_message
+from ood_bench.utils.console import existing, one_message, plain_log
 
 _log = logging.getLogger("ood_bench.report")
 
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    plain_log()
     chosen = build_parser().parse_args(arguments)
     existing("--results", chosen.results)
     if chosen.check:

@@ -19,7 +19,7 @@ from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
-from ood_bench.utils.console import existing, one_message
+from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 COLUMNS = (
@@ -172,7 +172,7 @@ def build_parser() -> argparse.ArgumentParser:
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 0, or 2 for what the user has to fix, such as scores that were not kept."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    plain_log()
     chosen = build_parser().parse_args(arguments)
     records = RecordStore(existing("--results", chosen.results)).load()
     files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))

@@ -121,7 +121,7 @@ def overlapping(scored: Sequence[View], seen: Sequence[View]) -> dict[str, int]:
     """Number of scored rows that were seen, by name of the image set; sets without any are left out."""
     counts = {}
     for view in scored:
-        mine = [_rows_of(one) for one in seen if one.images.fingerprint == view.images.fingerprint]
+        mine = [_rows_of(one) for one in seen if one.images.same_pixels(view.images)]
         if mine and (count := int(np.isin(_rows_of(view), np.concatenate(mine)).sum())):
             counts[view.images.name] = count
     return counts

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ood_bench.checkpoints.choice import Choice
-from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.wrapped import WrappedModel
 from ood_bench.protocols.base import Protocol
 from ood_bench.runner.sets import RunSets
 from ood_bench.scoring.taps import reading
@@ -51,7 +50,9 @@ def _refuse_channels_last(network: nn.Module, shape: tuple[int, int, int], tap: 
     if first == second != third:
         raise ConfigError(
             f"tap {tap} gives [B, {first}, {second}, {third}] of square images, as if its channels came last",
-            f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
+            f"set +model.channels_last=[{tap}], or [] if they come first"
+            if isinstance(network, WrappedModel)
+            else f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
         )
 
 
@@ -63,18 +64,13 @@ def check_ood(sets: RunSets) -> None:
     """
     for name, ood in sets.ood.items():
         for part, images in (("test", sets.test), ("training", sets.train)):
-            if _same_images(ood, images):
+            if ood.same_pixels(images):
                 raise ConfigError(f"ood.{name}: its images are the ID {part} images of {images.name}", "choose another")
         if len(ood) < _FEW:
             _log.warning("%s has %d images: one of them moves a rate by %.1f points", name, len(ood), 100 / len(ood))
     for (one, first), (other, second) in itertools.combinations(sets.ood.items(), 2):
-        if _same_images(first, second):
+        if first.same_pixels(second):
             _log.warning("%s and %s are the same images: their numbers are equal", one, other)
-
-
-def _same_images(one: ImageSet, other: ImageSet) -> bool:
-    """Whether two sets have the same pixels in the same order, whatever their labels."""
-    return one.images.shape == other.images.shape and bool(np.array_equal(one.images, other.images))
 
 
 def check_protocol(protocol: Protocol, sets: RunSets) -> None:

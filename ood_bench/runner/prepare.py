@@ -58,10 +58,10 @@ class Prepared:
     def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
         """The cells of one detector, one for each OOD set."""
         refuse_folders(method, specs)
-        outliers = {spec.outliers.fingerprint for spec in specs if spec.outliers is not None}
+        trained_on = [spec.outliers for spec in specs if spec.outliers is not None]
         cells = []
         for name, ood in self.sets.ood.items():
-            if ood.fingerprint in outliers:
+            if any(ood.same_pixels(outliers) for outliers in trained_on):
                 _log.warning("%s was trained on %s: it is not scored on it", method, name)
                 continue
             cell = Cell(

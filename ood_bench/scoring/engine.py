@@ -150,7 +150,7 @@ class Engine:
 
 
 def _place(classifier: Classifier, images: ImageSet) -> str:
-    """Everything that determines a bank but the quantity: weights with their normalisation, pixels, device."""
+    """Everything that determines a bank but the quantity: network and weights, pixels, device."""
     return f"{classifier.key}-{images.fingerprint[:16]}-{classifier.device.type}-{_NUMERICS}"
 
 

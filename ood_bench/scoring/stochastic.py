@@ -14,6 +14,7 @@ from ood_bench.data.views import Array, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.passes import refuse_not_finite
 from ood_bench.scoring.taps import full_precision
+from ood_bench.utils.device import generators_of
 from ood_bench.utils.progress import ticking
 
 
@@ -58,7 +59,7 @@ def sample_passes(
     done, rows = 0, np.empty((len(view), 0))
     with (
         ticking(f"{passes} random passes over {view.images.title}", len(view), "images") as ticker,
-        torch.random.fork_rng(),
+        torch.random.fork_rng(devices=generators_of(classifier.device)),
         full_precision(),
         torch.no_grad(),
     ):

@@ -15,7 +15,7 @@ from ood_bench.results.frame import export
 from ood_bench.store import checking, garbage
 from ood_bench.store.inventory import KINDS, Entry, entries, leftovers
 from ood_bench.store.speeds import speeds
-from ood_bench.utils.console import existing, not_negative, one_message
+from ood_bench.utils.console import existing, not_negative, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.store")
@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives 1 if something is damaged, 2 for what the user has to fix, else 0."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    plain_log()
     chosen = build_parser().parse_args(arguments)
     if "store" in chosen:
         existing("--store", chosen.store)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ood_bench.models.classifier import read_card
+from ood_bench.models.classifier import read_card, scoring_key
 from ood_bench.results import Record
-from ood_bench.utils.files import content_key
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
 """Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that
@@ -112,7 +111,7 @@ def _keys(found: Iterable[Entry]) -> dict[Path, _Keys]:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 card = read_card(entry.path)
                 initial = card["spec"].get("initial")
-                keys[entry.path] = _Keys(str(card["key"]), initial and str(initial), _scoring_key(card))
+                keys[entry.path] = _Keys(str(card["key"]), initial and str(initial), scoring_key(card))
     return keys
 
 
@@ -140,9 +139,3 @@ def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
         if entry.kind == "banks" and len(parts := entry.path.name.split("-")) > 1:
             paths |= {entry.path} if parts[0] in weights and parts[1] in sets else set()
     return paths | {entry.path for entry in found if entry.kind == "derived"}
-
-
-def _scoring_key(card: dict[str, Any]) -> str:
-    """The key that :attr:`~ood_bench.models.classifier.Classifier.key` gives, from the card alone."""
-    moments = card["spec"]["normalisation"]
-    return content_key([card["weights_sha256"], moments["mean"], moments["std"]])

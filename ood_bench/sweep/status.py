@@ -18,7 +18,7 @@ from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.manifest import Plan
 from ood_bench.sweep.progress import ORDER, JobState, counted, job_states
-from ood_bench.utils.console import not_negative, one_message
+from ood_bench.utils.console import not_negative, one_message, plain_log
 from ood_bench.utils.printable import printable
 
 _COLOURS = {"running": "cyan", "failed": "red", "lost": "red", "interrupted": "yellow", "done": "green"}
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 0 if every cell of the sweeps has a record, 1 if some have none, 2 without a sweep."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    plain_log(logging.WARNING)
     chosen = build_parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
     sweeps = list(_sweeps(chosen.store, {}, every=chosen.all))

@@ -17,6 +17,7 @@ from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed
 from ood_bench.training.state import TrainingState
 from ood_bench.training.trainer import Trainer
+from ood_bench.utils.device import generators_of
 from ood_bench.utils.files import set_aside, staged_folder
 from ood_bench.utils.locks import locked
 
@@ -73,11 +74,13 @@ class ClassifierStore:
 
         Raises:
             DamagedError: if it is another one, or not whole.
+            ArtifactError: if it is of a checkpoint that was overwritten since the specification was made.
         """
         classifier = load_classifier(folder, self._device, spec.network())
         if spec.checkpoint is not None:
-            return classifier
-        if classifier.card.get("key") != spec.key:
+            if classifier.card["spec"].get("imported_sha256") != spec.checkpoint_sha256:
+                raise ArtifactError(f"{spec.checkpoint} has changed since the run began", "start the run again")
+        elif classifier.card.get("key") != spec.key:
             raise DamagedError(f"{folder} holds the classifier {classifier.card.get('key')}", "delete it")
         return self._measured(folder, spec, classifier)
 
@@ -125,7 +128,8 @@ class ClassifierStore:
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
         workdir = final.with_name(f"{final.name}.training")
         weights = None if initial is None else initial.network.state_dict()
-        with torch.random.fork_rng():  # training seeds torch's generators; what else uses them is left alone
+        # Training seeds torch's generators; what else uses them is left alone.
+        with torch.random.fork_rng(devices=generators_of(self._device)):
             try:
                 state = Trainer(spec, self._device, weights).run(workdir / "last.ckpt")
             except DamagedError as error:

@@ -139,12 +139,17 @@ class TrainingSpec:
             "initial": None if self.initial is None else self.initial.key,
             **({} if self.known is None else {"known": list(self.known)}),
             **({} if choice is None else {"validation": choice}),
-            **({} if self.checkpoint is None else self._published(self.checkpoint)),
+            **({} if self.checkpoint is None else self._published()),
         }
 
-    def _published(self, checkpoint: Path) -> dict[str, Any]:
+    @functools.cached_property
+    def checkpoint_sha256(self) -> str | None:
+        """SHA-256 of the published checkpoint at the first use of the specification, or none."""
+        return None if self.checkpoint is None else sha256_file(self.checkpoint)
+
+    def _published(self) -> dict[str, Any]:
         chosen = {f"checkpoint_{key}": value for key, value in self.choice.identity().items()}
-        return {"checkpoint": sha256_file(checkpoint), **chosen}
+        return {"checkpoint": self.checkpoint_sha256, **chosen}
 
     @functools.cached_property
     def key(self) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import logging
 import math
 import sys
 from collections.abc import Callable
@@ -27,6 +28,20 @@ def show_error(error: OodBenchError) -> int:
         text.append_text(Text.assemble(("\nhint: ", "bold cyan"), printable(error.hint)))
     console.print(text, soft_wrap=True)
     return OUT_OF_TIME if isinstance(error, OutOfTime) else REFUSED
+
+
+class _Escaping(logging.Formatter):
+    """Log lines that are safe for a terminal, whatever was written into a file or sent by a server."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def plain_log(level: int = logging.INFO) -> None:
+    """Sends the log to standard error as plain lines, for commands that draw no bars."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Escaping("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def existing(option: str, folder: Path) -> Path:

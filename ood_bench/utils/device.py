@@ -18,3 +18,11 @@ def device_named(name: str) -> torch.device:
         if int(name.partition(":")[2] or 0) >= count:
             raise ConfigError(f"device={name}: torch finds {count} CUDA devices here: set device=cpu or device=auto")
     return torch.device(name)
+
+
+def generators_of(device: torch.device) -> list[torch.device]:
+    """The ``devices`` of :func:`torch.random.fork_rng` for work on one device: only its generator, beside the CPU's.
+
+    Without them torch saves the generators of all GPUs, and warns of it.
+    """
+    return [device] if device.type == "cuda" else []

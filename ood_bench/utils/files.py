@@ -14,6 +14,9 @@ from typing import Any
 
 from ood_bench.errors import ArtifactError
 
+ROOTS = "store.root (or results.root)"
+"""How messages name the choice of another place, where files go to the store or to the results."""
+
 
 def refuse_special(path: Path) -> None:
     """Refuses what is no file, before it is opened: a named pipe would wait for ever, a device never end.
@@ -65,22 +68,24 @@ def content_key(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def clear_io_errors(doing: str, path: Path) -> Iterator[None]:
+def clear_io_errors(doing: str, path: Path, setting: str = ROOTS) -> Iterator[None]:
     """Turns an operating-system error below into an :class:`ArtifactError` that says what to do.
 
     Args:
         doing: what is being done, as in ``"write the checkpoint"``.
         path: the file or folder concerned.
+        setting: what names another place, for the message; empty where there is no choice, as of a file that is read.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            fix = "the disk is full: free some space, or set store.root (or results.root) to a folder on another disk"
+            fix = "the disk is full: free some space" + (setting and f", or set {setting} to a folder on another disk")
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fix = f"no permission{owner_of(path)}: set store.root (or results.root) to a folder that you may write to"
+            elsewhere = setting and f": set {setting} to a folder that you may write to"
+            fix = f"no permission{owner_of(path)}{elsewhere}"
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            fix = "a file lies where a folder is needed: remove it, or set store.root (or results.root) elsewhere"
+            fix = "a file lies where a folder is needed: remove it" + (setting and f", or set {setting} elsewhere")
         else:
             fix = error.strerror or str(error)
         raise ArtifactError(f"cannot {doing} at {path}: {fix}") from error
@@ -137,18 +142,19 @@ def _share(place: Path) -> None:
         place.chmod(0o644 | around & stat.S_IWGRP)
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True, setting: str = ROOTS) -> None:
     """Writes ``content`` so that a reader sees the old file or the whole new one, never a part.
 
     Args:
         path: the file.
         content: all of it.
         durable: whether to wait until the disk has it, so that it outlives a power cut; not worth it for caches.
+        setting: see :func:`clear_io_errors`.
 
     Raises:
         ArtifactError: if the disk is full or the folder may not be written; nothing is left behind.
     """
-    with clear_io_errors("write", path), staged_file(path, content, durable=durable) as staged:
+    with clear_io_errors("write", path, setting), staged_file(path, content, durable=durable) as staged:
         staged.replace(path)
 
 
@@ -176,6 +182,15 @@ def staged_file(final: Path, content: bytes, *, durable: bool = True) -> Iterato
         staged.unlink(missing_ok=True)
 
 
+def move_unless_there(folder: Path, final: Path) -> None:
+    """Renames a folder; where another process has put a folder with files at ``final`` meanwhile, it stays."""
+    try:
+        folder.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
 @contextlib.contextmanager
 def staged_folder(final: Path) -> Iterator[Path]:
     """A temporary folder beside ``final`` that takes its place when the block ends without an error.
@@ -188,10 +203,6 @@ def staged_folder(final: Path) -> Iterator[Path]:
         try:
             yield staged
             _share(staged)
-            try:
-                staged.rename(final)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
+            move_unless_there(staged, final)
         finally:
             shutil.rmtree(staged, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import filelock
 
 from ood_bench.errors import ArtifactError
-from ood_bench.utils.files import clear_io_errors, make_folder, owner_of, version
+from ood_bench.utils.files import ROOTS, clear_io_errors, make_folder, owner_of, version
 
 _log = logging.getLogger(__name__)
 HEARTBEAT = 10.0
@@ -33,7 +33,7 @@ class BusyError(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True, setting: str = ROOTS) -> Iterator[None]:
     """Holds an exclusive lock on ``path``: the file ``<path>.lease``, which is gone when the lock is free.
 
     An owner on this machine is known to be dead at once; one on another machine counts as dead after :data:`LEASE`
@@ -41,11 +41,16 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     before its next heartbeat, which warns. No result depends on a lock: what it guards is written atomically under a
     name that determines its content.
 
+    Args:
+        path: what is locked.
+        wait: whether to wait until it is free.
+        setting: see :func:`~ood_bench.utils.files.clear_io_errors`.
+
     Raises:
         BusyError: if another process holds it and ``wait`` is false.
         ArtifactError: if the lock file cannot be made, or is a dead process's and may not be removed.
     """
-    with clear_io_errors("lock", path):
+    with clear_io_errors("lock", path, setting):
         make_folder(path.parent)
         lock = filelock.SoftFileLease(
             _file_of(path), mode=0o644, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_warn

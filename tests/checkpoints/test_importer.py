@@ -1,16 +1,18 @@
 import io
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from ood_bench.checkpoints import import_checkpoint
+from ood_bench.checkpoints import import_checkpoint, importer
 from ood_bench.checkpoints.__main__ import NORMALISATIONS
 from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.importer import Claim
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.classifier import accuracy, load_classifier
 from ood_bench.utils.files import sha256_file
@@ -101,6 +103,53 @@ def test_a_later_measurement_or_claim_is_added(run, toy_images):
     load_classifier(folder, CPU)
 
 
+def test_another_test_set_adds_its_accuracy_and_keeps_what_was_said(run, toy_images, monkeypatch):
+    folder = run(test=toy_images)
+    first = card_of(folder)["id_accuracy"]
+    run(test=toy_images, claim=Claim(first + 5, licence="MIT"))
+    other = ImageSet.of("other", toy_images.images[:20], toy_images.labels[:20])
+    run(test=other, claim=Claim(source="https://example.org"))
+    card = card_of(folder)
+    assert [card["checkpoint"][part] for part in ("accuracy", "licence")] == [first + 5, "MIT"]
+    assert card["checkpoint"]["source"] == "https://example.org"
+    assert card["accuracies"] == {
+        toy_images.fingerprint: first,
+        other.fingerprint: accuracy(load_classifier(folder, CPU), other),
+    }
+    assert (card["measured"]["set"], card["id_accuracy"]) == ("other", card["accuracies"][other.fingerprint])
+    monkeypatch.setattr(importer, "accuracy", lambda *_: pytest.fail("measured again"))
+    run(test=toy_images)
+    (deviation,) = card_of(folder)["deviations"]
+    assert re.search(rf"{first:.2f} % correct on toy .* stated are {first + 5:.2f} %", deviation)
+    run(claim=Claim(first))
+    assert [card_of(folder)[part] for part in ("id_accuracy", "deviations")] == [first, []]
+
+
+def test_what_another_process_imports_meanwhile_is_not_imported_again(run, monkeypatch):
+    locked = importer.locked
+
+    def late(final):
+        monkeypatch.setattr(importer, "locked", locked)
+        run()
+        monkeypatch.setattr(importer, "read_checkpoint", lambda *_: pytest.fail("read again"))
+        return locked(final)
+
+    monkeypatch.setattr(importer, "locked", late)
+    assert load_classifier(run(), CPU).card["recipe"] == "imported"
+
+
+def test_a_file_that_is_overwritten_meanwhile_is_not_kept_under_its_old_hash(run, network, tmp_path, monkeypatch):
+    def overwriting(path):
+        digest = sha256_file(path)
+        torch.save({"state_dict": {**network.state_dict(), "linear.bias": torch.ones(3)}}, path)
+        return digest
+
+    monkeypatch.setattr(importer, "sha256_file", overwriting)
+    with pytest.raises(ArtifactError, match=r"published\.pth has changed while it was read"):
+        run()
+    assert list((tmp_path / "store/classifiers").iterdir()) == []
+
+
 def test_what_changes_the_scores_changes_the_folder(run, tiny_model, network):
     folders = {
         run(),
@@ -167,7 +216,7 @@ def test_what_does_not_fit_leaves_nothing_behind(run, tiny_model, tmp_path):
         run(model={**tiny_model, "widths": [4, 4]})
     with pytest.raises(ConfigError, match="tiny"):
         run(model={**tiny_model, "wrong": 1})
-    assert not (tmp_path / "store/classifiers").exists()
+    assert list((tmp_path / "store/classifiers").iterdir()) == []
 
 
 def test_the_random_generator_is_left_alone(run):

@@ -135,12 +135,6 @@ def test_calls_of_unknown_classes_are_only_written_down(tmp_path, read, legacy):
     assert not (tmp_path / "sentinel").exists()
 
 
-def test_control_characters_of_a_file_do_not_reach_the_terminal(read, legacy):
-    main = b"\x80\x04" + text("net\x1b[31m") + text("Net") + b"\x93)R."
-    with pytest.raises(ArtifactError, match=r"an object of net\?\[31m\.Net without any weights"):
-        read(legacy(main))
-
-
 TOWER = b")" + b"2\x86" * 60  # a tuple of twice the tuple before it, sixty times: 2^60 values to hash or print
 PAIRS = b"]q\x01(" + (b"]" + text("k") + b"aK\x01a") * 5000 + b"e0"
 COLLIDING = b"".join(b"\x8a\x0b" + (i * (2**61 - 1)).to_bytes(11, "little") + b"N" for i in range(20_000))

@@ -3,6 +3,7 @@ import io
 import os
 import stat
 import tarfile
+import time
 import zipfile
 
 import numpy as np
@@ -51,9 +52,19 @@ def leftovers(folder):
 def test_every_format_is_read_and_nothing_stays(tmp_path, name):
     members = {f"./LSUN/test/{value}.png": png(value) for value in range(5)}
     path = pack(tmp_path / name, {**members, "LSUN/train/0.png": b"not read", "LSUN/test/._0.png": b"hidden"})
-    found = source_of(path, count=5, md5=md5_file(path)).read(tmp_path)
+    found = source_of(path, count=5, md5=md5_file(path).upper()).read(tmp_path)
     assert found.images[:, 0, 0, 0].tolist() == list(range(5))
     assert not leftovers(tmp_path)
+
+
+def test_what_a_killed_process_left_behind_is_removed_a_day_later(tmp_path):
+    path = pack(tmp_path / "a.zip", {"LSUN/test/0.png": png(1)})
+    for name in ("a.zip-old", "a.zip-new", "b.zip-old"):
+        (tmp_path / f".unpacking-{name}/LSUN").mkdir(parents=True)
+        age = 90_000 if name.endswith("old") else 80_000
+        os.utime(tmp_path / f".unpacking-{name}", (time.time() - age,) * 2)
+    source_of(path).read(tmp_path)
+    assert sorted(item.name for item in leftovers(tmp_path)) == [".unpacking-a.zip-new", ".unpacking-b.zip-old"]
 
 
 def test_the_unpacked_folder_is_used_first(tmp_path, write_image):
@@ -187,7 +198,8 @@ def test_fetching(tmp_path, mirror):
     mirror.content = made.read_bytes()
     root = tmp_path / "root"
     source = source_of(made, mirrors=(mirror.address + "a.zip?dl=1",), md5=mirror.md5, size_bytes=len(mirror.content))
-    assert f"fetch x --root {root}" in (source.missing(root) or "")
+    assert "x: neither" in (source.missing(root) or "")
+    assert "add data.download=true" in (source.missing(root) or "")
     source.fetch(root)
     assert source.missing(root) is None
     source.fetch(root)

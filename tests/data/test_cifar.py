@@ -86,6 +86,29 @@ def test_a_download_is_unpacked_where_torchvision_looks(packed, monkeypatch, mir
     np.testing.assert_array_equal(source.read(other).images, images["train"])
 
 
+def test_two_fetches_at_once_and_a_folder_that_is_not_whole(packed, monkeypatch, mirror):
+    name, root, images = packed
+    layout, other = LAYOUTS[name], root / "other"
+    mirror.content = (root / layout.archive).read_bytes()
+    monkeypatch.setattr(cifar, "MIRROR", mirror.address)
+    source, folder = Cifar(name=name, dataset=name, split="train"), other / layout.folder
+    unpacked = cifar.unpacked
+
+    def late(*given):
+        folder.mkdir(exist_ok=True)  # another process, which was faster
+        (folder / layout.meta).touch()
+        return unpacked(*given)
+
+    monkeypatch.setattr(cifar, "unpacked", late)
+    source.fetch(other)
+    np.testing.assert_array_equal(source.read(other).images, images["train"])
+    (other / layout.archive).unlink()
+    with pytest.raises(DataError, match=rf"{layout.splits['train'][0]} is missing; fetch it with"):
+        source.read(other)
+    source.fetch(other)
+    np.testing.assert_array_equal(source.read(other).images, images["train"])
+
+
 class Evil:
     def __reduce__(self):
         return print, ("executed",)

@@ -1,4 +1,5 @@
 import gzip
+import io
 import struct
 import tracemalloc
 
@@ -16,16 +17,20 @@ def packed(values):
     return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
 
 
+def parse(content):
+    return parse_idx(io.BytesIO(content), 3, "the file", 1 << 20)
+
+
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)))
 def test_what_was_written_is_read(values):
-    np.testing.assert_array_equal(parse_idx(packed(values), 3, "file"), values)
+    np.testing.assert_array_equal(parse(packed(values)), values)
 
 
 @given(st.data())
 def test_every_cut_off_file_is_refused(data):
     whole = packed(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     with pytest.raises(DataError, match="the file"):
-        parse_idx(whole[: data.draw(st.integers(0, len(whole) - 1))], 3, "the file")
+        parse(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,7 @@ def test_every_cut_off_file_is_refused(data):
 )
 def test_other_content_is_named(content, message):
     with pytest.raises(DataError, match=message):
-        parse_idx(content, 3, "the file")
+        parse(content)
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -94,7 +99,7 @@ def test_a_cut_off_gzip_file_is_named(tmp_path, pixels, keep):
 def test_a_header_that_the_file_cannot_hold_is_refused_unread(tmp_path, ending, shape):
     content = struct.pack(">HBB3I", 0, 8, 3, *shape) + bytes(18)
     (tmp_path / f"images{ending}").write_bytes(gzip.compress(content) if ending else content)
-    with pytest.raises(DataError, match=r"images.*: cut off: its header asks for [\d,]+ bytes, its size is"):
+    with pytest.raises(DataError, match=r"images.*: cut off: its header .* asks for [\d,]+ bytes, more than"):
         Idx(name="x", images=f"images{ending}").read(tmp_path)
 
 

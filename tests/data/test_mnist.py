@@ -64,6 +64,7 @@ def test_a_fetched_set_is_read_here_and_by_torchvision(tiny, tmp_path):
     assert message is not None
     assert "ood-bench data fetch kmnist" in message
     assert str(tmp_path / "KMNIST/raw/t10k-images-idx3-ubyte") in message
+    assert "add data.download=true to the run" in replace(TEST, name="a set of one's own").missing(tmp_path)
     mirror.content = packed[0]
     with pytest.raises(DataError, match=r"labels-idx1-ubyte\.gz could not be fetched"):
         TEST.fetch(tmp_path)  # the labels' address serves images
@@ -100,10 +101,14 @@ def test_without_a_plain_sum_the_gzip_sum_counts(tiny, tmp_path):
     folder.mkdir(parents=True)
     for kind, content in zip(("images-idx3", "labels-idx1"), tiny[1], strict=True):
         (folder / f"train-{kind}-ubyte.gz").write_bytes(content)
+        (folder / f"train-{kind}-ubyte").write_bytes(gzip.decompress(content))
     folder.chmod(0o555)
     assert len(TRAIN.read(tmp_path)) == 6
     folder.chmod(0o755)
     other = gzip.compress(gzip.decompress(tiny[1][0]), compresslevel=1, mtime=0)
     (folder / "train-images-idx3-ubyte.gz").write_bytes(other)
-    with pytest.raises(DataError, match="MD5"):
+    with pytest.raises(DataError, match=r"images-idx3-ubyte\.gz: MD5"):
+        TRAIN.read(tmp_path)
+    (folder / "train-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"KMNIST/raw/train-images-idx3-ubyte\.gz is missing; fetch it"):
         TRAIN.read(tmp_path)

@@ -73,8 +73,9 @@ def classifier(network, mean, std, **card):
     digest = hashlib.sha256()
     for value in network.state_dict().values():
         digest.update(value.numpy().tobytes())
-    moments = (tuple(float(one) for one in both) for both in (mean, std))
-    return Classifier(freeze(network), *moments, {"weights_sha256": digest.hexdigest(), **card})
+    moments = {"mean": tuple(map(float, mean)), "std": tuple(map(float, std))}
+    spec = {"model": {"_target_": type(network).__name__}, "shape": [], "classes": 0, "normalisation": moments}
+    return Classifier(freeze(network), *moments.values(), {"weights_sha256": digest.hexdigest(), "spec": spec, **card})
 
 
 def as_rows(logits, **card):

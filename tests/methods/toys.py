@@ -100,7 +100,9 @@ def weights_hash(network):
 def classifier_of(network, mean=MEAN, std=STD, name="toy"):
     """A frozen network as the runner would hand it to a detector."""
     frozen = to_layout(freeze(network), fast_layout(network))
-    return Classifier(frozen, mean, std, {"weights_sha256": weights_hash(frozen), "spec": {"model": {"name": name}}})
+    model = {"_target_": f"{type(network).__module__}.{type(network).__name__}", "name": name}
+    spec = {"model": model, "shape": SHAPE, "classes": CLASSES, "normalisation": {"mean": mean, "std": std}}
+    return Classifier(frozen, mean, std, {"weights_sha256": weights_hash(frozen), "spec": spec})
 
 
 def norm_classifier(rate=0.3, seed=0):

@@ -5,7 +5,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ood_bench.data.imageset import ImageSet
-from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.errors import ArtifactError, ConfigError, NotFiniteError
 from ood_bench.models.classifier import (
     Classifier,
     accuracy,
@@ -15,6 +15,7 @@ from ood_bench.models.classifier import (
     load_classifier,
     read_card,
     save_classifier,
+    scoring_key,
     to_layout,
     write_card,
 )
@@ -44,8 +45,8 @@ def network_of(model=MODEL, seed=0):
     return build_network(model, SHAPE, CLASSES)
 
 
-def classifier(mean=MEAN, std=STD, sha="a"):
-    return Classifier(freeze(network_of()), mean, std, {"weights_sha256": sha})
+def classifier():
+    return Classifier(freeze(network_of()), MEAN, STD)
 
 
 @pytest.fixture
@@ -136,18 +137,31 @@ def test_accuracy_counts_every_image_once():
     assert accuracy(found, many) == pytest.approx(100 * right / 600)
     with pytest.raises(ValueError, match="toy has no labels"):
         accuracy(found, ImageSet.of("toy", pixels))
+    with torch.no_grad():
+        found.network.fc2.bias[0] = float("nan")
+    with pytest.raises(NotFiniteError, match="gives NaN or infinity for images of toy"):
+        accuracy(found, many)
 
 
-def test_the_key_names_weights_and_normalisation():
-    variants = [
-        classifier(),
-        classifier(sha="b"),
-        classifier(mean=(0.5, 0.25, 0.11)),
-        classifier(std=(0.2, 0.35, 0.61)),
+def test_the_key_names_weights_and_network_whatever_their_name_and_provenance():
+    base = {**card(), "weights_sha256": "a"}
+    spec = base["spec"]
+    others = [
+        {**base, "weights_sha256": "b"},
+        {**base, "spec": {**spec, "shape": [3, 9, 9]}},
+        {**base, "spec": {**spec, "classes": 5}},
+        {**base, "spec": {**spec, "normalisation": {"mean": MEAN, "std": (0.2, 0.35, 0.61)}}},
+        {**base, "spec": {**spec, "normalisation": {"mean": STD, "std": MEAN}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "_target_": RESNET["_target_"]}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "dropout": 0.25}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "head": "godin_inner"}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "taps": {"mid": "relu1"}}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "taps": {"mid": "relu2"}}}},
+        {**base, "spec": {**spec, "model": {**MODEL, "channels_last": ["mid"]}}},
     ]
-    variants.append(classifier(mean=STD, std=MEAN))
-    assert len({one.key for one in variants}) == 5
-    assert classifier().key == variants[0].key
+    assert len({scoring_key(one) for one in (base, *others)}) == 12
+    renamed = {**base, "recipe": "other", "spec": {**spec, "seed": 3, "model": {**MODEL, "name": "other"}}}
+    assert scoring_key(renamed) == scoring_key(base) == Classifier(freeze(network_of()), MEAN, STD, base).key
 
 
 # On disk

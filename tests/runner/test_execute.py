@@ -22,6 +22,7 @@ from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.execute import execute
+from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
 from ood_bench.scoring.passes import run_pass
 from ood_bench.training import artifact
@@ -145,8 +146,12 @@ def test_what_a_method_was_trained_on_it_is_not_scored_on(quick, caplog):
     done = run(*quick, "method=[msp,outlier_exposure]", *same, *outliers)
     assert [record.method for record in done.records] == ["msp"]
     assert "outlier_exposure was trained on photo_patches: it is not scored on it" in caplog.messages
-    with pytest.raises(ConfigError, match="every method was trained on every OOD set of this run: choose another ood="):
-        run(*quick, "method=outlier_exposure", *same, *outliers)
+    prepared = prepare(compose_settings([*quick, "method=outlier_exposure", *same, *outliers]))
+    images = prepared.sets.outliers["outlier_exposure"].images
+    for given in (ImageSet.of("same", images), ImageSet.of("labelled", images, np.arange(20))):
+        sets = replace(prepared.sets, outliers={"outlier_exposure": given})
+        with pytest.raises(ConfigError, match="every method was trained on every OOD set of this run: choose another"):
+            replace(prepared, sets=sets).cells(0)
 
 
 def test_fine_tuning_shares_the_runs_classifier(quick, trainings):
@@ -176,6 +181,27 @@ def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
         "Renamed in the weights' file: body. to nothing.",
     ]
     assert trainings == []
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["model=resnet20", "model.blocks=[1,1]", "model.widths=[8,8]"], "model.stem_padding=2"),
+        (
+            ["model=timm", "model.timm_name=test_resnet", "method=mahalanobis", "method.mahalanobis.taps=[layer1]"],
+            "model.taps.layer1=layer2",
+        ),
+    ],
+    ids=["forward pass", "tap"],
+)
+def test_equal_weights_in_another_network_are_scored_anew(quick, words, option):
+    words = [*quick, *words, "checkpoint=net.pth"]
+    settings = compose_settings(words)
+    torch.save(build_network(settings.model, settings.id["shape"], settings.id["classes"]).state_dict(), "net.pth")
+    run(*words)
+    same_store = run(*words, option).records[0]
+    elsewhere = run(*words, option, "store.root=other", "results.root=other").records[0]
+    assert same_store.substance() == elsewhere.substance()
 
 
 def test_hyperparameters_of_the_command_line_reach_the_record(quick):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.protocols.eloc import ElocProtocol
@@ -17,6 +18,8 @@ def test_rows_are_counted_by_their_images(toys):
     assert overlapping(scored, [View(one, np.arange(5)), View(one, np.arange(15, 20))]) == {}
     assert overlapping(scored, [View(one, np.arange(7)), View(one, np.arange(6))]) == {"toy_near": 2}
     assert overlapping(scored, [View(other, np.array([3, 9])), View(one)]) == {"toy_near": 10, "toy_blend": 2}
+    labelled = ImageSet.of("labelled", one.images, np.arange(20))
+    assert overlapping(scored, [View(labelled, np.arange(7))]) == {"toy_near": 2}
 
 
 @pytest.fixture

@@ -4,13 +4,17 @@ import errno
 import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from torch import nn
 
 import ood_bench
 from ood_bench.errors import ArtifactError, ConfigError, OodBenchError, RecordError
 from ood_bench.models.classifier import CARD, WEIGHTS
+from ood_bench.models.wrapped import WrappedModel
+from ood_bench.runner.checks import check_taps
 from ood_bench.training import artifact
 
 STORE, RESULTS = Path("outputs/quickstart/store"), Path("outputs/quickstart/results")
@@ -173,3 +177,17 @@ def test_a_tap_that_the_network_lacks_is_refused_before_training(quick, words):
     assert not (STORE / "classifiers").exists()
     assert list(RESULTS.rglob("*.json")) == []
     assert half_written() == []
+
+
+class Last(nn.Module):
+    """Puts the channels last."""
+
+    def forward(self, x):
+        return x.movedim(1, -1)
+
+
+def test_a_map_whose_channels_come_last_is_refused_with_the_setting_that_says_so():
+    net = nn.Sequential(nn.Conv2d(1, 8, 1), Last())
+    reader = SimpleNamespace(tap_names=lambda _: ["maps"])
+    with pytest.raises(ConfigError, match=r"tap maps gives \[B, 4, 4, 8\].*: set \+model\.channels_last=\[maps\]"):
+        check_taps("swin", WrappedModel(net, {"maps": "1"}, "maps"), (1, 4, 4), {"fssd": reader})

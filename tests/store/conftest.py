@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 
 from ood_bench.data.imageset import fingerprint
+from ood_bench.models.classifier import scoring_key
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
 from ood_bench.scoring.banks import Banks
-from ood_bench.utils.files import content_key, sha256_file
+from ood_bench.utils.files import sha256_file
 
 SAMPLE = Path(__file__).parents[1] / "results/sample_record.json"
 DAY = 86400.0
-MOMENTS = {"mean": [0.5], "std": [0.25]}
+SPEC = {
+    "model": {"name": "lenet"},
+    "shape": [1, 2, 2],
+    "classes": 10,
+    "normalisation": {"mean": [0.5], "std": [0.25]},
+}
 
 
 class Shelves:
@@ -28,7 +34,7 @@ class Shelves:
         path.mkdir(parents=True)
         (path / "weights.safetensors").write_bytes(key.encode() * 50)
         digest = sha256_file(path / "weights.safetensors")
-        spec = {"normalisation": MOMENTS, "initial": initial}
+        spec = {**SPEC, "initial": initial}
         (path / "classifier.json").write_text(json.dumps({"key": key, "spec": spec, "weights_sha256": digest}))
         return path
 
@@ -46,8 +52,7 @@ class Shelves:
     def bank(self, classifier, images):
         card = json.loads((classifier / "classifier.json").read_text())
         meta = json.loads((images / "meta.json").read_text())
-        key = content_key([card["weights_sha256"], MOMENTS["mean"], MOMENTS["std"]])
-        place = f"{key}-{meta['fingerprint'][:16]}-cpu"
+        place = f"{scoring_key(card)}-{meta['fingerprint'][:16]}-cpu"
         Banks(self.store / "banks").keep(f"{place}/output-flat", np.ones((4, 10), dtype=np.float32))
         return self.store / "banks" / place
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import CARD, WEIGHTS, read_card
+from ood_bench.models.classifier import CARD, WEIGHTS, build_network, read_card
 from ood_bench.training import artifact, trainer
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file
@@ -181,6 +181,21 @@ def test_accuracy_is_that_of_the_test_set_that_is_asked_about(make_spec, store, 
     monkeypatch.setattr(artifact, "accuracy", lambda *_: pytest.fail("measured again"))
     for test, expected in ((spec.test, first), (right, 100)):
         assert store.obtain(replace(spec, test=test)).card["id_accuracy"] == expected
+
+
+def test_a_checkpoint_that_is_overwritten_during_a_run_is_not_scored_as_the_old_one(make_spec, store, tmp_path):
+    file = tmp_path / "net.pth"
+    spec = make_spec({"checkpoint": file})
+    networks = [build_network(spec.model, spec.data.shape, spec.classes) for _ in range(2)]
+    torch.save(networks[0].state_dict(), file)
+    expected = spec.key
+    assert store.obtain(spec).card["spec"]["imported_sha256"] == sha256_file(file)
+    torch.save(networks[1].state_dict(), file)
+    with pytest.raises(ArtifactError, match=r"net\.pth has changed since the run began: start the run again"):
+        store.obtain(spec)
+    anew = make_spec({"checkpoint": file})
+    assert anew.key != expected
+    torch.testing.assert_close(store.obtain(anew).network.state_dict(), networks[1].state_dict())
 
 
 @pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(b""), lambda path: path.write_text("<html>")])

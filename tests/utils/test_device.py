@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.device import device_named
+from ood_bench.utils.device import device_named, generators_of
 
 
 def test_devices_by_name(monkeypatch):
@@ -16,3 +16,8 @@ def test_devices_by_name(monkeypatch):
     assert device_named("cuda:1") == torch.device("cuda:1")
     with pytest.raises(ConfigError, match="device=cuda:2"):
         device_named("cuda:2")
+
+
+def test_only_the_generator_of_the_device_is_saved():
+    assert generators_of(torch.device("cpu")) == []
+    assert generators_of(torch.device("cuda:1")) == [torch.device("cuda:1")]

@@ -25,7 +25,12 @@ def test_errors_and_log_lines_are_shown_escaped(monkeypatch, capsys, caplog):
     console.show_error(DataError("\x1b]0;title\x07 and \udce4"))
     handler = progress.LogHandler()
     handler.emit(progress.logging.LogRecord("x", 20, "x", 1, "%s", ("\x1b[2J",), None))
+    for part, value in (("handlers", []), ("level", 30)):  # a fresh process's, and put back
+        monkeypatch.setattr(console.logging.getLogger(), part, value)
+    console.plain_log()
+    console.logging.getLogger("x").warning("%s", "\x1b[3J")
     shown = capsys.readouterr().err
+    assert r"\x1b[3J" in shown
     assert r"\x1b]0;title\x07 and \xe4" in shown
     assert r"\x1b[2J" in shown
     assert "\x1b" not in shown
