@@ -12,7 +12,7 @@ import time
 
 # Children inherit what is imported here; the optimizers import torch._dynamo at their first use.
 import sklearn.datasets as _datasets  # noqa: F401
-import torch._dynamo as _dynamo  # noqa: F401
+from torch import _dynamo  # noqa: F401
 
 from ood_bench.cli import job as _job  # noqa: F401
 from ood_bench.cli.main import main
