@@ -1,8 +1,10 @@
 """What all tests share: one thread, so that equal computations give equal bits and workers do not fight for cores."""
 
 import importlib.util
+import json
 import logging
 import os
+import subprocess
 import sys
 import tarfile
 import traceback
@@ -119,6 +121,43 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "scoring.resamples=0",
         "device=cpu",
     ]
+
+
+class Ended(NamedTuple):
+    """How a process ended: exit status, below zero after a signal; seconds; what it said on both streams."""
+
+    status: int
+    seconds: float
+    said: str
+
+
+class Forked:
+    """A process that runs ``ood-bench`` in forked children, one at a time, with everything imported once."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def start(self, *words: str, delay: float | None = None) -> int:
+        """Starts a run in the working directory, which is killed after ``delay`` seconds; returns its process."""
+        self._process.stdin.write(json.dumps([str(Path.cwd()), delay, *words]) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def end(self) -> Ended:
+        """Waits for the end of the run."""
+        status, seconds = json.loads(self._process.stdout.readline())
+        return Ended(status, seconds, plain(Path("said").read_text()))
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """For tests that kill runs: a new interpreter would take longer to import everything than a run takes."""
+    script = Path(__file__).with_name("forker.py")
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Forked(process)
+        process.stdin.close()
 
 
 @pytest.fixture

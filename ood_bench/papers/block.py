@@ -161,8 +161,15 @@ def load_blocks(conf: Path | None = None) -> list[Block]:
         ConfigError: if a file has no usable node ``paper``.
     """
     folder = conf or conf_dir()
+    files = [(path, path.stat()) for path in sorted(folder.glob("*/*.yaml"))]
+    return list(_blocks(folder, tuple((path, status.st_mtime_ns, status.st_size) for path, status in files)))
+
+
+@functools.lru_cache(maxsize=1)
+def _blocks(folder: Path, _files: tuple[tuple[Path, int, int], ...]) -> tuple[Block, ...]:
+    """The blocks as long as the files stay as they are; reading them takes a second, and each job of a sweep does."""
     read = functools.cache(_content)
-    return [_block(path, folder, read) for path in sorted((folder / "paper").glob("*.yaml"))]
+    return tuple(_block(path, folder, read) for path in sorted((folder / "paper").glob("*.yaml")))
 
 
 def _content(path: Path) -> DictConfig:

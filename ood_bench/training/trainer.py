@@ -178,7 +178,7 @@ class Trainer:
 
     def _step(self, step: Step) -> tuple[Tensor, Tensor]:
         """One update on the images of a step; returns the loss and the number of correct predictions."""
-        state = self.state
+        state, recipe = self.state, self.spec.recipe
         images, labels = self._images[step.rows], self._labels[step.rows]
         if self._outliers is not None:
             images = torch.cat([images, self._outliers[step.outliers]])
@@ -187,7 +187,8 @@ class Trainer:
         x = self._normalise(images)
         x = x.contiguous(memory_format=self._layout)
         state.optimizer.zero_grad(set_to_none=True)  # before the pass: a replayed graph writes over its old gradients
-        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        if recipe.compile:  # only then, because it imports the compiler
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         loss, logits = self._objective(self._forward, Batch(x, labels))
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()

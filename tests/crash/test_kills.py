@@ -3,11 +3,7 @@
 The number of kills of each kind of run is in ``OOD_BENCH_KILLS``; ``make crash`` takes 25.
 """
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,23 +27,6 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module")
-def forker():
-    """Runs words in a child of a process that has everything imported; kills it after a time."""
-    script = Path(__file__).with_name("forker.py")
-    with subprocess.Popen(
-        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-
-        def run(words, delay=None):
-            process.stdin.write(json.dumps([delay, *words]) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        yield run
-        process.stdin.close()
-
-
 def substances(root):
     store = RecordStore(root)
     found = {record.address: record.substance() for record in store.load()}
@@ -56,21 +35,24 @@ def substances(root):
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_killed_runs_leave_whole_records_and_the_last_one_completes_them(kind, forker, quick, tmp_path):
+def test_killed_runs_leave_whole_records_and_the_last_one_completes_them(kind, forked, quick, tmp_path):
     words = [one for one in RUNS[kind] if one != "-m"]
     words = [*RUNS[kind][: len(RUNS[kind]) - len(words)], *quick, *words, f"data.root={tmp_path}"]
 
-    def places(name):
-        return [*words, f"store.root={tmp_path / name}/store", f"results.root={tmp_path / name}/results"]
+    def run(name, delay=None):
+        places = [f"store.root={tmp_path / name}/store", f"results.root={tmp_path / name}/results"]
+        forked.start(*words, *places, delay=delay)
+        return forked.end()
 
-    _, status, seconds = forker(places("whole"))
-    assert status == 0
+    whole = run("whole")
+    assert whole.status == 0, whole.said
     expected = substances(tmp_path / "whole/results")
     draw = np.random.default_rng(list(f"{kind} {KILLS}".encode()))
     for _ in range(KILLS):
-        forker(places("killed"), draw.uniform(0, seconds))
+        run("killed", draw.uniform(0, whole.seconds))
         assert substances(tmp_path / "killed/results").items() <= expected.items()
-    assert forker(places("killed"))[1] == 0
+    last = run("killed")
+    assert last.status == 0, last.said
     assert substances(tmp_path / "killed/results") == expected
     faults = {entry.path: checking.faults(entry, deep=True) for entry in entries(tmp_path / "killed/store")}
     assert {path: said for path, said in faults.items() if said} == {}

@@ -3,39 +3,29 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-
-import pytest
 
 import ood_bench
 from ood_bench.sweep import heartbeat
 from ood_bench.sweep.plan import job_key
 
 PATIENCE = 600.0
-EPOCHS = 100
+EPOCHS = 40
 STORE = Path("outputs/quickstart/store")
 UNDISTURBED = ["results.root=undisturbed", "store.root=undisturbed-store"]
 METRICS = ["auroc", "aupr_in", "aupr_out", "fpr95"]
+KILLER = """
+import os, pathlib, signal
+from hydra.experimental.callback import Callback
 
-
-@pytest.fixture
-def words(toy):
-    toy.remove("train.epochs=1")
-    return [*toy, "method=msp", f"train.epochs={EPOCHS}"]
-
-
-def sweep(words, *more):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "ood_bench", "-m", *words, "seed=0,1", *more]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def ended(process):
-    said, _ = process.communicate(timeout=PATIENCE)
-    return process.returncode, " ".join(said.split()).replace("- ", "-")
+class Killer(Callback):
+    def on_job_start(self, config, **_):
+        killed = pathlib.Path("killed")
+        if config.seed == 1 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def training(words, seed):
@@ -55,25 +45,31 @@ def numbers(words, *elsewhere):
     return ood_bench.run([*words, "seed=[0,1]", *elsewhere])[["seed", *METRICS]]
 
 
-def test_a_killed_sweep_goes_on_from_the_last_epoch(words):
-    first = sweep(words)
-    os.kill(training(words, 0), signal.SIGKILL)
-    assert first.wait(PATIENCE) == -signal.SIGKILL
-    first.stdout.close()
+def test_a_killed_sweep_goes_on_from_the_last_epoch(toy, forked):
+    toy.remove("train.epochs=1")
+    words = [*toy, "method=msp", f"train.epochs={EPOCHS}"]
+    process = forked.start("-m", *words, "seed=0,1")
+    assert training(words, 0) == process
+    os.kill(process, signal.SIGKILL)
+    assert forked.end().status == -signal.SIGKILL
 
-    status, said = ended(sweep(words))
-    assert status == 0, said
-    (epoch,) = re.findall(r"continuing lenet-digits-quickstart-seed0-\S+ from epoch (\d+) of", said)
+    forked.start("-m", *words, "seed=0,1")
+    ended = forked.end()
+    assert ended.status == 0, ended.said
+    (epoch,) = re.findall(r"continuing lenet-digits-quickstart-seed0-\S+ from epoch (\d+) of", ended.said)
     assert 0 < int(epoch) < EPOCHS
-    assert said.endswith("sweep: 2 of 2 cells have a record")
+    assert ended.said.endswith("sweep: 2 of 2 cells have a record")
     assert numbers(words).equals(numbers(words, *UNDISTURBED))
 
 
-def test_a_killed_worker_of_joblib_stops_no_job(words):
-    process = sweep(words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    os.kill(training(words, 1), signal.SIGKILL)
-    status, said = ended(process)
-    assert status == 0, said
-    assert "the launcher gave up" in said
-    assert said.endswith("sweep: 2 of 2 cells have a record")
+def test_a_killed_worker_of_joblib_stops_no_job(toy, forked):
+    Path("killer.py").write_text(KILLER)
+    words = [*toy, "method=msp"]
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "+hydra.callbacks.kill._target_=killer.Killer"]
+    forked.start("-m", *words, "seed=0,1", *launcher)
+    ended = forked.end()
+    assert ended.status == 0, ended.said
+    assert Path("killed").exists()
+    assert "the launcher gave up" in ended.said
+    assert ended.said.endswith("sweep: 2 of 2 cells have a record")
     assert numbers(words).equals(numbers(words, *UNDISTURBED))
