@@ -144,5 +144,6 @@ class Godin(SteppingDetector):
             "statistic": statistic,
             "normalised": self.unit == "normalised",
             "clip": self.clip,
+            **({} if self.at_zero > 0 else {"at_zero": self.at_zero}),
         }
         return [Steps("godin", identity, step, magnitudes)]

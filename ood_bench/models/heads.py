@@ -86,10 +86,14 @@ class Cosine(Similarity):
 class _Parts(nn.Module):
     """h and g of the same features, side by side."""
 
-    def __init__(self, h: Similarity, features: int, eps: float, momentum: float) -> None:
+    def __init__(self, h: Similarity, features: int, *, glorot: bool, eps: float, momentum: float) -> None:
         super().__init__()
+        linear = nn.Linear(features, 1)
+        if glorot:
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
         self.h = h
-        self.g = nn.Sequential(nn.Linear(features, 1), nn.BatchNorm1d(1, eps, momentum), nn.Sigmoid())
+        self.g = nn.Sequential(linear, nn.BatchNorm1d(1, eps, momentum), nn.Sigmoid())
 
     def forward(self, z: Tensor) -> Tensor:
         """``[B, K + 1]``: h, then g in the last column."""
@@ -110,6 +114,7 @@ class DecomposedConfidence(nn.Module):
         features: number of features D.
         classes: number of classes K.
         truncated: see :class:`Similarity`.
+        glorot: whether g's linear layer starts as Keras': Glorot's uniform distribution, bias 0; else as torch's.
         eps: of g's batch norm.
         momentum: of g's batch norm.
     """
@@ -123,11 +128,13 @@ class DecomposedConfidence(nn.Module):
         classes: int,
         *,
         truncated: bool = False,
+        glorot: bool = False,
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        self.parts = _Parts(similarity(features, classes, truncated=truncated), features, eps, momentum)
+        h = similarity(features, classes, truncated=truncated)
+        self.parts = _Parts(h, features, glorot=glorot, eps=eps, momentum=momentum)
 
     def forward(self, z: Tensor) -> Tensor:
         """Logits ``[B, K]`` of features ``[B, D]``."""
@@ -169,8 +176,8 @@ def without_default_head(model: Mapping[str, Any]) -> dict[str, Any]:
 def attach_head(network: nn.Module, head: str, classes: int) -> None:
     """Puts a head in place of the network's last linear layer.
 
-    A network class may name options of its heads in ``head_options``: ``truncated``, and ``eps`` and ``momentum`` of
-    g's batch norm.
+    A network may name options of its heads in ``head_options``: ``truncated``, ``glorot``, and ``eps`` and ``momentum``
+    of g's batch norm.
 
     Raises:
         ConfigError: if there is no such head, or the network does not end in a linear layer.

@@ -1,6 +1,6 @@
 """The pre-activation bottleneck network of generalized ODIN's TensorFlow port."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -84,13 +84,14 @@ class ResNetV2(nn.Module):
         stage_dropout: rate after each stage; our choice as well.
         padding: of the strided 3x3 convolutions: ``same`` as TensorFlow, on even maps right and below only; or
             ``both_sides``, as ``padding=1``, which is another function: on the port's weights softmax moves by 0.013.
+        g_start: where the linear layer of a head's g starts: ``glorot`` with bias 0 as in Keras, or as in torch, with
+            0.4 of that deviation.
 
     Raises:
         ConfigError: if the depth is impossible, or the images do not fit the window.
     """
 
     penultimate: ClassVar[str] = "pooled"
-    head_options: ClassVar[dict[str, Any]] = {"truncated": True, "eps": _EPS, "momentum": _MOMENTUM}
 
     def __init__(
         self,
@@ -102,8 +103,10 @@ class ResNetV2(nn.Module):
         dropout: float = 0.0,
         stage_dropout: float = 0.0,
         padding: Padding = "same",
+        g_start: Literal["glorot", "torch"] = "torch",
     ) -> None:
         super().__init__()
+        self.head_options = {"truncated": True, "glorot": g_start == "glorot", "eps": _EPS, "momentum": _MOMENTUM}
         if depth < 11 or (depth - 2) % 9:
             raise ConfigError(f"resnet_v2: depth {depth} is not 9n + 2 (three stages of blocks of three layers)")
         check_window("resnet_v2", shape, pool_window, lambda side: (side + 3) // 4)

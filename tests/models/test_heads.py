@@ -12,6 +12,7 @@ from torch import nn
 from ood_bench.errors import ConfigError
 from ood_bench.models import heads
 from ood_bench.models.classifier import Classifier, build_network, freeze
+from ood_bench.models.resnet_v2 import ResNetV2
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 LENET = {"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet", "channel_dropout": 0.0, "dropout": 0.0}
@@ -144,3 +145,16 @@ def test_a_network_without_a_last_linear_layer_is_refused():
         heads.attach_head(nn.Sequential(nn.Linear(4, 5)), "godin_inner", 3)
     with pytest.raises(ConfigError, match=r"Sequential does not end in a linear layer"):
         heads.attach_head(nn.Sequential(nn.ReLU()), "godin_inner", 3)
+
+
+def test_g_starts_as_keras_where_a_network_asks_for_it():
+    torch.manual_seed(0)
+    network = ResNetV2((3, 32, 32), 10, g_start="glorot")
+    heads.attach_head(network, "godin_cosine", 10)
+    linear = network.fc.parts.g[0]
+    limit = (6 / (256 + 1)) ** 0.5  # of Glorot's uniform distribution
+    assert float(linear.weight.abs().max()) == pytest.approx(limit, rel=0.05)
+    assert torch.equal(linear.bias, torch.zeros(1))
+    other = ResNetV2((3, 32, 32), 10)
+    heads.attach_head(other, "godin_cosine", 10)
+    assert other.fc.parts.g[0].weight.abs().max() <= 1 / 16
