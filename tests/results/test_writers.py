@@ -14,8 +14,8 @@ import pytest
 from ood_bench.results import Record, RecordStore
 
 WRITERS = 16
-OWN, SHARED = 40, 20  # records of each writer; records that all of them write
-KILLS = 40
+OWN, SHARED = 15, 10  # records of each writer; records that all of them write
+KILLS = 20
 
 
 def _work(root: Path, records: list[Record], log: int, enough: Event) -> None:
