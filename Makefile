@@ -4,6 +4,9 @@ RUN = .venv/bin/python -m
 # A published ResNet-20 for make bench; without the file it measures fresh weights.
 CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 
+# Set by many containers; without bytecode, each of the suite's processes compiles torch and the rest for ten seconds.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run test test-cluster crash lint tables bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores

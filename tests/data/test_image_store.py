@@ -1,8 +1,8 @@
 import json
+import logging
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -153,20 +153,20 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path, source):
         ImageStore(tmp_path / "file").open(source, tmp_path / "data")
 
 
-OPEN = """
-import logging, pathlib, sys
-from ood_bench.data.noise import Noise
-from ood_bench.data.image_store import ImageStore
-logging.basicConfig(level=logging.INFO)
-noise = Noise(name="n", recipe="gaussian", shape=(3, 32, 32), count=4000)
-root = pathlib.Path(sys.argv[1])
-sys.stdout.write(ImageStore(root).open(noise, root).fingerprint)
-"""
-
-
 def test_two_processes_make_a_set_once(tmp_path):
-    command = [sys.executable, "-c", OPEN, str(tmp_path)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=60) for process in both]
-    assert answers[0][0] == answers[1][0] != ""
-    assert sum(errors.count("images stored") for _, errors in answers) == 1
+    noise = Noise(name="n", recipe="gaussian", shape=(3, 32, 32), count=4000)
+
+    def opened(number):
+        logging.basicConfig(filename=tmp_path / f"{number}.log", level=logging.INFO, force=True)
+        (tmp_path / f"{number}.txt").write_text(ImageStore(tmp_path).open(noise, tmp_path).fingerprint)
+
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=opened, args=(number,)) for number in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 0
+    answers = [(tmp_path / f"{number}.txt").read_text() for number in range(2)]
+    assert answers[0] == answers[1] != ""
+    assert sum((tmp_path / f"{number}.log").read_text().count("images stored") for number in range(2)) == 1

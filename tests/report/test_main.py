@@ -1,5 +1,5 @@
 import logging
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -50,8 +50,10 @@ def test_the_last_record_of_a_block_takes_its_tables_along(make, fill, results, 
     assert list((results / "tables").iterdir()) == []
 
 
-def test_it_runs_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "ood_bench.report", "--help"], capture_output=True, text=True, check=True
-    )
-    assert "--set-aside FILE" in done.stdout
+def test_it_runs_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", "--help"])
+    monkeypatch.delitem(sys.modules, main.__module__)
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("ood_bench.report", run_name="__main__")
+    assert stop.value.code == 0
+    assert "--set-aside FILE" in capsys.readouterr().out

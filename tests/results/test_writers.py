@@ -12,7 +12,7 @@ import pytest
 from ood_bench.results import Record, RecordStore
 
 WRITERS, KILLS = 4, 20
-OWN, SHARED = 40, 20  # records of each writer; records that all of them write
+OWN, SHARED = 15, 10  # records of each writer; records that all of them write
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file
 
 WORKER = str(Path(__file__).with_name("worker.py"))
-EPOCHS = 60
+EPOCHS = 30
 PATIENCE = 120.0
 
 
