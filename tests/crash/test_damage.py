@@ -14,6 +14,8 @@ import pytest
 import ood_bench
 from ood_bench.errors import OodBenchError
 from ood_bench.results import RecordStore
+from ood_bench.store import checking
+from ood_bench.store.inventory import entries
 from ood_bench.training.state import TrainingState
 
 KINDS = {
@@ -46,12 +48,14 @@ DAMAGES = {
     "flip": flip,
     "swap": None,
 }
-EVERY = [(kind, damage) for kind in KINDS for damage in DAMAGES]
-CASES = (
-    EVERY
-    if os.environ.get("OOD_BENCH_CRASH") == "full"
-    else [*zip(KINDS, itertools.cycle(DAMAGES)), ("record", "swap")]
-)
+FOR_REPORTS = {"details": "results/details/*.json", "scores": "store/scores/*.safetensors"}
+"""What no run reads again; reports and paired tests do."""
+
+
+def cases(kinds, *more):
+    if os.environ.get("OOD_BENCH_CRASH") == "full":
+        return [(kind, damage) for kind in kinds for damage in DAMAGES]
+    return [*zip(kinds, itertools.cycle(DAMAGES)), *more]
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +97,23 @@ def substances(root):
     return {record.address: record.substance() for record in RecordStore(root / "results").load()}
 
 
-@pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_damage_is_noticed_and_never_a_record_with_another_number(case, words, base, tmp_path, caplog):
-    kind, damage = case
+def damaged(base, target, pattern, case):
+    """Copies all of ``base`` and damages one file of a kind; gives its path."""
     for name in ("store", "results"):
-        shutil.copytree(base / name, tmp_path / name)
-    files, draw = sorted(tmp_path.glob(KINDS[kind])), np.random.default_rng(list(f"{kind} {damage}".encode()))
+        shutil.copytree(base / name, target / name)
+    files, draw = sorted(target.glob(pattern)), np.random.default_rng(list("-".join(case).encode()))
     victim, other = draw.permutation(files)[:2]
     whole = victim.read_bytes()
-    changed = other.read_bytes() if damage == "swap" else DAMAGES[damage](whole, draw)
+    changed = other.read_bytes() if case[1] == "swap" else DAMAGES[case[1]](whole, draw)
     assert changed != whole
     victim.write_bytes(changed)
+    return victim
+
+
+@pytest.mark.parametrize("case", cases(KINDS, ("record", "swap")), ids="-".join)
+def test_damage_is_noticed_and_never_a_record_with_another_number(case, words, base, tmp_path, caplog):
+    kind = case[0]
+    damaged(base, tmp_path, KINDS[kind], case)
     if kind != "record":
         shutil.rmtree(tmp_path / "results")
     caplog.set_level(logging.WARNING)
@@ -118,3 +128,19 @@ def test_damage_is_noticed_and_never_a_record_with_another_number(case, words, b
     assert found.items() <= expected.items()
     if not refused:
         assert found == expected
+
+
+@pytest.mark.parametrize("case", cases(FOR_REPORTS, ("scores", "swap")), ids="-".join)
+def test_damage_that_no_run_meets_is_found_by_store_check(case, words, base, tmp_path):
+    victim = damaged(base, tmp_path, FOR_REPORTS[case[0]], case)
+    valid, _, problems, torn = checking.record_problems(tmp_path / "results")
+    faults = {entry.path: checking.faults(entry, deep=False) for entry in entries(tmp_path / "store")}
+    found = [path for path, said in faults.items() if said]
+    assert (valid, problems) == (len(substances(base)), [])
+    if case[0] == "details":
+        assert found == []
+        assert all(str(tmp_path / "results/details") in line for line in torn)
+        assert len(torn) == 1
+    else:
+        assert found == [victim]
+        assert torn == []
