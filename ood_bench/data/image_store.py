@@ -103,7 +103,7 @@ def _load(entry: Path, source: Source, identity: dict[str, Any]) -> ImageSet | N
         found = ImageSet(source.name, images, labels, meta["fingerprint"], source.full_variant, names)
         if meta["identity"] != json.loads(json.dumps(identity)):
             raise ValueError(f"it holds {meta['name']} as another source gives it")  # noqa: TRY301 - one message for all
-    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{entry} is not whole: {error}") from error
     if (meta["format"], meta["sizes"], tuple(meta["shape"])) != (_FORMAT, sizes, images.shape):
         raise ArtifactError(f"{entry} is not whole: its files hold {sizes}, images {images.shape}")

@@ -102,8 +102,13 @@ def name_another_source(entry):
     (entry / "meta.json").write_text(json.dumps({**meta, "identity": {**meta["identity"], "images": "others"}}))
 
 
+def empty_images(entry):
+    (entry / "images.npy").write_bytes(b"")
+
+
 DAMAGES = [
     cut_images,
+    empty_images,
     lose_labels,
     spoil_meta,
     lose_meta,
