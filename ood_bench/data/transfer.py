@@ -2,11 +2,14 @@
 
 import html
 import http.client
+import queue
 import re
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,7 +86,8 @@ def request(address: str, part: Path, offset: int) -> http.client.HTTPResponse:
         headers["Range"] = f"bytes={offset}-"
     try:
         asked = urllib.request.Request(address, headers=headers)  # noqa: S310 - the scheme has been checked
-        opened: http.client.HTTPResponse = urllib.request.build_opener(_SafeRedirects).open(asked, timeout=_TIMEOUT)
+        opener = urllib.request.build_opener(_SafeRedirects)
+        opened = _in_time(lambda: opener.open(asked, timeout=_TIMEOUT))
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink()
@@ -97,6 +101,30 @@ def request(address: str, part: Path, offset: int) -> http.client.HTTPResponse:
     except (OSError, http.client.HTTPException) as error:
         raise CutError(f"no answer: {error or type(error).__name__}") from error
     return opened
+
+
+def _in_time(ask: Callable[[], http.client.HTTPResponse]) -> http.client.HTTPResponse:
+    """What ``ask`` gives, in a thread of its own: a server may send an answer's head byte by byte and never end it.
+
+    Raises:
+        CutError: if that takes longer than a minute.
+    """
+    found: queue.SimpleQueue[http.client.HTTPResponse | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            found.put(ask())
+        except BaseException as error:
+            found.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer = found.get(timeout=_PATIENCE)
+    except queue.Empty:
+        raise CutError(f"no whole answer within {_PATIENCE:.0f} s") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def read(response: http.client.HTTPResponse, most: int, pace: Pace) -> bytes:

@@ -65,6 +65,7 @@ class Mirror:
         cut_after: bytes after which it hangs up, one entry a request, until the list is empty.
         headers: take the place of the right ones; none leaves one out.
         endless: sends zeros until the client hangs up.
+        endless_head: sends headers for as long as it is set.
         pause: seconds between single bytes, if it sends them so.
         wrong_rest: answers for a range with the file's first bytes.
         asked: the Range header of each request.
@@ -80,6 +81,7 @@ class Mirror:
     cut_after: list[int] = field(default_factory=list)
     headers: dict[str, str | None] = field(default_factory=dict)
     endless: bool = False
+    endless_head: bool = False
     pause: float = 0.0
     wrong_rest: bool = False
     asked: list[str | None] = field(default_factory=list)
@@ -109,6 +111,10 @@ class Mirror:
         for name, value in (headers | self.headers).items():
             if value is not None:
                 request.send_header(name, str(value))
+        while self.endless_head:
+            request.send_header("X-More", "and more")
+            request.flush_headers()
+            time.sleep(0.02)
         request.end_headers()
         body = body[: self.cut_after.pop(0)] if self.cut_after else body
         step = 1 if self.pause else len(body)

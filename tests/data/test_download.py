@@ -139,6 +139,15 @@ def test_a_trickle_is_ended(mirror, file, monkeypatch):
         download([mirror.address], file, md5=mirror.md5)
 
 
+def test_a_trickle_of_headers_is_ended(mirror, file, monkeypatch):
+    monkeypatch.setattr("ood_bench.data.transfer._PATIENCE", 0.2)
+    monkeypatch.setattr("ood_bench.data.download._ATTEMPTS", 1)
+    mirror.endless_head = True
+    with pytest.raises(DataError, match="no whole answer within 0 s"):
+        download([mirror.address], file, md5=mirror.md5)
+    mirror.endless_head = False
+
+
 def test_wrong_bytes_after_a_break_are_noticed(mirror, file):
     mirror.cut_after, mirror.wrong_rest = [30_000], True
     download([mirror.address], file, md5=mirror.md5)
