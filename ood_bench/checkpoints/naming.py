@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ood_bench.checkpoints.values import refuse_values, wrong_types
 from ood_bench.errors import ArtifactError
+from ood_bench.utils.printable import listed
 
 # What training scripts wrap networks in, and what this package's wrapper of other libraries' networks adds.
 _WRAPPERS = re.compile(
@@ -133,6 +134,5 @@ def _complaint(faults: Mapping[str, list[str]]) -> str:
     lines = ["its tensors do not fit the model (is it another architecture, or are there other options or --classes?)"]
     for kind, names in faults.items():
         if names:
-            more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            lines.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+            lines.append(f"{len(names)} {kind}: {listed(names, _LISTED)}")
     return "; ".join(lines)

@@ -1,16 +1,16 @@
 """What there is to say about an import: which part of the file it took, and what it left."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.entries import Contents
+from ood_bench.utils.printable import listed
 
 _log = logging.getLogger(__name__)
-_LISTED = 5
 _CLOSE = 1e-3  # published constants are rounded to three or four digits
 
 
@@ -48,27 +48,21 @@ def remarks_on(
     entry = f"entry {contents.entry}" if contents.entry else "the whole file"
     _log.info("%s: read %s, %d tensors", file, entry, len(contents.tensors))
     notes = []
-    others = _some(contents.others)
+    others = listed(contents.others)
     if others or choice.entry:
         notes.append(f"Weights are {entry} of {file}{others and f', which also holds {others}'}.")
     if others and choice.entry is None:
         _log.warning("%s also holds %s: choose by --entry NAME (in a run checkpoint_entry=NAME)", file, others)
     if left_out:
-        notes.append(f"Left out of the weights' file: {_some(left_out)}.")
-        _log.warning("%s: left out %s", file, _some(left_out))
+        notes.append(f"Left out of the weights' file: {listed(left_out)}.")
+        _log.warning("%s: left out %s", file, listed(left_out))
     if choice.rename:
-        pairs = _some(f"{old} to {new or 'nothing'}" for old, new in choice.rename)
+        pairs = listed(f"{old} to {new or 'nothing'}" for old, new in choice.rename)
         notes.append(f"Renamed in the weights' file: {pairs}.")
     deviations = _other_normalisation(left_out, normalisation)
     for sentence in deviations:
         _log.warning("%s: %s", file, sentence)
     return Remarks(contents.entry, notes, deviations)
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return f"{', '.join(listed[:_LISTED])}{more}"
 
 
 def _other_normalisation(left_out: Mapping[str, Tensor], normalisation: Mapping[str, Sequence[float]]) -> list[str]:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ood_bench.errors import ArtifactError
+from ood_bench.utils.printable import listed
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_LISTED = 5
 
 
 def wrong_types(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
@@ -38,9 +38,9 @@ def refuse_values(state: Mapping[str, Tensor]) -> None:
     infinite = {name: ~value.isfinite() for name, value in floats.items()}
     negative = {name: value < 0 for name, value in floats.items() if name.endswith("running_var")}
     faults = [
-        f"{text} in {listed}"
+        f"{text} in {places}"
         for text, found in (("NaN or infinity", infinite), ("a variance below 0", negative))
-        if (listed := _listed(found))
+        if (places := _places(found))
     ]
     if faults:
         raise ArtifactError(
@@ -49,8 +49,7 @@ def refuse_values(state: Mapping[str, Tensor]) -> None:
         )
 
 
-def _listed(found: Mapping[str, Tensor]) -> str:
+def _places(found: Mapping[str, Tensor]) -> str:
     """The tensors with faulty values, and in how many places."""
     faulty = [f"{name} ({int(where.sum())} of {where.numel()})" for name, where in found.items() if where.any()]
-    more = f", and {len(faulty) - _LISTED} more tensors" if len(faulty) > _LISTED else ""
-    return ", ".join(faulty[:_LISTED]) + more
+    return listed(faulty)

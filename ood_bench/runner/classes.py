@@ -7,10 +7,10 @@ from typing import Any
 from ood_bench.errors import ConfigError
 from ood_bench.runner.sets import RunSets
 from ood_bench.training.spec import check_labels
+from ood_bench.utils.printable import listed
 
 _log = logging.getLogger(__name__)
 _FOLDERS = ("folder", "archive")
-_MOST_NAMES = 10
 
 
 def check_classes(node: Mapping[str, Any], sets: RunSets, *, published: bool) -> None:
@@ -29,7 +29,7 @@ def check_classes(node: Mapping[str, Any], sets: RunSets, *, published: bool) ->
     if train and test and train != test and not _are_numbers_of_others(node, train, test):
         what = "class folders" if node["test"]["kind"] in _FOLDERS else "classes"
         raise ConfigError(
-            f"id.test: {what} {_listed(test)}; id.train has {_listed(train)}: labels would differ",
+            f"id.test: {what} {listed(test)}; id.train has {listed(train)}: labels would differ",
             _remedy(node, train, test),
         )
     for images in (sets.train, sets.test):
@@ -44,7 +44,7 @@ def check_classes(node: Mapping[str, Any], sets: RunSets, *, published: bool) ->
     if published and all(map(str.isdecimal, train)) and list(train) != sorted(train, key=int):
         both = " and ".join(f"+id.{part}.class_order=natural" for part in ("train", "test"))
         text = "class folders are numbers, labelled in the order of text (%s); if outputs follow the numbers, add %s"
-        _log.warning(text, _listed(train), both)
+        _log.warning(text, listed(train), both)
 
 
 def _are_numbers_of_others(node: Mapping[str, Any], train: Sequence[str], test: Sequence[str]) -> bool:
@@ -63,7 +63,7 @@ def _remedy(node: Mapping[str, Any], train: Sequence[str], test: Sequence[str]) 
     if not any(lacking.values()):
         return "set class_order alike in both"
     deeper = _one_level_deeper(node, "train", train) or _one_level_deeper(node, "test", test)
-    return deeper or "; ".join(f"{part} has no images of {_listed(names)}" for part, names in lacking.items() if names)
+    return deeper or "; ".join(f"{part} has no images of {listed(names)}" for part, names in lacking.items() if names)
 
 
 def _one_level_deeper(node: Mapping[str, Any], part: str, names: Sequence[str]) -> str:
@@ -71,8 +71,3 @@ def _one_level_deeper(node: Mapping[str, Any], part: str, names: Sequence[str]) 
         return ""
     path = f"{node[part]['path']}/{names[0]}"
     return f"if the class folders lie one level deeper, set id.{part}.path={path}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more

@@ -1,6 +1,7 @@
 """Text that came from outside, made safe to show: on a terminal, in a table of a spreadsheet."""
 
 import unicodedata
+from collections.abc import Iterable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -16,6 +17,13 @@ def printable(text: str, keep: str = "\n") -> str:
         keep: characters that stay.
     """
     return "".join(letter if letter in keep or _shown(letter) else _escape(letter) for letter in text)
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """The first names, and how many more there are: ``a, b and 3 more``."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def inert(text: str) -> str:

@@ -156,7 +156,7 @@ def test_all_faults_at_once(network):
 
 def test_long_lists_are_cut(network):
     other = WideResNet((3, 32, 32), 3, depth=10, widen=1)
-    with pytest.raises(ArtifactError, match=r", and \d+ more"):
+    with pytest.raises(ArtifactError, match=r" and \d+ more"):
         fit(other.state_dict(), network)
 
 
