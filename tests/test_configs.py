@@ -227,7 +227,7 @@ WIDE = ["model.depth=10", "model.widen=1"]
 RESNET = ["model.blocks=[1,1,1,1]", "model.widths=[4,4,8,8]"]
 # A paper is made small by what it selects: model, protocol and methods.
 SMALL_MODELS = {
-    "densenet_bc_100_12": ["model.depth=10"],
+    "densenet_bc_100_12": ["model.depth=10", "model.growth=4"],
     "wrn_28_10": WIDE,
     "wrn_40_2": WIDE,
     "resnet18": RESNET,
@@ -293,13 +293,13 @@ TOYS = {
     ],
     "experiment=godin_fashionmnist": [*CIFAR, *STEPS, "protocol.id_rows=20"],
     "experiment=eloc_fashionmnist": [
+        "ood=[mnist]",
         "train.epochs=1",
         "method.eloc.train.epochs=1",
         "scoring.resamples=20",
         "device=cpu",
     ],
-    "paper=godin_densenet_cifar10": [*CIFAR, *STEPS, "protocol.id_rows=20", "model.depth=10", "model.growth=4"],
-    "paper=fssd_fashionmnist": [*QUICK, *VALIDATION, *SEARCHES["fssd"]],
+    "paper=fssd_fashionmnist": ["ood=[mnist,emnist_letters]", *QUICK, *VALIDATION, *SEARCHES["fssd"]],
 }
 
 
