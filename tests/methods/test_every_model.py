@@ -27,7 +27,7 @@ KEYS = {
     "resnet18": "eaed00cd91786146",
     "resnet18_featurenorm": "362aa40c88540323",
     "resnet20": "695209101603ae69",
-    "resnet20_v2": "5a65659db9e21a55",
+    "resnet20_v2": "c3022415b23cda15",
     "resnet34": "9d02e1284800bdd3",
     "timm": "e9f96f6c112b7d80",
     "torchvision": "3aecd2ad0f39b51a",

@@ -19,12 +19,12 @@ WORKER = """
 import os, pathlib, time
 from ood_bench.sweep import worker
 worker._LOOK = 0.05
-try:
-    with worker.ending_with_the_sweep():
+with worker.ending_with_the_sweep():
+    try:
         pathlib.Path("pid").write_text(str(os.getpid()))
         {job}
-except KeyboardInterrupt:
-    pathlib.Path("interrupted").touch()
+    except KeyboardInterrupt:
+        pathlib.Path("interrupted").touch()
 time.sleep(60)
 """
 
