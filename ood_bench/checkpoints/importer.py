@@ -17,7 +17,8 @@ from ood_bench.checkpoints.reader import read_checkpoint
 from ood_bench.checkpoints.remarks import Remarks, remarks_on
 from ood_bench.data.imageset import ImageSet, titled
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import Classifier, accuracy, build_network, freeze, read_card, save_classifier
+from ood_bench.models.card import read_card
+from ood_bench.models.classifier import Classifier, accuracy, build_network, freeze, save_classifier
 from ood_bench.models.heads import without_default_head
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, staged_folder
 from ood_bench.utils.locks import locked

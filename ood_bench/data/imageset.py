@@ -13,6 +13,8 @@ from ood_bench.utils.printable import printable
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float64]
+Rows32 = npt.NDArray[np.float32]
 
 _BLOCK = 4096
 

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ood_bench.data.imageset import ImageSet, Rows
-
-Array = npt.NDArray[np.float64]
-Rows32 = npt.NDArray[np.float32]
+from ood_bench.data.imageset import ImageSet, Rows, Rows32
 
 
 @dataclass(frozen=True)

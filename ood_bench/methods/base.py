@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ood_bench.data.imageset import ImageSet
-from ood_bench.data.views import Array, View
+from ood_bench.data.imageset import Array, ImageSet
+from ood_bench.data.views import View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps

@@ -1,7 +1,6 @@
 """A network together with what must never be separated from it: its normalisation, its taps, its provenance."""
 
 import functools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +15,13 @@ from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError, DamagedError, NotFiniteError
+from ood_bench.models.card import WEIGHTS, network_of, read_card, scoring_key, write_card
 from ood_bench.models.folding import folded
 from ood_bench.models.heads import attach_head, head_of, head_taps
 from ood_bench.utils.build import build
-from ood_bench.utils.digests import with_seal, without_seal
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
-WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 _BATCH = 256
-_NETWORK = ("model", "shape", "classes", "normalisation")
 _OURS = re.compile(r"ood_bench\.models\.\w+\.\w+")
 
 
@@ -115,21 +112,6 @@ class Classifier:
         return self._moments[1]
 
 
-def scoring_key(card: Mapping[str, Any]) -> str:
-    """Key of all that determines what a classifier gives for an image, from its card: weights and network.
-
-    The network is what its model's options make of the weights: its forward pass, and the modules that its taps name.
-    """
-    network = _network_of(card)
-    options = {option: value for option, value in network["model"].items() if option != "name"}
-    return content_key([card["weights_sha256"], {**network, "model": options}])
-
-
-def _network_of(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card says of the network and its input."""
-    return {part: card["spec"][part] for part in _NETWORK}
-
-
 def accuracy(classifier: Classifier, images: ImageSet) -> float:
     """Share of correct predictions on labelled images, in percent.
 
@@ -188,28 +170,6 @@ def save_classifier(folder: Path, network: nn.Module, card: Mapping[str, Any]) -
     write_card(folder, {**card, "weights_sha256": sha256_file(folder / WEIGHTS)})
 
 
-def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Writes ``classifier.json`` with a seal: the SHA-256 of all the rest.
-
-    Raises:
-        ArtifactError: if the folder cannot be written.
-    """
-    write_atomically(folder / CARD, (json.dumps(with_seal(card), indent=2, sort_keys=True) + "\n").encode())
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """What ``classifier.json`` says; cards of version 0.1 have no seal.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is not what was written.
-    """
-    try:
-        return without_seal(json.loads((folder / CARD).read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{CARD}: {error}") from error
-
-
 def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any] | None = None) -> Classifier:
     """Reads what :func:`save_classifier` wrote, and checks the weights against their SHA-256.
 
@@ -228,13 +188,13 @@ def load_classifier(folder: Path, device: torch.device, wanted: Mapping[str, Any
         try:
             card = read_card(folder)
             intact = sha256_file(folder / WEIGHTS) == card["weights_sha256"]
-            found = _network_of(card)
+            found = network_of(card)
             model, shape, classes = (found[part] for part in ("model", "shape", "classes"))
             mean, std = (tuple(found["normalisation"][moment]) for moment in ("mean", "std"))
             name, target = model["name"], str(model["_target_"])
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise DamagedError(f"the classifier in {folder} is incomplete or damaged ({error})", hint) from error
-    if wanted is not None and content_key(found) != content_key({part: wanted[part] for part in _NETWORK}):
+    if wanted is not None and content_key(found) != content_key(network_of({"spec": wanted})):
         raise DamagedError(f"the classifier in {folder} is another network than was asked for ({name})", hint)
     if wanted is None and not _OURS.fullmatch(target):
         raise ArtifactError(

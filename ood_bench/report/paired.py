@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ood_bench.config import default_data_root
-from ood_bench.data.imageset import Rows
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array, Rows
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.metrics.paired import bootstrap_difference, delong
 from ood_bench.report.csv_files import as_csv

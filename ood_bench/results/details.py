@@ -13,8 +13,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array, ImageSet, Rows
 from ood_bench.errors import RecordError
 from ood_bench.metrics.curve import Curve
 from ood_bench.results.record import CellKey

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array, ImageSet, Rows
 from ood_bench.errors import DamagedError
 from ood_bench.utils.files import clear_io_errors, write_atomically
 

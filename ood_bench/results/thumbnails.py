@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array, ImageSet, Rows
 from ood_bench.results.schema import Count, Part, Text
 
 COLUMNS = 6

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ood_bench.data.views import Array, Rows32
+from ood_bench.data.imageset import Array, Rows32
 from ood_bench.utils.digests import check_digest, with_digest, without_digest
 from ood_bench.utils.files import content_key, write_atomically
 from ood_bench.utils.locks import locked

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_bench.data.imageset import ImageSet
-from ood_bench.data.views import Array, Rows32, View
+from ood_bench.data.imageset import Array, ImageSet, Rows32
+from ood_bench.data.views import View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass

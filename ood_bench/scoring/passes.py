@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ood_bench.data.views import Array, Rows32, View
+from ood_bench.data.imageset import Array, Rows32
+from ood_bench.data.views import View
 from ood_bench.errors import ArtifactError, NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.banks import PartialScores

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array
 from ood_bench.errors import NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.taps import forward_to_all

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ood_bench.data.views import Array, View
+from ood_bench.data.imageset import Array
+from ood_bench.data.views import View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.passes import refuse_not_finite
 from ood_bench.scoring.taps import full_precision

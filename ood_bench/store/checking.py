@@ -7,7 +7,7 @@ import numpy as np
 
 from ood_bench.data.imageset import fingerprint
 from ood_bench.errors import ArtifactError, OodBenchError, RecordError
-from ood_bench.models.classifier import WEIGHTS, read_card
+from ood_bench.models.card import WEIGHTS, read_card
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
 from ood_bench.results.record import is_sealed

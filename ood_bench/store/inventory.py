@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ood_bench.models.classifier import read_card, scoring_key
+from ood_bench.models.card import read_card, scoring_key
 from ood_bench.results import Record
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")

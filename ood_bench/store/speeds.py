@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ood_bench.models.classifier import CARD, read_card
+from ood_bench.models.card import CARD, read_card
 from ood_bench.store.inventory import kind_of
 
 

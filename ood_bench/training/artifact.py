@@ -11,7 +11,8 @@ import torch
 
 from ood_bench.checkpoints.importer import import_checkpoint
 from ood_bench.errors import ArtifactError, DamagedError
-from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier, write_card
+from ood_bench.models.card import write_card
+from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier
 from ood_bench.models.heads import without_default_head
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import Speed

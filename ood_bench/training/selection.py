@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ood_bench.data.imageset import ImageSet
-from ood_bench.data.views import Rows32, View
+from ood_bench.data.imageset import ImageSet, Rows32
+from ood_bench.data.views import View
 from ood_bench.models.softmax import max_softmax_float32
 
 REVISION = 2

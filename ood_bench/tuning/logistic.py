@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array
 
 FOLDS = 5
 

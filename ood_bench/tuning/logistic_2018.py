@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from ood_bench.data.views import Array
+from ood_bench.data.imageset import Array
 from ood_bench.tuning.logistic import Combination
 
 STRENGTHS = np.logspace(-4, 4, 10)

@@ -6,6 +6,7 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError, NotFiniteError
+from ood_bench.models.card import read_card, scoring_key, write_card
 from ood_bench.models.classifier import (
     Classifier,
     accuracy,
@@ -13,11 +14,8 @@ from ood_bench.models.classifier import (
     fast_layout,
     freeze,
     load_classifier,
-    read_card,
     save_classifier,
-    scoring_key,
     to_layout,
-    write_card,
 )
 from ood_bench.models.resnet import ResNet
 from ood_bench.utils.files import sha256_file

@@ -12,7 +12,8 @@ from torch import nn
 
 import ood_bench
 from ood_bench.errors import ArtifactError, ConfigError, OodBenchError, RecordError
-from ood_bench.models.classifier import CARD, WEIGHTS
+from ood_bench.models.card import CARD, WEIGHTS
+from ood_bench.models.lenet import LeNet
 from ood_bench.models.wrapped import WrappedModel
 from ood_bench.runner.checks import check_taps
 from ood_bench.training import artifact
@@ -191,3 +192,17 @@ def test_a_map_whose_channels_come_last_is_refused_with_the_setting_that_says_so
     reader = SimpleNamespace(tap_names=lambda _: ["maps"])
     with pytest.raises(ConfigError, match=r"tap maps gives \[B, 4, 4, 8\].*: set \+model\.channels_last=\[maps\]"):
         check_taps("swin", WrappedModel(net, {"maps": "1"}, "maps"), (1, 4, 4), {"fssd": reader})
+
+
+def test_a_network_of_a_fixed_input_size_is_refused_before_decoding(quick, monkeypatch):
+    def forward(self, x):
+        raise AssertionError(f"Input height ({x.shape[2]}) doesn't match model (224).")
+
+    monkeypatch.setattr(LeNet, "forward", forward)
+    with pytest.raises(
+        ConfigError, match=r"model lenet cannot take the 1x8x8 images of id \(AssertionError: Input height"
+    ) as raised:
+        ood_bench.run(quick)
+    assert "+model.options.img_size=PIXELS" in raised.value.hint
+    assert "resize" in raised.value.hint
+    assert not Path("store").exists()

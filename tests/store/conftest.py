@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ood_bench.data.imageset import fingerprint
-from ood_bench.models.classifier import scoring_key
+from ood_bench.models.card import scoring_key
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
 from ood_bench.scoring.banks import Banks

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError
-from ood_bench.models.classifier import CARD, WEIGHTS, build_network, read_card
+from ood_bench.models.card import CARD, WEIGHTS, read_card
+from ood_bench.models.classifier import build_network
 from ood_bench.training import artifact, trainer
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file

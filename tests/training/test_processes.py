@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ood_bench.models.classifier import WEIGHTS
+from ood_bench.models.card import WEIGHTS
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.files import sha256_file
 
