@@ -63,6 +63,7 @@ CHANGES = {
         "perturb_loss": ({"magnitudes": [0.2], "temperatures": [1.0]}, "ce", "entropy"),
     },
     "energy": {"temperature": ({}, 1.0, 2.0)},
+    "entropy": {},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "fssd": {
@@ -84,6 +85,7 @@ CHANGES = {
         "magnitudes": ({}, [0.0], [20.0]),
     },
     "mahalanobis": MAHALANOBIS,
+    "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
