@@ -72,6 +72,11 @@ CHANGES = {
         "noise_images": ({}, 100, 99),
         "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
     },
+    "gen": {
+        "gamma": ({}, 0.1, 0.5),
+        "top": ({}, 2, 3),
+        "definition": ({"top": 4}, "paper", "pytorch_ood"),
+    },
     **dict.fromkeys(("godin_inner", "godin_euclidean", "godin_cosine"), GODIN),
     "godin_port": {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
@@ -84,6 +89,7 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "kl_matching": {},
     "mahalanobis": MAHALANOBIS,
     "maxlogit": {},
     "mc_dropout": {
