@@ -90,6 +90,7 @@ CHANGES = {
         "magnitudes": ({}, [0.0], [20.0]),
     },
     "kl_matching": {},
+    "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
     "maxlogit": {},
     "mc_dropout": {
