@@ -104,6 +104,8 @@ CHANGES = {
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "residual": {"dim": ({}, 0, 10)},
+    "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
