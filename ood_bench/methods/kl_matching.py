@@ -14,9 +14,9 @@ from ood_bench.methods.posthoc import LogitsDetector
 class KlMatching(LogitsDetector):
     """``-min_k KL(p || d_k)``, p the softmax of the image, d_k the mean softmax of ID images predicted as class k.
 
-    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132, section
-    4 ("KL matching"); the paper's code does not hold it, ViM's does: github.com/haoqiwang/vim, ``benchmark.py``. Labels
-    are not used.
+    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132.
+    Its code is not in github.com/hendrycks/anomaly-seg; ViM's authors have it, github.com/haoqiwang/vim,
+    ``benchmark.py``. Labels are not used.
 
     Differences: the paper takes the mean over validation images, as OpenOOD does; ViM's code and this one take the
     training images, the only ID images that a method may learn from. Classes that are predicted for none of them have

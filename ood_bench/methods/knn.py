@@ -20,9 +20,9 @@ def normalised(features: Array) -> Array:
 class Knn(FeaturesDetector):
     """``-||g - g_(k)||^2``: g the feature vector at unit length, g_(k) the k-th nearest of the ID training images.
 
-    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", arXiv 2204.06507, section 3 (there
-    the distance is not squared, which ranks alike); code github.com/deeplearning-wisc/knn-ood, ``run_cifar.py``, which
-    takes the bank of all training images. The paper draws a share of them for ImageNet; here it is always all.
+    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", arXiv 2204.06507; code
+    github.com/deeplearning-wisc/knn-ood, ``run_cifar.py``, which squares the distance as here, and takes the bank of all
+    training images.
 
     Differences that do not change ranks: OpenOOD adds 1e-10 after the division, which cancels in differences, but gives
     NaN for features of norm 0; pytorch-ood 0.4 takes the root. pytorch-ood before 0.4 did not normalise.

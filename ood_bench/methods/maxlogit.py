@@ -15,8 +15,8 @@ class MaxLogit(LogitsDetector):
     Unlike MSP it is no function of the softmax: adding c to all logits adds c to the score. ``T * logsumexp(z / T)``,
     the energy score, goes to it for T to 0.
 
-    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132,
-    section 4 ("MaxLogit"); code github.com/hendrycks/anomaly-seg. OpenOOD (MLS) and pytorch-ood compute the same.
+    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132;
+    code github.com/hendrycks/anomaly-seg, ``eval_ood.py``. OpenOOD (MLS) and pytorch-ood compute the same.
     """
 
     def score(self, logits: Array) -> Array:

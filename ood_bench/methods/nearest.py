@@ -36,4 +36,3 @@ def _largest(rows: torch.Tensor, bank: Array, count: int) -> tuple[torch.Tensor,
         values, order = values.topk(min(count, values.shape[1]), dim=1)
         places = places.gather(1, order)
     return values, places
-

@@ -15,7 +15,7 @@ from ood_bench.training.spec import TrainingSpec
 
 
 class RowsDetector(Detector):
-    """A score of the rows of one quantity. To write: :meth:`quantity`, :meth:`score`, and :meth:`learn` if it learns."""
+    """A score of one quantity's rows. To write: :meth:`quantity`, :meth:`score`, and :meth:`learn` if it learns."""
 
     _learned_from = ""
 

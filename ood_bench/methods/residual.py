@@ -74,9 +74,9 @@ def principal_dim(width: int) -> int:
 class Residual(HeadDetector):
     """``-||R (f - u)||``: f the features, ``u = -pinv(W) b``, R the directions beside the first ``dim`` principal ones.
 
-    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807, section 4 (the
-    residual), a baseline in the authors' code: github.com/haoqiwang/vim, ``benchmark.py``. Principal directions are the
-    eigenvectors, by falling eigenvalue, of the second moment of ID training images about u.
+    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807, where it is
+    a baseline; code github.com/haoqiwang/vim, ``benchmark.py``. Principal directions are the eigenvectors, by falling
+    eigenvalue, of the second moment of ID training images about u.
 
     Differences: OpenOOD fits on ID validation images, with ``dim`` 512. pytorch-ood 0.4 has no such detector; it is its
     ViM without the logits. Features below 768 values: see :func:`principal_dim`.

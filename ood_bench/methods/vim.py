@@ -20,11 +20,11 @@ class Vim(HeadDetector):
     brings the virtual logit ``alpha ||R (f - u)||`` to the size of the others. The score ranks as one minus the virtual
     logit's softmax probability does.
 
-    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807, section 4; code
+    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807; code
     github.com/haoqiwang/vim, ``benchmark.py``.
 
-    Differences: OpenOOD takes ``dim`` 256 by default and tunes it over 256 and 1,000; pytorch-ood asks for it, takes half
-    the width where it is wider, and computes in float32. Features below 768 values: see
+    Differences: OpenOOD takes ``dim`` 256 by default and tunes it over 256 and 1,000; pytorch-ood asks for it, takes
+    half the width where it is wider, and computes in float32. Features below 768 values: see
     :func:`ood_bench.methods.residual.principal_dim`.
 
     Attributes:

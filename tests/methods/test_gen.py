@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from pytorch_ood.detector import GEN as Theirs
+from pytorch_ood.detector import GEN
 from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
@@ -37,7 +37,7 @@ def test_it_counts_the_classes_as_gamma_goes_to_0_and_a_constant_changes_nothing
 @pytest.mark.parametrize("top", [4, 100])
 def test_pytorch_ood_agrees_with_its_definition_and_ranks_otherwise_by_the_papers(top):
     logits = LOGITS * 4
-    theirs = -Theirs.score(torch.from_numpy(logits), gamma=0.1, M=top).numpy()
+    theirs = -GEN.score(torch.from_numpy(logits), gamma=0.1, M=top).numpy()
     np.testing.assert_allclose(Gen(top=top, definition="pytorch_ood").score(logits), theirs, rtol=1e-6)
     ours = Gen(top=top).score(logits)
     assert (np.argsort(ours) != np.argsort(theirs)).any()

@@ -23,12 +23,13 @@ def learned(train=TRAIN, labels=LABELS):
 
 def slow(train, logits):
     """The formula, image by image and class by class."""
-    rows, scores = softmax(train, axis=1).tolist(), []
+    rows = softmax(train, axis=1).tolist()
     groups = [[row for row in rows if max(row) == row[label]] for label in range(train.shape[1])]
     typical = [[sum(column) / len(group) for column in zip(*group, strict=True)] for group in groups if group]
-    for p in softmax(logits, axis=1).tolist():
-        scores.append(-min(sum(a * math.log(a / b) for a, b in zip(p, d, strict=True)) for d in typical))
-    return scores
+    return [
+        -min(sum(a * math.log(a / b) for a, b in zip(p, d, strict=True)) for d in typical)
+        for p in softmax(logits, axis=1).tolist()
+    ]
 
 
 def test_score_against_the_formula():

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from pytorch_ood.detector import KNN as Theirs
+from pytorch_ood.detector import KNN
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods import nearest
@@ -36,7 +36,7 @@ def slow(row, k):
 def test_score_against_the_formula_and_pytorch_ood(k):
     ours = learned(k).score(ROWS)
     np.testing.assert_allclose(ours, [slow(row, k) for row in ROWS.tolist()], rtol=1e-9)
-    theirs = Theirs(None, k=k).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
+    theirs = KNN(None, k=k).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
     np.testing.assert_allclose(ours, -(theirs.predict_features(torch.from_numpy(ROWS)).numpy() ** 2), rtol=1e-8)
 
 
@@ -70,7 +70,9 @@ def test_features_of_norm_0_have_distance_1_from_all_others():
 
 
 def test_a_bank_with_fewer_images_than_k_is_refused():
-    with pytest.raises(ConfigError, match=r"method knn: k is 71, and there are 70 .*: set method\.knn\.k to at most 70"):
+    with pytest.raises(
+        ConfigError, match=r"method knn: k is 71, and there are 70 .*: set method\.knn\.k to at most 70"
+    ):
         learned(71)
     with pytest.raises(ConfigError, match="method knn: k is 0"):
         Knn(0)

@@ -36,7 +36,8 @@ FLAVOURS = {
 CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g"}
+# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -103,8 +104,11 @@ CHANGES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
+    "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "residual": {"dim": ({}, 0, 10)},
+    "rmds": {},
+    "she": {"metric": ({}, "inner_product", "cosine")},
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
