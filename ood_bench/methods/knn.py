@@ -21,7 +21,7 @@ class Knn(FeaturesDetector):
     """``-||g - g_(k)||^2``: g the feature vector at unit length, g_(k) the k-th nearest of the ID training images.
 
     Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", arXiv 2204.06507; code
-    github.com/deeplearning-wisc/knn-ood, ``run_cifar.py``, which squares the distance as here, and takes the bank of all
+    github.com/deeplearning-wisc/knn-ood, ``run_cifar.py``, which squares the distance as here, and whose bank holds all
     training images.
 
     Differences that do not change ranks: OpenOOD adds 1e-10 after the division, which cancels in differences, but gives
