@@ -1,5 +1,6 @@
 """NNGuide: energy, guided by likeness to the nearest training images."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +54,12 @@ class NnGuide(HeadDetector):
         """
         count = int(len(features) * self.share)
         if count < self.k:
+            enough = math.ceil(1000 * self.k / len(features)) / 1000
+            remedies = [f"method.nnguide.share to {enough:g}"] if enough <= 1 else []
+            remedies += [f"method.nnguide.k to at most {count}"] if count else []
             raise ConfigError(
                 f"method nnguide: k is {self.k}, and the bank has {count} of {len(features)} ID training images",
-                f"set method.nnguide.share to more than {self.share} or method.nnguide.k lower",
+                f"set {' or '.join(remedies)}" if remedies else "use more training images",
             )
         rows = features[np.random.RandomState(self.seed).permutation(len(features))[:count]]
         self._bank = _unit(rows) * self._energy(rows)[:, None]
