@@ -26,8 +26,8 @@ def _block(language: str) -> str:
 @pytest.fixture
 def own_method(tmp_path, monkeypatch):
     """README's method and config in a folder of their own, which is also the working directory."""
-    (tmp_path / "entropy.py").write_text(_block("python"), encoding="utf-8")
-    config = tmp_path / "my_conf/method/entropy.yaml"
+    (tmp_path / "tempered_entropy.py").write_text(_block("python"), encoding="utf-8")
+    config = tmp_path / "my_conf/method/tempered_entropy.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(_block("yaml"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -36,10 +36,10 @@ def own_method(tmp_path, monkeypatch):
 
 
 def test_the_method_of_your_own_runs_beside_the_shipped_ones(own_method):
-    methods = "method=[msp,entropy]"
+    methods = "method=[msp,tempered_entropy]"
     plain = ood_bench.run([own_method, *QUICK, methods])
-    assert list(plain["method"]) == ["msp", "entropy"]
-    warmer = ood_bench.run([own_method, *QUICK, methods, "method.entropy.temperature=5"])
+    assert list(plain["method"]) == ["msp", "tempered_entropy"]
+    warmer = ood_bench.run([own_method, *QUICK, methods, "method.tempered_entropy.temperature=5"])
     assert plain.loc[1, "auroc"] != warmer.loc[1, "auroc"]
     assert plain.loc[0, "auroc"] == warmer.loc[0, "auroc"]
 

@@ -54,7 +54,10 @@ class Gaussians:
         """
         if empty := np.flatnonzero(np.bincount(labels, minlength=classes) == 0).tolist():
             names = ", ".join(map(str, empty[:5])) + (" and others" if len(empty) > 5 else "")
-            raise ConfigError(f"{what}: no training image of class {names}, so that it has no mean")
+            raise ConfigError(
+                f"{what}: no training image of class {names}, so that it has no mean",
+                "use training images of every class",
+            )
         means = np.stack([features[labels == label].mean(axis=0) for label in range(classes)])
         centred = features - means[labels]
         variances, axes = np.linalg.eigh(centred.T @ centred / len(features))

@@ -14,52 +14,32 @@ from ood_bench.scoring.quantities import LOGITS, Mean
 from ood_bench.training.spec import TrainingSpec
 
 
-class LogitsDetector(Detector):
-    """A score of the logits. To write: :meth:`score`."""
-
-    @abstractmethod
-    def score(self, logits: Array) -> Array:
-        """Scores ``[n]``, higher for ID, of logits ``[n, K]``, float64."""
-
-    def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
-        """The logits."""
-        return (LOGITS,)
-
-    def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """:meth:`score` of the view's logits, ``[len(settings), n, 1]``."""
-        return at_every(settings, self.score(scorer.rows(view, LOGITS)))
-
-
-class FeaturesDetector(Detector):
-    """A score of the pooled features, those that feed the last linear layer. To write: :meth:`learn`, :meth:`score`."""
+class RowsDetector(Detector):
+    """A score of one quantity's rows. To write: :meth:`quantity`, :meth:`score`, and :meth:`learn` if it learns."""
 
     _learned_from = ""
 
     @abstractmethod
-    def score(self, features: Array) -> Array:
-        """Scores ``[n]``, higher for ID, of features ``[n, D]``, float64."""
+    def quantity(self, classifier: Classifier) -> Quantity:
+        """What is scored."""
 
-    def learn(self, features: Array, labels: npt.NDArray[np.int64]) -> None:
-        """Learns from features ``[N, D]``, float64, and labels ``[N]`` of the ID training images; by default nothing.
+    @abstractmethod
+    def score(self, rows: Array, /) -> Array:
+        """Scores ``[n]``, higher for ID, of rows ``[n, D]``, float64."""
+
+    def learn(self, rows: Array, labels: npt.NDArray[np.int64], /) -> None:
+        """Learns from rows ``[N, D]``, float64, and labels ``[N]`` of the ID training images; by default nothing.
 
         What it learns is kept in attributes that are not fields.
         """
 
-    def features(self, classifier: Classifier) -> Quantity:
-        """The penultimate tap, averaged over its positions."""
-        return Quantity(classifier.penultimate, Mean())
-
-    def tap_names(self, classifier: Classifier) -> Sequence[str]:
-        """The tap of the features."""
-        return (self.features(classifier).tap,)
-
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
-        """The features."""
-        return (self.features(classifier),)
+        """What is scored."""
+        return (self.quantity(classifier),)
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
-        """The features, if the method learns from them."""
-        return () if type(self).learn is FeaturesDetector.learn else self.quantities(classifier)
+        """What is scored, if the method learns from it."""
+        return () if type(self).learn is RowsDetector.learn else self.quantities(classifier)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Calls :meth:`learn`, once for each classifier and its training images.
@@ -72,12 +52,35 @@ class FeaturesDetector(Detector):
             return
         if train.labels is None:
             raise ConfigError(f"{type(self).__name__} learns from labels, and {train.name} has none")
-        self.learn(scorer.rows(View(train), self.features(scorer.classifier)), train.labels)
+        self.learn(scorer.rows(View(train), self.quantity(scorer.classifier)), train.labels)
         self._learned_from = learned_from
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """:meth:`score` of the view's features, ``[len(settings), n, 1]``."""
-        return at_every(settings, self.score(scorer.rows(view, self.features(scorer.classifier))))
+        """:meth:`score` of the view's rows, ``[len(settings), n, 1]``."""
+        return at_every(settings, self.score(scorer.rows(view, self.quantity(scorer.classifier))))
+
+
+class LogitsDetector(RowsDetector):
+    """A score of the logits ``[n, K]``. To write: :meth:`score`, and :meth:`learn` if it learns."""
+
+    def quantity(self, classifier: Classifier) -> Quantity:
+        """The logits."""
+        return LOGITS
+
+
+class FeaturesDetector(RowsDetector):
+    """A score of the pooled features ``[n, D]``, those that feed the last linear layer.
+
+    To write: :meth:`score`, and :meth:`learn` if it learns.
+    """
+
+    def quantity(self, classifier: Classifier) -> Quantity:
+        """The penultimate tap, averaged over its positions."""
+        return Quantity(classifier.penultimate, Mean())
+
+    def tap_names(self, classifier: Classifier) -> Sequence[str]:
+        """The tap of the features."""
+        return (self.quantity(classifier).tap,)
 
 
 class HeadDetector(FeaturesDetector):

@@ -36,7 +36,8 @@ FLAVOURS = {
 CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g"}
+# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -63,6 +64,7 @@ CHANGES = {
         "perturb_loss": ({"magnitudes": [0.2], "temperatures": [1.0]}, "ce", "entropy"),
     },
     "energy": {"temperature": ({}, 1.0, 2.0)},
+    "entropy": {},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "fssd": {
@@ -70,6 +72,11 @@ CHANGES = {
         "taps": ({}, ["all"], ["conv2", "fc1"]),
         "noise_images": ({}, 100, 99),
         "gradient_batch": ({"magnitudes": [0.1]}, 512, 16),
+    },
+    "gen": {
+        "gamma": ({}, 0.1, 0.5),
+        "top": ({}, 2, 3),
+        "definition": ({"top": 4}, "paper", "pytorch_ood"),
     },
     **dict.fromkeys(("godin_inner", "godin_euclidean", "godin_cosine"), GODIN),
     "godin_port": {
@@ -83,7 +90,10 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "kl_matching": {},
+    "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
+    "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
@@ -94,7 +104,12 @@ CHANGES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
+    "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "residual": {"dim": ({}, 0, 10)},
+    "rmds": {},
+    "she": {"metric": ({}, "inner_product", "cosine")},
+    "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py

@@ -41,9 +41,10 @@ def content(group, name):
     return {key: value for key, value in whole.items() if key != "defaults"}
 
 
-# Methods whose shipped defaults do not fit four classes, or come from another config.
+# Methods whose shipped defaults do not fit four classes or 240 images, or come from another config.
 SMALL = {
     "eloc": {"folds": 4},
+    "nnguide": {"share": 0.5},
     "outlier_exposure_tune": {"train": content("train", "oe_cifar_finetune")},
     "outlier_exposure_scratch": {"train": content("train", "oe_cifar_scratch")},
 }

@@ -1,0 +1,55 @@
+"""GEN: generalised entropy of the softmax."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import log_softmax
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array
+from ood_bench.methods.posthoc import LogitsDetector
+
+_CLAMP = 1e-7
+
+
+@dataclass
+class Gen(LogitsDetector):
+    """``-sum_k p_k^gamma (1 - p_k)^gamma`` over the M largest probabilities p of the softmax.
+
+    Source: Liu, Lochman and Zach, "GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection", CVPR 2023
+    (no arXiv paper found), the generalised entropy with its truncated sum; code github.com/XixiLiu95/GEN, whose
+    defaults these are. Every M from the number of classes on means all classes.
+
+    Differences: OpenOOD computes the same. pytorch-ood averages instead of summing, which ranks alike, and clamps p to
+    [1e-7, 1 - 1e-7]: at gamma 0.1 a probability of 1e-12 then counts 0.2 instead of 0.06, so that ranks change where
+    there are many classes; ``definition=pytorch_ood`` does the same (its own default for M is all classes).
+    1 - p is computed from the other classes' probabilities, so that it does not round to 0 where p is almost 1.
+
+    Attributes:
+        gamma: exponent, above 0; the paper takes 0.1.
+        top: M; the paper takes 100 of ImageNet's 1,000 classes.
+        definition: ``paper``, or ``pytorch_ood``.
+    """
+
+    gamma: float = 0.1
+    top: int = 100
+    definition: Literal["paper", "pytorch_ood"] = "paper"
+
+    def __post_init__(self) -> None:
+        if self.gamma <= 0 or self.top < 1:
+            raise ConfigError(
+                f"method gen: gamma is {self.gamma} and top is {self.top}",
+                "set method.gen.gamma above 0 and method.gen.top to at least 1",
+            )
+
+    def score(self, logits: Array) -> Array:
+        """Minus the generalised entropy, from logarithms of p and 1 - p."""
+        logits = -np.sort(-logits, axis=1)
+        log_p = log_softmax(logits, axis=1)
+        p, rest = np.exp(log_p), -np.expm1(log_p)
+        rest[:, 0] = p[:, 1:].sum(axis=1)  # what is left beside the largest, which is the only one near 1
+        if self.definition == "pytorch_ood":
+            p, rest = p.clip(_CLAMP, 1 - _CLAMP), rest.clip(_CLAMP, 1 - _CLAMP)
+        terms = ((p * rest) ** self.gamma)[:, : self.top]
+        return np.asarray(-terms.mean(axis=1) if self.definition == "pytorch_ood" else -terms.sum(axis=1))
