@@ -141,8 +141,8 @@ def untrained_network(settings: RunSettings) -> nn.Module:
         node.shape,
         f"model {settings.model['name']}",
         "id",
-        "choose a model for images of this size (with model=timm: +model.options.img_size=PIXELS), or bring the images to "
-        "the model's size (resize in the source of conf/id)",
+        "choose a model for images of this size (with model=timm: +model.options.img_size=PIXELS), or bring the images "
+        "to the model's size (resize in the source of conf/id)",
     )
     return network
 
