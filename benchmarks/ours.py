@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +28,22 @@ def bare_pass(classifier: Classifier, images: ImageSet, batch_size: int) -> None
             classifier.network(classifier.normalise(batch))
 
 
-def forward_only() -> dict[str, Detector]:
-    """Every shipped method that reads the shared pass over the run's own classifier, with its shipped settings."""
+def forward_only(rows: int) -> dict[str, Detector]:
+    """Every shipped method that reads the shared pass over the run's own classifier, with its shipped settings.
+
+    Args:
+        rows: images to fit on; where there are few, methods that look for neighbours look for fewer.
+    """
     found: dict[str, Detector] = {}
+    fewer: dict[str, dict[str, Any]] = {
+        "knn": {"k": min(50, rows)},
+        "nnguide": {"share": min(1.0, max(0.01, 10 / rows))},
+    }
     for path in sorted((conf_dir() / "method").glob("*.yaml")):
         node = node_named("method", path.stem)
         target: type[Detector] = get_class(node["_target_"])
         if target.networks is Detector.networks and target.quantities is not Detector.quantities:
-            detector = build_detector(path.stem, node)
+            detector = build_detector(path.stem, {**node, **fewer.get(path.stem, {})})
             if not any(setting.get("epsilon") for setting in detector.grid()):
                 found[path.stem] = detector
     return found
@@ -62,6 +71,11 @@ class Ours:
     def __init__(self, classifier: Classifier, train: ImageSet, folder: Path) -> None:
         self.classifier, self._train, self._folder = classifier, train, folder
         self._fitting = Engine(None)
+
+    @property
+    def rows(self) -> int:
+        """Images that detectors are fitted on."""
+        return len(self._train)
 
     @property
     def batch_size(self) -> int:

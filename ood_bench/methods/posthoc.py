@@ -47,8 +47,10 @@ class RowsDetector(Detector):
         Raises:
             ConfigError: if the training images have no labels.
         """
+        if not self.fit_quantities(scorer.classifier):
+            return
         train, learned_from = scorer.train, f"{scorer.classifier.key}-{scorer.train.fingerprint}"
-        if learned_from == self._learned_from or not self.fit_quantities(scorer.classifier):
+        if learned_from == self._learned_from:
             return
         if train.labels is None:
             raise ConfigError(f"{type(self).__name__} learns from labels, and {train.name} has none")
