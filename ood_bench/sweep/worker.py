@@ -39,9 +39,7 @@ def ending_with_the_sweep() -> Iterator[None]:
     """
     parent = os.getppid()
     if os.environ.get(_SWEEP) == str(parent) and _watching.acquire(blocking=False):
-        ignored = (
-            signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        )  # in a sweep that a script started in the background
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # where a script starts a sweep in the background
         if ignored and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
