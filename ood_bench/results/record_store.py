@@ -51,8 +51,8 @@ class RecordStore:
         """Where ``record`` belongs."""
         variant = slug(record.variant)
         method = f"{record.method}-{variant}" if variant else record.method
-        folder = self.folder / record.id / record.model / record.protocol / method / record.ood
-        return folder / f"seed{record.seed}-{record.cell_key}.json"
+        name = f"seed{record.seed}-{record.cell_key}.json"
+        return self.folder.joinpath(record.id, record.model, record.protocol, method, record.ood, name)
 
     def write(self, record: Record) -> Path:
         """Adds a record, whole or not at all; never overwrites.
@@ -188,8 +188,13 @@ class RecordStore:
 
 def _record_files(folder: Path) -> list[Path]:
     """Every ``*.json`` below ``folder`` but for hidden ones (half-written), sorted by path."""
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in files if path.suffix == ".json" and path.name[0] != ".")
+    files = (
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(".json") and name[0] != "."
+    )
+    return [Path(file) for file in sorted(files, key=lambda file: file.split(os.sep))]
 
 
 def _place(path: Path, content: bytes) -> bool:

@@ -1,0 +1,90 @@
+"""How long looking after many records takes: loading, ``store check``, a report; each in a process of its own."""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+from ood_bench.results import RecordStore
+
+LIMITS = {"load": (50_000, 8.0), "check": (50_000, 60.0), "report": (5_000, 40.0)}
+"""Records and the seconds that they may take."""
+_MEMORY = 500  # MB that a check may take beyond its imports
+
+
+def _load(results: Path) -> None:
+    RecordStore(results).load()
+
+
+def _check(results: Path) -> None:
+    from ood_bench.store.checking import record_problems  # noqa: PLC0415 - its imports are not what is measured
+
+    record_problems(results)
+
+
+def _report(results: Path) -> None:
+    from ood_bench.report import tables  # noqa: PLC0415
+
+    tables.write(results)
+
+
+_WORK = {"load": _load, "check": _check, "report": _report}
+
+
+def copies(source: Path, target: Path, count: int) -> None:
+    """Fills a results folder with copies of another's records, each with a key, a network and a seed of its own."""
+    store = RecordStore(target)
+    for number, record in enumerate(islice(cycle(RecordStore(source).load()), count)):
+        key, digest = f"{number:016x}", f"{number:064x}"
+        checkpoint = record.checkpoint.model_copy(update={"sha256": digest})
+        store.write(record.model_copy(update={"cell_key": key, "seed": number, "checkpoint": checkpoint}))
+
+
+def measure(work: str, results: Path) -> tuple[float, float]:
+    """Seconds and MB that one kind of work takes beyond its imports, in a new process."""
+    command = [sys.executable, "-m", "benchmarks.records", "--work", work, "--results", str(results)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - this very file
+    seconds, megabytes = map(float, said.split()[-2:])
+    return seconds, megabytes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a line for each kind of work.
+
+    Args:
+        arguments: the command line without the program's name; that of the process if none.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.records", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the records to try (default: 1)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="whose records are copied")
+    parser.add_argument("--work", choices=_WORK, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.work:
+        _WORK[options.work](options.results / "none")  # imports what it needs
+        before, start = _peak(), time.perf_counter()
+        _WORK[options.work](options.results)
+        sys.stdout.write(f"{time.perf_counter() - start} {_peak() - before}\n")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        for work, (records, limit) in LIMITS.items():
+            count, results = round(records * options.scale), Path(folder) / str(records)
+            if not results.exists():
+                copies(options.results, results, count)
+            seconds, megabytes = measure(work, results)
+            allowed = f"limit {limit * options.scale:g} s" + (f", {_MEMORY} MB" if work == "check" else "")
+            sys.stdout.write(f"{work:7} {count:7,} records {seconds:8.2f} s {megabytes:8.0f} MB   {allowed}\n")
+    return 0
+
+
+def _peak() -> float:
+    """Peak memory of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
