@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.utils.printable import listed
 
 
 @dataclass
@@ -39,9 +40,8 @@ class She(HeadDetector):
         right = self.logits(features).argmax(axis=1) == labels
         counts = np.bincount(labels[right], minlength=len(self.weight))
         if missing := np.flatnonzero(counts == 0).tolist():
-            names = ", ".join(map(str, missing[:5])) + (" and others" if len(missing) > 5 else "")
             raise ConfigError(
-                f"method she: no training image of class {names} is classified rightly, so that it has no pattern",
+                f"method she: no training image of class {listed(map(str, missing))} is classified rightly",
                 "train for longer, or leave the method out",
             )
         self._patterns = np.stack([features[right & (labels == label)].mean(axis=0) for label in range(len(counts))])
