@@ -9,6 +9,7 @@ import numpy as np
 
 from ood_bench.data.imageset import Array, ImageSet
 from ood_bench.data.views import View
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
@@ -106,6 +107,12 @@ class Detector(Strict, ABC):
     paper_revision: ClassVar[int] = 0
     """Above 0 where :meth:`paper_scores` are not the raw scores, and raised whenever they change."""
 
+    source: ClassVar[Source | None] = None
+    """The paper that the method is from, and its code."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What it reads, in words: logits, pooled features, feature maps, gradients, networks or images of its own."""
+
     tunes_by_id: ClassVar[bool] = False
     """Whether ``tune=id_only`` may choose among the method's settings by the mean of :meth:`id_scores`."""
 
@@ -173,6 +180,10 @@ class Detector(Strict, ABC):
     def grid(self) -> list[dict[str, float]]:
         """Candidate settings in the order in which they are tried; one if there is nothing to choose."""
         return [{}]
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Settings for a rule that brings none of its own, such as ``tune=aps``; by default :meth:`grid`."""
+        return self.grid()
 
     @abstractmethod
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class SteppingDetector(Detector):
         return product(**{name: getattr(self, field) for name, field in fields.items() if hasattr(self, field)})
 
 
-def product(**candidates: Sequence[float]) -> list[dict[str, float]]:
+def product(**candidates: Sequence[Any]) -> list[dict[str, Any]]:
     """Every combination of the candidates, the first hyperparameter in the outermost loop, in the order given.
 
     Args:

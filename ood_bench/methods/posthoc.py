@@ -1,21 +1,27 @@
 """Bases of detectors that need one clean pass through one network: a method writes ``score`` and is done."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
+from ood_bench.methods.grid import product
 from ood_bench.models.classifier import Classifier
-from ood_bench.models.heads import LINEAR, head_of, last_linear
+from ood_bench.models.heads import LINEAR, LinearHead, head_of
 from ood_bench.scoring.quantities import LOGITS, Mean
 from ood_bench.training.spec import TrainingSpec
 
 
 class RowsDetector(Detector):
     """A score of one quantity's rows. To write: :meth:`quantity`, :meth:`score`, and :meth:`learn` if it learns."""
+
+    published_grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Candidates of hyperparameters, by name, among which the authors or OpenOOD choose; see :meth:`candidates`."""
 
     _learned_from = ""
 
@@ -33,13 +39,22 @@ class RowsDetector(Detector):
         What it learns is kept in attributes that are not fields.
         """
 
+    @property
+    def learns(self) -> bool:
+        """Whether :meth:`learn` does anything."""
+        return type(self).learn is not RowsDetector.learn
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Every combination of :attr:`published_grid`, the first hyperparameter in the outermost loop."""
+        return product(**self.published_grid)
+
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What is scored."""
         return (self.quantity(classifier),)
 
     def fit_quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What is scored, if the method learns from it."""
-        return () if type(self).learn is RowsDetector.learn else self.quantities(classifier)
+        return self.quantities(classifier) if self.learns else ()
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Calls :meth:`learn`, once for each classifier and its training images.
@@ -47,7 +62,7 @@ class RowsDetector(Detector):
         Raises:
             ConfigError: if the training images have no labels.
         """
-        if not self.fit_quantities(scorer.classifier):
+        if not self.learns:
             return
         train, learned_from = scorer.train, f"{scorer.classifier.key}-{scorer.train.fingerprint}"
         if learned_from == self._learned_from:
@@ -58,12 +73,29 @@ class RowsDetector(Detector):
         self._learned_from = learned_from
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """:meth:`score` of the view's rows, ``[len(settings), n, 1]``."""
-        return at_every(settings, self.score(scorer.rows(view, self.quantity(scorer.classifier))))
+        """:meth:`score` of the view's rows at each setting, ``[len(settings), n, 1]``."""
+        rows = scorer.rows(view, self.quantity(scorer.classifier))
+        if not any(settings):
+            return at_every(settings, self.score(rows))
+        return self.scores_at(settings, scorer, rows)[:, :, None]
+
+    def scores_at(self, settings: Sequence[Setting], scorer: Scorer, rows: Array) -> Array:
+        """Scores ``[len(settings), n]`` of rows ``[n, D]`` with the hyperparameters of each setting, learned anew."""
+        return np.stack([self._at(setting, scorer).score(rows) for setting in settings])
+
+    def _at(self, setting: Setting, scorer: Scorer) -> "RowsDetector":
+        """The method with the hyperparameters of a setting, fitted."""
+        if all(getattr(self, name) == value for name, value in setting.items()):
+            return self
+        other = replace(self, **setting)  # type: ignore[type-var]
+        other.fit(scorer, np.random.RandomState(0))
+        return other
 
 
 class LogitsDetector(RowsDetector):
     """A score of the logits ``[n, K]``. To write: :meth:`score`, and :meth:`learn` if it learns."""
+
+    needs: ClassVar[tuple[str, ...]] = ("logits",)
 
     def quantity(self, classifier: Classifier) -> Quantity:
         """The logits."""
@@ -75,6 +107,8 @@ class FeaturesDetector(RowsDetector):
 
     To write: :meth:`score`, and :meth:`learn` if it learns.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("pooled features",)
 
     def quantity(self, classifier: Classifier) -> Quantity:
         """The penultimate tap, averaged over its positions."""
@@ -88,13 +122,15 @@ class FeaturesDetector(RowsDetector):
 class HeadDetector(FeaturesDetector):
     """A score of the pooled features and of the last layer ``W f + b``. To write: as for :class:`FeaturesDetector`.
 
-    Both methods may use :attr:`weight`, :attr:`bias` and :meth:`logits`, so that a method which changes the features or
-    the layer puts the score of any :class:`LogitsDetector` on top.
+    Both methods may use :attr:`weight`, :attr:`bias` and :meth:`logits`. A method which changes features or logits is a
+    :class:`ood_bench.methods.shaping.ShapingDetector`.
 
     Attributes:
         weight: W, float64 ``[K, D]``.
         bias: b, float64 ``[K]``.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("pooled features", "last layer")
 
     weight: Array
     bias: Array
@@ -107,16 +143,15 @@ class HeadDetector(FeaturesDetector):
         """Reads the last layer, then as :class:`FeaturesDetector`.
 
         Raises:
-            ConfigError: if the network has no linear layer, or the training images have no labels.
+            ConfigError: if the pooled features are not what a last linear layer gets, or the training images have no
+                labels.
         """
-        _, layer = last_linear(scorer.classifier.network)
-        self.weight = layer.weight.detach().double().cpu().numpy()
-        self.bias = np.zeros(len(self.weight)) if layer.bias is None else layer.bias.detach().double().cpu().numpy()
+        self.weight, self.bias = scorer.engine.head(scorer.classifier, scorer.train)
         super().fit(scorer, random)
 
     def logits(self, features: Array) -> Array:
         """What the last layer makes of features ``[n, D]``: logits ``[n, K]``, float64."""
-        return np.asarray(features @ self.weight.T + self.bias)
+        return LinearHead(self.weight, self.bias).logits(features)
 
 
 def linear_headed(spec: TrainingSpec, method: str) -> TrainingSpec:

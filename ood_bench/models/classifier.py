@@ -17,7 +17,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError, DamagedError, NotFiniteError
 from ood_bench.models.card import WEIGHTS, network_of, read_card, scoring_key, write_card
 from ood_bench.models.folding import folded
-from ood_bench.models.heads import attach_head, head_of, head_taps
+from ood_bench.models.heads import LinearHead, attach_head, head_of, head_taps, linear_head
 from ood_bench.utils.build import build
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, write_atomically
 
@@ -96,6 +96,14 @@ class Classifier:
         shape = (1, len(self.mean), 1, 1)
         mean, std = torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
         return mean.to(self.device), std.to(self.device)
+
+    def head(self) -> LinearHead:
+        """The last layer: weight ``[K, D]`` and bias ``[K]``, which make the logits of pooled features.
+
+        Raises:
+            ConfigError: if the network does not end in one linear layer.
+        """
+        return linear_head(self.network)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Network input, float32 ``[B, C, H, W]``, of uint8 images ``[B, C, H, W]``: always the ID constants."""

@@ -1,11 +1,13 @@
 """Heads of generalized ODIN: a network's logits become h / g, similarity to a class over confidence."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ood_bench.data.imageset import Array
 from ood_bench.errors import ConfigError
 
 LINEAR = "linear"
@@ -205,6 +207,35 @@ def last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
     if not layers:
         raise ConfigError(f"{type(network).__name__} does not end in a linear layer")
     return layers[-1]
+
+
+class LinearHead(NamedTuple):
+    """The last layer ``z = W f + b`` of a network.
+
+    Attributes:
+        weight: W, float64 ``[K, D]``.
+        bias: b, float64 ``[K]``; zeros where the layer has none.
+    """
+
+    weight: Array
+    bias: Array
+
+    def logits(self, features: Array) -> Array:
+        """Logits ``[n, K]`` of features ``[n, D]``, float64."""
+        return np.asarray(features @ self.weight.T + self.bias)
+
+
+def linear_head(network: nn.Module) -> LinearHead:
+    """The network's last layer.
+
+    Raises:
+        ConfigError: if that is h / g of generalized ODIN, or no linear layer.
+    """
+    if head_taps(network):
+        raise ConfigError(f"the logits of {type(network).__name__} are h / g, which no W and b give")
+    _, layer = last_linear(network)
+    bias = layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
+    return LinearHead(*(value.detach().double().cpu().numpy() for value in (layer.weight, bias)))
 
 
 def head_taps(network: nn.Module) -> dict[str, str]:

@@ -5,16 +5,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ood_bench.data.imageset import Array, ImageSet, Rows32
 from ood_bench.data.views import View
+from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
+from ood_bench.models.heads import LinearHead
 from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass
 from ood_bench.scoring.perturb import Steps
-from ood_bench.scoring.quantities import Quantity
+from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
 from ood_bench.utils.files import content_key
 
 Bank = Mapping[Quantity, Rows32]
+
+_FEW = 8
 
 _NUMERICS = 2
 """Raised when the same network comes to give numbers that differ by rounding: older banks no longer count."""
@@ -30,6 +36,7 @@ class Engine:
 
     def __init__(self, root: Path | None, batch_size: int = 0) -> None:
         self._banks, self._batch_size = Banks(root), batch_size
+        self._heads: dict[str, LinearHead] = {}
 
     def batch_size(self, classifier: Classifier) -> int:
         """Images a pass takes at once on the classifier's device."""
@@ -67,6 +74,32 @@ class Engine:
         named = _named(classifier, view, steps)
         _, scores = self._complete(classifier, view, [], named)
         return [scores[name] for name in named]
+
+    def head(self, classifier: Classifier, images: ImageSet) -> LinearHead:
+        """The last layer of the network, which must give the logits of the pooled features of the penultimate tap.
+
+        Args:
+            classifier: the network.
+            images: a set of which a few go through the network to see that.
+
+        Raises:
+            ConfigError: if the network does not end in one linear layer, or that layer gets something else.
+        """
+        if classifier.key not in self._heads:
+            features = Quantity(classifier.penultimate, Mean())
+            few = View(images, np.arange(min(_FEW, len(images)), dtype=np.int64))
+            rows, _ = run_pass(classifier, few, _FEW, quantities=[features, LOGITS], steps=[])
+            head, tap = classifier.head(), rows[features].astype(np.float64)
+            fits = tap.shape[1] == head.weight.shape[1]
+            if not fits or np.abs(head.logits(tap) - rows[LOGITS]).max() > 1e-3 * (1 + np.abs(rows[LOGITS]).max()):
+                raise ConfigError(
+                    f"the last linear layer of {type(classifier.network).__name__} does not get the pooled features of "
+                    f"tap {classifier.penultimate!r}: W f + b are not the logits",
+                    "let `penultimate` of the network name the tap that feeds its last layer, or leave out methods "
+                    "that use the last layer",
+                )
+            self._heads[classifier.key] = head
+        return self._heads[classifier.key]
 
     def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
         """An array that is computed once: from memory or disk if an equal ``identity`` was computed before.

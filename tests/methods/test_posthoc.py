@@ -1,5 +1,6 @@
 """Methods of one function each on the bases for post-hoc scores, against slow references."""
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,3 +144,12 @@ def test_other_heads_are_refused_before_training(toys):
     assert Clipped().networks(networks) == [networks.base]
     with pytest.raises(ConfigError, match=r"Clipped needs model\.head=linear, not godin_cosine"):
         Clipped().networks(other)
+
+
+def test_a_last_layer_that_gets_other_features_is_refused(toys):
+    using = toys.scorer_with(toys.classifier())
+    other = copy.copy(using.classifier.network)
+    other.penultimate = "conv2"
+    using = replace(using, classifiers=[replace(using.classifier, network=other)])
+    with pytest.raises(ConfigError, match=r"does not get the pooled features of tap 'conv2': W f \+ b are not"):
+        Clipped().fit(using, np.random.RandomState(0))

@@ -1,0 +1,53 @@
+"""ReAct: features are cut off at a threshold."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array
+from ood_bench.methods.shaping import ShapingDetector
+from ood_bench.methods.source import Source
+
+
+@dataclass
+class React(ShapingDetector):
+    """A score of the logits of ``min(f, c)``: f the pooled features, c a percentile of all their values together.
+
+    The percentile is that of the ID training images' features, all D values of all images in one row (section 3 of the
+    paper: c at the p-th percentile of activations on ID data).
+
+    Differences: the authors' code is given c as a number (1.0 for ImageNet's ResNet-50) that belongs to its percentile.
+    OpenOOD takes the percentile over 1,000 ID validation images. pytorch-ood 0.4 clips the map before pooling.
+
+    Attributes:
+        percentile: between 0 and 100; the paper takes 90.
+    """
+
+    percentile: float = 90.0
+
+    source = Source(
+        title="ReAct: Out-of-distribution Detection With Rectified Activations",
+        authors="Sun, Guo and Li",
+        venue="NeurIPS",
+        year=2021,
+        arxiv="2111.12797",
+        code="github.com/deeplearning-wisc/react",
+        licence="none stated",
+    )
+    published_grid: ClassVar = {"percentile": [85.0, 90.0, 95.0, 99.0]}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.percentile <= 100:
+            raise ConfigError(f"method react: percentile is {self.percentile}, it must be between 0 and 100")
+
+    def prepare(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
+        """The threshold; labels are not used."""
+        self._limit = np.percentile(features, self.percentile)
+
+    def shape(self, features: Array) -> Array:
+        """Logits of the clipped features."""
+        return self.logits(np.minimum(features, self._limit))

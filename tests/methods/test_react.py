@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.react import React
+
+RANDOM = np.random.default_rng(0)
+WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
+TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
+
+
+def learned(**changes):
+    found = React(**changes)
+    found.weight, found.bias = WEIGHT, BIAS
+    found.learn(TRAIN, np.zeros(len(TRAIN), np.int64))
+    return found
+
+
+@pytest.mark.parametrize("percentile", [50.0, 90.0, 99.0])
+def test_score_against_the_formula(percentile):
+    """The percentile by its definition: linear between the order statistics around (n - 1) p / 100."""
+    values = sorted(TRAIN.ravel().tolist())
+    place = (len(values) - 1) * percentile / 100
+    low = int(place)
+    limit = values[low] + (place - low) * (values[low + 1] - values[low])
+    expected = [np.log(sum(np.exp(WEIGHT @ [min(value, limit) for value in row] + BIAS))) for row in ROWS]
+    np.testing.assert_allclose(learned(percentile=percentile).score(ROWS), expected, rtol=1e-10)
+
+
+def test_nothing_above_the_threshold_leaves_the_energy():
+    found = learned(percentile=100.0)
+    inside = ROWS.clip(max=TRAIN.max())
+    np.testing.assert_allclose(found.score(inside), logsumexp(inside @ WEIGHT.T + BIAS, axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("percentile", [-1.0, 101.0])
+def test_a_percentile_that_is_none_is_refused(percentile):
+    with pytest.raises(ConfigError, match="method react: percentile is"):
+        React(percentile=percentile)
