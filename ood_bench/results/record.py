@@ -27,7 +27,8 @@ from ood_bench.results.schema import (
 from ood_bench.utils.faults import faults
 
 SCHEMA = 1
-_SEAL = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
+_SEAL = b'\n  "seal": "'
+_SEALED = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
 _AFTER_SEAL = '\n  "seconds": '
 _SHOWN = 4
 _CIRCUMSTANCES = {"created": True, "seconds": True, "environment": True}
@@ -175,7 +176,11 @@ def sealed(text: str) -> str:
 
 def is_sealed(content: bytes) -> bool:
     """Whether a record's file has a seal; the first records were written without one."""
-    return _SEAL.search(content) is not None
+    return _find_seal(content) is not None
+
+
+def _find_seal(content: bytes) -> re.Match[bytes] | None:
+    return _SEALED.match(content, start) if (start := content.rfind(_SEAL)) >= 0 else None
 
 
 def unsealed(text: str | bytes, where: str | Path) -> bytes:
@@ -185,7 +190,7 @@ def unsealed(text: str | bytes, where: str | Path) -> bytes:
         RecordError: if the content is not what the seal was put on.
     """
     content = text.encode() if isinstance(text, str) else text
-    if (seal := _SEAL.search(content)) is None:
+    if (seal := _find_seal(content)) is None:
         return content
     bare = content[: seal.start()] + content[seal.end() :]
     if hashlib.sha256(bare).hexdigest().encode() != seal[1]:

@@ -49,10 +49,7 @@ class RecordStore:
 
     def path(self, record: Record) -> Path:
         """Where ``record`` belongs."""
-        variant = slug(record.variant)
-        method = f"{record.method}-{variant}" if variant else record.method
-        name = f"seed{record.seed}-{record.cell_key}.json"
-        return self.folder.joinpath(record.id, record.model, record.protocol, method, record.ood, name)
+        return self.folder / _place_of(record)
 
     def write(self, record: Record) -> Path:
         """Adds a record, whole or not at all; never overwrites.
@@ -121,7 +118,7 @@ class RecordStore:
     def _read_in_place(self, path: Path) -> tuple[Record, bytes]:
         """Reads a record and raises unless its content belongs at ``path``, as a copied file's does not."""
         record, content = self._read(path)
-        if self.path(record) != path:
+        if not os.fspath(path).endswith(f"{os.sep}{_place_of(record)}"):
             place = self.path(record)
             raise RecordError(f"{path}: lies in the wrong place: its content belongs at {place}; {self._hint(path)}")
         return record, content
@@ -184,6 +181,14 @@ class RecordStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         return target
+
+
+def _place_of(record: Record) -> str:
+    """Where a record belongs below the folder of all."""
+    variant = slug(record.variant)
+    method = f"{record.method}-{variant}" if variant else record.method
+    name = f"seed{record.seed}-{record.cell_key}.json"
+    return os.sep.join((record.id, record.model, record.protocol, method, record.ood, name))
 
 
 def _record_files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """The parts of a record: what was measured, on which network and data, chosen how, and where."""
 
+import math
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -15,7 +16,6 @@ from pydantic import (
 )
 
 from ood_bench.data.imageset import titled
-from ood_bench.utils.files import canonical_json
 
 _ROUNDING = 1e-6
 _ROLES = {"id_train": "ID training set", "id_test": "ID test set", "ood": "OOD set", "outliers": "outliers"}
@@ -24,11 +24,17 @@ _J = TypeVar("_J", dict[str, JsonValue], list[dict[str, JsonValue]])
 
 def _without_nan(value: _J) -> _J:
     """Refuses NaN and infinities anywhere inside ``value``, for JSON has no word for them."""
-    try:
-        canonical_json(value)
-    except ValueError as error:
-        raise ValueError("holds NaN or an infinity; write null or leave the key out") from error
+    if not _finite(value):
+        raise ValueError("holds NaN or an infinity; write null or leave the key out")
     return value
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _not_blank(text: str) -> str:
