@@ -81,7 +81,7 @@ def test_protocol(name):
 
 @pytest.mark.parametrize("name", shipped("tune"))
 def test_tune(name):
-    settings = compose_settings([f"tune={name}", f"protocol={'plain' if name == 'id_only' else 'odin'}"])
+    settings = compose_settings([f"tune={name}", "protocol=plain"])
     assert settings.tune.name == name
     assert build_protocol(settings.protocol, name).tune == name
 

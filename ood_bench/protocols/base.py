@@ -71,6 +71,11 @@ class Protocol(Strict, ABC):
     ranks_paper_scores: ClassVar[bool] = False
     """Whether the convention ranks :meth:`~ood_bench.methods.base.Detector.paper_scores`."""
 
+    @property
+    def variant(self) -> str:
+        """What the names of methods in tables are followed by under these options; by default nothing."""
+        return ""
+
     def attach(self, sets: Mapping[str, ImageSet]) -> None:
         """Takes note of the run's OOD sets, by config name, before anything is trained.
 
@@ -158,6 +163,7 @@ def outcome_of(
         tuning=choice.record,
         id_rows=views[0].rows,
         ood_rows=views[1].rows,
+        notes=choice.notes,
     )
 
 

@@ -1,6 +1,7 @@
 """The protocol of generalized ODIN's paper, as far as it is known."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
@@ -23,6 +24,7 @@ class GodinPaperProtocol(Plain):
             :func:`~ood_bench.tuning.search.id_mean_curve`.
     """
 
+    tune: Literal["published", "none", "id_only"] = "published"
     halve: bool = False
     objective_batch: int = 0
 

@@ -88,7 +88,7 @@ class OdinProtocol(ValidatedProtocol):
             outcome,
             convention_scores=ranked,
             convention_options={"row": row, "classes": self.classes, "grid": "official" if official else "data"},
-            notes=[_OFF_GRID] if meant and not official else [],
+            notes=[*outcome.notes, _OFF_GRID] if meant and not official else outcome.notes,
         )
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:

@@ -74,7 +74,7 @@ class ValidatedProtocol(SeededProtocol):
         published = self.tune == "published" and method == self.tuned_method and bool(self.epsilons)
         if self.tune == "id_only":
             refuse_id_only(method, detector)
-        elif (count := len(detector.grid())) != 1 and self.tune not in _SEARCHES and not published:
+        elif self.tune not in _SEARCHES and (count := len(detector.grid())) != 1 and not published:
             raise ConfigError(
                 f"method {method} has {count} candidate settings: use tune=per_set, tune=validation_ood or "
                 "tune=id_only, or give it one"
@@ -86,7 +86,9 @@ class ValidatedProtocol(SeededProtocol):
         Raises:
             ConfigError: if nothing chooses among several settings for this OOD set.
         """
-        if (count := len(detector.grid())) == 1 or self._published(method, ood) is not None:
+        searches_published = self.tune in ("per_set", "validation_ood")
+        settings = detector.candidates() if searches_published else detector.grid()
+        if (count := len(settings)) == 1 or self._published(method, ood) is not None:
             return ()
         if self.tune not in _SEARCHES:
             raise ConfigError(

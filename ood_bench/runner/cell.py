@@ -104,7 +104,12 @@ class Cell:
     @property
     def row(self) -> str:
         """The method with its variant: what the cells of one row of a table have in common."""
-        return f"{self.method} {self.detector.variant}".rstrip()
+        return f"{self.method} {self.variant}".rstrip()
+
+    @property
+    def variant(self) -> str:
+        """What sets the row apart from others of the method: the detector's variant, and how it was tuned."""
+        return ", ".join(filter(None, (self.detector.variant, self.protocol.variant)))
 
     @property
     def title(self) -> str:

@@ -31,7 +31,7 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
         {
             "cell_key": cell.key,
             "method": cell.method,
-            "variant": detector.variant,
+            "variant": cell.variant,
             "model": cell.model,
             "id": cell.test.name,
             "ood": cell.ood.name,

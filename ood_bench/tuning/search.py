@@ -1,6 +1,6 @@
 """The search among a detector's settings: one curve over the candidates, and the first of the best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,11 +20,13 @@ class Choice:
         setting: what is scored with.
         tuned_on: what the choice saw, in words.
         record: what the record says of the search; none where there was none.
+        notes: remarks for the record, a sentence each.
     """
 
     setting: Setting
     tuned_on: str = "nothing"
     record: Mapping[str, Any] | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,38 +63,61 @@ class Rule:
 
 
 FPR95 = Rule("FPR at 95 % TPR (percent) on the validation rows, lowest; the first of equals", "lowest")
+AUROC = Rule("AUROC (percent) on the validation rows, highest; the first of equals", "highest")
 ID_MEAN = Rule("mean score of ID validation rows, highest; the first of equals", "highest")
 
 
-def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str) -> Choice:
+def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str, rule: Rule = FPR95) -> Choice:
     """The best of a detector's settings on validation rows.
 
     Args:
         detector: the detector, fitted.
         scorer: classifiers and engine.
-        seen: validation rows of the ID set, and those of an OOD set: then the lowest FPR at 95 % TPR wins, without
-            them the highest mean score. Empty where there is but one setting.
+        seen: validation rows of the ID set, and those of an OOD set: then ``rule`` says what wins, without them the
+            highest mean score. Empty where there is but one setting.
         words: the same in words.
+        rule: :data:`FPR95` or :data:`AUROC`.
     """
-    settings = detector.grid()
+    settings = detector.grid() if len(seen) == 1 else detector.candidates()
     if len(settings) == 1:
         return Choice(settings[0])
     counts = {view.images.name: len(view) for view in seen}
     if len(seen) == 1:
         return ID_MEAN.choose(settings, id_mean_curve(detector, scorer, seen[0], settings), counts, words)
     inside, outside = seen
-    return FPR95.choose(settings, fpr95_curve(detector, scorer, inside, outside, settings), counts, words)
+    measure = exact.auroc if rule is AUROC else _fpr95
+    choice = rule.choose(settings, _curve(detector, scorer, (inside, outside), settings, measure), counts, words)
+    return choice if settings == detector.grid() else replace(choice, notes=edges(settings, choice.setting))
 
 
-def fpr95_curve(
-    detector: Detector, scorer: Scorer, inside: View, outside: View, settings: Sequence[Setting]
+def edges(settings: Sequence[Setting], chosen: Setting) -> list[str]:
+    """A sentence for each number of the chosen setting that is the smallest or the largest of at least three tried."""
+    sentences = []
+    for name, value in chosen.items():
+        tried = sorted({setting[name] for setting in settings})
+        if len(tried) > 2 and value in (tried[0], tried[-1]):
+            end = "smallest" if value == tried[0] else "largest"
+            sentences.append(f"{name} {value:g} is at the edge of its grid, the {end} of {len(tried)} that were tried.")
+    return sentences
+
+
+def _fpr95(curve: Curve) -> float:
+    return exact.fpr_at_tpr(curve, 0.95)
+
+
+def _curve(
+    detector: Detector,
+    scorer: Scorer,
+    views: tuple[View, View],
+    settings: Sequence[Setting],
+    measure: Callable[[Curve], float],
 ) -> list[float]:
-    """FPR at 95 % TPR of every setting on validation rows of both kinds, in percent; ties as papers' code has them."""
-    scores = [detector.paper_scores(scorer, view, settings) for view in (inside, outside)]
+    """A metric of every setting on validation rows of both kinds, in percent; ties as papers' code has them."""
+    scores = [detector.paper_scores(scorer, view, settings) for view in views]
     curve = []
     for setting, a, b in zip(settings, *scores, strict=True):
         detector.calibrate(scorer, setting)
-        curve.append(100 * exact.fpr_at_tpr(Curve.of(detector.final_scores(a), detector.final_scores(b)), 0.95))
+        curve.append(100 * measure(Curve.of(detector.final_scores(a), detector.final_scores(b))))
     return curve
 
 

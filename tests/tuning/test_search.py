@@ -8,8 +8,9 @@ import pytest
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
+from ood_bench.methods.grid import product
 from ood_bench.scoring.engine import View
-from ood_bench.tuning.search import FPR95, ID_MEAN, Choice, Rule, id_mean_curve, refuse_id_only, search
+from ood_bench.tuning.search import FPR95, ID_MEAN, Choice, Rule, edges, id_mean_curve, refuse_id_only, search
 
 
 @pytest.mark.parametrize(("best", "expected"), [("lowest", {"epsilon": 2}), ("highest", {"epsilon": 1})])
@@ -90,3 +91,16 @@ def test_methods_whose_mean_score_says_nothing_are_refused(method, changes, word
 def test_methods_with_nothing_to_choose_pass(toys):
     for method in toys.METHODS:
         refuse_id_only(method, toys.detector(method))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentences"),
+    [
+        ({"k": 50, "share": 0.1}, []),
+        ({"k": 10, "share": 0.2}, ["k 10 is at the edge of its grid, the smallest of 3 that were tried."]),
+        ({"k": 100, "share": 0.2}, ["k 100 is at the edge of its grid, the largest of 3 that were tried."]),
+    ],
+)
+def test_a_choice_at_the_edge_of_its_grid_is_said(chosen, sentences):
+    """Two candidates have nothing but edges."""
+    assert edges(product(k=[10, 100, 50], share=[0.1, 0.2]), chosen) == sentences
