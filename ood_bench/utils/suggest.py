@@ -14,5 +14,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     parent, dot, last = word.rpartition(".")
     beside = [one.removeprefix(parent + dot) for one in sorted(known) if one.rpartition(".")[0] == parent]
-    near = difflib.get_close_matches(last, beside, n=1)
+    longer = [one for one in beside if len(last) > 2 and one.startswith(last)]  # a beginning says more than letters
+    near = longer or difflib.get_close_matches(last, beside, n=1)
     return f" (did you mean {parent}{dot}{near[0]}?)" if near else ""

@@ -56,7 +56,7 @@ def test_a_choice(arguments, network, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--model", "resnet22"], "--model resnet22: unknown (did you mean resnet20?)"),
+        (["--model", "densenet"], "--model densenet: unknown (did you mean densenet_bc_100_12?)"),
         (["--id", "cifar1000"], "--id cifar1000: unknown (did you mean cifar100?)"),
         (["--mean", "0", "0", "0"], "--mean and --std belong together"),
         (["--mean", "0", "--std", "1"], "not one mean and one std for each of the 3 channels"),
