@@ -46,7 +46,7 @@ SMALL = {
     "densenet_bc_100_12": {"depth": 10},
     "resnet18": {"blocks": [1, 1], "widths": [4, 8]},
     "resnet18_featurenorm": {"blocks": [1, 1], "widths": [4, 8]},
-    **dict.fromkeys(("resnet20", "resnet32", "resnet44", "resnet56"), {"blocks": [1, 1], "widths": [4, 8]}),
+    **{f"resnet{depth}": {"blocks": [1, 1], "widths": [4, 8]} for depth in (20, 32, 44, 56)},
     "resnet20_v2": {"depth": 11},
     "resnet34": {"blocks": [1, 1], "widths": [4, 8]},
     "timm": {"timm_name": "resnet10t"},
