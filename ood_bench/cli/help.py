@@ -1,13 +1,16 @@
 """What ``ood-bench --help`` and ``ood-bench list`` show."""
 
 import argparse
+import json
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import ood_bench
 from ood_bench.errors import ConfigError
+from ood_bench.papers.methods import methods
 from ood_bench.utils.configs import options
 from ood_bench.utils.console import one_message
 from ood_bench.utils.suggest import did_you_mean
@@ -21,7 +24,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "list": Command("ood_bench.cli.help", "options of a group, one line each"),
+    "list": Command("ood_bench.cli.help", "options of a group; list method NAME says what one computes"),
     "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
     "checkpoints": Command("ood_bench.checkpoints.__main__", "import published weights"),
     "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),
@@ -100,16 +103,53 @@ def explain(group: str) -> str:
     return "\n".join([f"{group}: {GROUPS[group]}", "", *lines, ""])
 
 
+def explain_method(name: str) -> str:
+    """What is known of one method: definition, paper, code, needs, hyperparameters; wrapped.
+
+    Raises:
+        ConfigError: if no such method is shipped.
+    """
+    if name not in methods():
+        raise ConfigError(f"there is no method {name!r}{did_you_mean(name, methods())}", "ood-bench list method")
+    one = methods()[name]
+    said = {
+        "paper": one.source.words if one.source else "",
+        "code": one.source.code_words if one.source else "",
+        "needs": ", ".join(one.needs),
+        "shipped": _values(one.hyperparameters),
+        "grid": _values(one.grid),
+    }
+    lines = [f"{key}: {text}" for key, text in said.items() if text]
+    lines += [f"deviation: {sentence}" for sentence in one.deviations]
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    paragraphs = [f"{name}: {one.about}", *one.definition.split("\n\n")]
+    wrapped = ["\n".join(textwrap.wrap(paragraph, width)) for paragraph in paragraphs]
+    return (
+        "\n\n".join([*wrapped, "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in lines)]) + "\n"
+    )
+
+
+def _values(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={json.dumps(value)}" for key, value in found.items())
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="ood-bench list", description="Shows groups, or the options of one group.")
     parser.add_argument("group", nargs="?", help=", ".join(GROUPS))
+    parser.add_argument("name", nargs="?", help="a method, to read what it computes, its paper, its grid")
     return parser
 
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``ood-bench list``; exit status 0, or 2 for an unknown group."""
-    group = build_parser().parse_args(arguments).group
-    sys.stdout.write(f"{_groups()}\n" if group is None else explain(group))
+    parser = build_parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.name is not None and chosen.group != "method":
+        parser.error("only a method has more to say: ood-bench list method NAME")
+    if chosen.name is not None:
+        sys.stdout.write(explain_method(chosen.name))
+    else:
+        sys.stdout.write(f"{_groups()}\n" if chosen.group is None else explain(chosen.group))
     return 0

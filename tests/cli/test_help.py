@@ -39,3 +39,23 @@ def test_lines_are_cut_to_the_terminal(monkeypatch):
 def test_list_without_a_group_shows_the_groups(capsys):
     assert main([]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(GROUPS)
+
+
+def test_a_method_says_what_it_computes_where_it_is_from_and_what_may_be_tuned(capsys):
+    assert main(["method", "react"]) == 0
+    shown = capsys.readouterr().out
+    for part in (
+        "react: ReAct: ",
+        "arXiv 2111.12797",
+        "needs: pooled features, ",
+        "grid: percentile=[85.0, 90.0, 95.0",
+    ):
+        assert part in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_other_names_are_refused(capsys):
+    assert main(["method", "reakt"]) == 2
+    assert "there is no method 'reakt' (did you mean react?)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["ood", "mnist"])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ood_bench.papers.methods import methods
 from ood_bench.report.format import decimals, interval, metric_title, number
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
@@ -122,6 +123,7 @@ def detail(
         "tuned_on": _distinct(texts, (record.evaluation.tuned_on for record in row.records)),
     }
     return {
+        "method": _method(row.method),
         "seeds": seeds,
         "evaluation": evaluation,
         "images": [dict(zip(("role", "title", "n", "fingerprint"), one, strict=True)) for one in dict.fromkeys(sets)],
@@ -129,6 +131,14 @@ def detail(
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
         "tests": [] if row.averages else [line for one in row.records for line in tests.get(one.cell_key, ())],
     }
+
+
+def _method(name: str) -> Json | None:
+    """Paper and code of a shipped method."""
+    known = methods().get(name)
+    if known is None or known.source is None:
+        return None
+    return {"paper": known.source.words, "link": known.source.link, "code": known.source.code_words}
 
 
 def _distinct(texts: Texts, found: Any) -> list[int]:

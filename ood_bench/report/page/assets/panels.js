@@ -121,10 +121,17 @@ function protocolPanel(row, detail) {
   const quiet = el("span", { class: "quiet" }, "not recorded");
   const both = lines.map(([name, paper, here]) => [name, paper ?? quiet.cloneNode(true), here]);
   const table = section.kind === "paper" ? grid(["", "paper", "here"], both, "sides") : grid(["", "here"], lines.map(([name, , here]) => [name, here]), "sides alone");
+  const method = detail.method && [
+    "Method: ",
+    detail.method.link ? el("a", { href: detail.method.link }, detail.method.paper) : detail.method.paper,
+    detail.method.code ? `; code: ${detail.method.code}` : "",
+    ".",
+  ];
   const items = (numbers) => el("ul", {}, numbers.map((one) => el("li", {}, text(one))));
   return panel(
     "Protocol",
     table,
+    method ? el("p", { class: "quiet" }, method) : null,
     el("h4", {}, "Known differences from the paper"),
     detail.deviations.length ? items(detail.deviations) : el("p", { class: "quiet" }, "None recorded."),
     detail.notes.length ? [el("h4", {}, "Remarks"), items(detail.notes)] : null,
