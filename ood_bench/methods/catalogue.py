@@ -20,8 +20,8 @@ _HEAD = """\
 # Methods
 
 Made by `python -m ood_bench.methods` from the classes in `ood_bench/methods` and their configs; do not edit.
-A score is higher for in-distribution images, always. *Grid* is what `tune=aps`, `validation_ood` and `per_set` search for
-a method that is given one value of each hyperparameter; `ood-bench list method NAME` shows one method.
+A score is higher for in-distribution images, always. *Grid* is what `tune=aps`, `validation_ood` and `per_set` search
+for a method that is given one value of each hyperparameter; `ood-bench list method NAME` shows one method.
 """
 _LEARNS = "ID training images"
 

@@ -1,7 +1,7 @@
 """What is known of every shipped method: its paper, its authors' code, what it needs, what may be tuned.
 
-``methods.json`` beside this file is made from the classes by ``python -m ood_bench.methods``, so that help and page need
-not import them.
+``methods.json`` beside this file is made from the classes by ``python -m ood_bench.methods``, so that help and page
+need not import them.
 """
 
 import functools
