@@ -55,6 +55,11 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "ash": {
+        "kind": ({}, "s", "b"),
+        "percentile": ({}, 90.0, 65.0),
+        "base": ({}, "energy", "msp"),
+    },
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
         "folds": ({}, 4, 2),
@@ -93,6 +98,7 @@ CHANGES = {
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
+    "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
     "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
@@ -109,6 +115,7 @@ CHANGES = {
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
+    "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
