@@ -23,12 +23,12 @@ class Ash(TopShareDetector):
 
     Of equal features the first count as the largest. Nothing is learned.
 
-    Differences: the authors' code has four-dimensional features ``[n, D, 1, 1]``, that is, pooled ones, for ResNet,
-    DenseNet and MobileNet, and a map for VGG only; so have OpenOOD (variant B) and their later code for LTS. pytorch-ood
-    0.4 shapes what it is given, by default with S and 65; on a map before pooling the k largest of all positions are
-    kept, which is another method. Which of equal features are kept is not defined there. An image whose features are all
-    0 keeps them; ASH-S of the others gives NaN. Features below 0 are refused for B and S, whose sums they would cancel;
-    so are percentiles that leave fewer than one feature of 600 for S (factors reach e^(D / k)).
+    Differences: the authors' code is written for features ``[n, D, 1, 1]``: pooled ones for ResNet, DenseNet and
+    MobileNet, a map for VGG only. OpenOOD (variant B) and their later code for LTS take pooled features too.
+    pytorch-ood 0.4 shapes what it is given, with S and 65 by default; given a map, it keeps the k largest of all its
+    positions, which is another method. Which of equal features are kept is not defined there. An image whose features
+    are all 0 keeps them, where the others' ASH-S gives NaN. Features below 0 are refused for B and S, whose sums they
+    would cancel, and so are percentiles that leave less than one feature of 600 for S: factors reach e^(D / k).
 
     Attributes:
         kind: of the three above; the authors' config files take S.

@@ -13,8 +13,8 @@ from ood_bench.methods.top_share import TopShareDetector
 class Lts(TopShareDetector):
     """A score of ``z (s1 / s2)^2``: z the logits, s1 the sum of ``max(f, 0)``, s2 that of its k largest values.
 
-    f are the pooled features, and ``k = D - round(D percentile / 100)`` of D. Features below 0 count as 0 in both sums, so
-    that networks without a last ReLU will do; z stays what the network gives. Nothing is learned.
+    f are the pooled features, and ``k = D - round(D percentile / 100)`` of D. Features below 0 count as 0 in both sums,
+    so that networks without a last ReLU will do; z stays what the network gives. Nothing is learned.
 
     Differences: the ReLU is in the authors' code and not in their formula. An image without a feature above 0 keeps its
     logits; theirs become NaN, as in pytorch-ood 0.4, which takes ``p = 1 - percentile / 100`` and otherwise gives the

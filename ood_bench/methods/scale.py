@@ -12,17 +12,16 @@ from ood_bench.methods.top_share import TopShareDetector
 class Scale(TopShareDetector):
     """A score of the logits of ``f exp(s1 / s2)``: s1 the sum of the pooled features f, s2 that of the k largest.
 
-    ``k = D - round(D percentile / 100)`` of D. Nothing is pruned: this is ASH-S without pruning, and the predicted class
-    stays, save for the bias. Nothing is learned.
+    ``k = D - round(D percentile / 100)`` of D. This is ASH-S without pruning. Nothing is learned.
 
     Differences: none from the authors' code and OpenOOD's, which took it over: both act on pooled features. pytorch-ood
-    0.4 takes percentile 65 by default, and the map if it is given one. An image whose features are all 0 keeps them; there
-    s1 / s2 has no value, and the others give NaN. Features below 0 are refused, for which s2 may be near 0; so are
-    percentiles that leave fewer than one feature of 600 (factors reach e^(D / k)).
+    0.4 takes percentile 65 by default, and the map if it is given one. An image whose features are all 0 keeps them,
+    where the others give NaN. Features below 0 are refused, since s2 may be near 0 for them, and so are percentiles
+    that leave less than one feature of 600: factors reach e^(D / k).
 
     Attributes:
-        percentile: share of the features that s2 leaves out, in percent; the authors take 85. Their code searches from 50
-            to 95, OpenOOD from 65.
+        percentile: share of the features that s2 leaves out, in percent; the authors take 85. Their code searches from
+            50 to 95, OpenOOD from 65.
     """
 
     percentile: float = 85.0

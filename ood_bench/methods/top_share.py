@@ -76,8 +76,8 @@ class TopShareDetector(ShapingDetector):
         if (largest := float(ratio.max(initial=0.0))) > _LARGEST_RATIO:
             dims = features.shape[1]
             raise ConfigError(
-                f"method {self.name}: percentile is {self.percentile:g}, which leaves {self.top(dims)} of {dims} features: "
-                f"features are multiplied by up to e^{largest:.0f}, which float64 does not hold",
+                f"method {self.name}: percentile is {self.percentile:g}, which leaves {self.top(dims)} of {dims} "
+                f"features: they are multiplied by up to e^{largest:.0f}, which float64 does not hold",
                 f"set method.{self.name}.percentile to at most 99",
             )
         return np.asarray(np.exp(ratio)[:, None])

@@ -35,15 +35,15 @@ def test_score_against_the_formula_and_pytorch_ood(kind, percentile):
     expected = [logsumexp(WEIGHT @ slow(row, kind, percentile) + BIAS) for row in ROWS]
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
     weight, bias = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
-    theirs = ASH(None, lambda map: map.flatten(1) @ weight.T + bias, f"ash-{kind}", percentile / 100)
+    theirs = ASH(None, lambda maps: maps.flatten(1) @ weight.T + bias, f"ash-{kind}", percentile / 100)
     np.testing.assert_allclose(ours, -theirs.predict_feature_maps(torch.from_numpy(ROWS)[:, :, None, None]), rtol=1e-6)
 
 
 def test_pytorch_ood_on_the_map_is_another_method():
-    map = torch.from_numpy(RANDOM.exponential(size=(40, 20, 2, 2)))
-    theirs = ASH(None, lambda map: map.mean(dim=(2, 3)) @ torch.from_numpy(WEIGHT).T + torch.from_numpy(BIAS))
-    ours = made("s").score(map.mean(dim=(2, 3)).numpy())
-    assert not np.allclose(-theirs.predict_feature_maps(map), ours, rtol=0.01)
+    maps = torch.from_numpy(RANDOM.exponential(size=(40, 20, 2, 2)))
+    theirs = ASH(None, lambda maps: maps.mean(dim=(2, 3)) @ torch.from_numpy(WEIGHT).T + torch.from_numpy(BIAS))
+    ours = made("s").score(maps.mean(dim=(2, 3)).numpy())
+    assert not np.allclose(-theirs.predict_feature_maps(maps), ours, rtol=0.01)
 
 
 def test_percentile_0():

@@ -30,7 +30,7 @@ def test_score_against_the_formula_and_pytorch_ood(percentile):
     ours = made(percentile=percentile).score(ROWS)
     np.testing.assert_allclose(ours, [logsumexp(WEIGHT @ slow(row, percentile) + BIAS) for row in ROWS], rtol=1e-10)
     weight, bias = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
-    theirs = SCALE(None, lambda map: map.flatten(1) @ weight.T + bias, percentile=percentile / 100)
+    theirs = SCALE(None, lambda maps: maps.flatten(1) @ weight.T + bias, percentile=percentile / 100)
     np.testing.assert_allclose(ours, -theirs.predict_feature_maps(torch.from_numpy(ROWS)[:, :, None, None]), rtol=1e-6)
 
 
@@ -57,13 +57,17 @@ def test_factors_that_float64_does_not_hold_are_refused_and_large_ones_are_not()
     """1,000 equal features: e^500 is 1e217, e^1000 is infinite."""
     flat, weight = np.ones((1, 1000)), np.full((3, 1000), 0.01)
     assert 216 < np.log10(made(weight, percentile=99.8).score(flat)[0]) < 220
-    with pytest.raises(ConfigError, match=r"leaves 1 of 1000 .* by up to e\^1000, .*: set method\.scale\.percentile to"):
+    with pytest.raises(
+        ConfigError, match=r"leaves 1 of 1000 .* by up to e\^1000, .*: set method\.scale\.percentile to"
+    ):
         made(weight, percentile=99.9).score(flat)
 
 
 def test_the_refusal_comes_before_anything_is_scored(toys):
     """The toy network has 128 features."""
-    with pytest.raises(ConfigError, match=r"leaves none of 128 features: set method\.scale\.percentile to at most 99\.2$"):
+    with pytest.raises(
+        ConfigError, match=r"leaves none of 128 features: set method\.scale\.percentile to at most 99\.2$"
+    ):
         toys.fitted("scale", percentile=99.9)
     toys.fitted("scale", percentile=99.2)
 
@@ -75,7 +79,9 @@ def test_features_below_0_are_refused():
 
 @pytest.mark.parametrize("percentile", [-1.0, 100.0])
 def test_a_percentile_that_is_none_is_refused(percentile):
-    with pytest.raises(ConfigError, match=r"percentile is .*: set method\.scale\.percentile to at least 0 and below 100"):
+    with pytest.raises(
+        ConfigError, match=r"percentile is .*: set method\.scale\.percentile to at least 0 and below 100"
+    ):
         Scale(percentile=percentile)
 
 
