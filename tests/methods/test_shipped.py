@@ -61,6 +61,7 @@ CHANGES = {
         "base": ({}, "energy", "msp"),
     },
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
+    "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {
         "folds": ({}, 4, 2),
         "split_seed": ({}, 3, 1),
