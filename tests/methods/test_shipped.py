@@ -118,6 +118,13 @@ CHANGES = {
     "rmds": {},
     "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
+    "vra": {
+        "low": ({}, 60.0, 20.0),
+        "high": ({}, 95.0, 70.0),
+        "shift": ({}, 0.0, 0.6),
+        "definition": ({}, "paper", "openood"),
+        "base": ({}, "energy", "msp"),
+    },
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
