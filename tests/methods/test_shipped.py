@@ -99,6 +99,12 @@ CHANGES = {
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
+    "line": {
+        "unit_percentile": ({}, 90.0, 10.0),
+        "weight_percentile": ({}, 90.0, 10.0),
+        "limit": ({}, 1.0, 0.2),
+        "base": ({}, "energy", "msp"),
+    },
     "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
     "maxlogit": {},
     "mc_dropout": {
