@@ -119,6 +119,7 @@ CHANGES = {
     "msp": {},
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "optfs": {"bins": ({}, 100, 10), "norm": ({}, 1000.0, 10.0), "base": ({}, "vanilla", "energy")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
