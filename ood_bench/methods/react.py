@@ -20,7 +20,9 @@ class React(ShapingDetector):
     paper: c at the p-th percentile of activations on ID data).
 
     Differences: the authors' code is given c as a number (1.0 for ImageNet's ResNet-50) that belongs to its percentile.
-    OpenOOD takes the percentile over 1,000 ID validation images. pytorch-ood 0.4 clips the map before pooling.
+    OpenOOD takes the percentile over 1,000 ID validation images, and searches 85 to 99. pytorch-ood 0.4 takes it over,
+    and cuts off, what its backbone gives: given a map, all its positions before pooling, which is another method (the
+    mean of values cut off is not the mean cut off).
 
     Attributes:
         percentile: between 0 and 100; the paper takes 90.

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ class ShapingDetector(HeadDetector):
 
     base: str | dict[str, dict[str, Any]] = "energy"
 
+    values_at_once: ClassVar[int] = 2**21
+    """How many features :meth:`shape` gets at a time, so that its copies stay small (16 MiB each)."""
+
     def __post_init__(self) -> None:
         self._score = logit_score(self.base)
 
@@ -58,11 +61,17 @@ class ShapingDetector(HeadDetector):
         """The change, and then the score on top from the changed logits."""
         self.prepare(features, labels)
         if self._score.learns:
-            self._score.learn(self.shape(features), labels)
+            self._score.learn(self.shaped(features), labels)
 
     def score(self, features: Array) -> Array:
         """The base's score of the changed logits."""
-        return self._score.score(self.shape(features))
+        return self._score.score(self.shaped(features))
+
+    def shaped(self, features: Array) -> Array:
+        """:meth:`shape` of all features ``[n, D]``, some rows at a time."""
+        step = max(1, self.values_at_once // features.shape[1])
+        starts = range(0, max(1, len(features)), step)
+        return np.concatenate([self.shape(features[start : start + step]) for start in starts])
 
 
 def logit_score(base: str | Mapping[str, Mapping[str, Any]]) -> RowsDetector:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from pytorch_ood.detector import ReAct as Theirs
 from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
@@ -38,3 +40,16 @@ def test_nothing_above_the_threshold_leaves_the_energy():
 def test_a_percentile_that_is_none_is_refused(percentile):
     with pytest.raises(ConfigError, match="method react: percentile is"):
         React(percentile=percentile)
+
+
+def test_pytorch_ood_agrees_on_pooled_features_and_not_on_the_map():
+    def theirs(train, rows):
+        weight, bias = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
+        found = Theirs(None, lambda maps: maps.mean(dim=(2, 3)) @ weight.T + bias, percentile=0.9)
+        found.fit_feature_maps(torch.from_numpy(train), torch.zeros(len(train)))
+        return -found.predict_feature_maps(torch.from_numpy(rows)).numpy()
+
+    ours = learned().score(ROWS)
+    np.testing.assert_allclose(theirs(TRAIN[:, :, None, None], ROWS[:, :, None, None]), ours, rtol=1e-6)
+    halves = [np.stack([0.5 * values, 1.5 * values], axis=2)[..., None] for values in (TRAIN, ROWS)]
+    assert not np.allclose(theirs(*halves), ours, rtol=0.01)

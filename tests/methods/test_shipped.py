@@ -55,7 +55,13 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "ash": {
+        "kind": ({}, "s", "b"),
+        "percentile": ({}, 90.0, 65.0),
+        "base": ({}, "energy", "msp"),
+    },
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
+    "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {
         "folds": ({}, 4, 2),
         "split_seed": ({}, 3, 1),
@@ -93,6 +99,13 @@ CHANGES = {
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
+    "line": {
+        "unit_percentile": ({}, 90.0, 10.0),
+        "weight_percentile": ({}, 90.0, 10.0),
+        "limit": ({}, 1.0, 0.2),
+        "base": ({}, "energy", "msp"),
+    },
+    "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
     "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
@@ -106,10 +119,19 @@ CHANGES = {
     "msp": {},
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "optfs": {"bins": ({}, 100, 10), "norm": ({}, 1000.0, 10.0), "base": ({}, "vanilla", "energy")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
+    "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
+    "vra": {
+        "low": ({}, 60.0, 20.0),
+        "high": ({}, 95.0, 70.0),
+        "shift": ({}, 0.0, 0.6),
+        "definition": ({}, "paper", "openood"),
+        "base": ({}, "energy", "msp"),
+    },
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},

@@ -1,0 +1,83 @@
+"""Base of methods that are led by the largest features of an image."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ood_bench.errors import ConfigError
+from ood_bench.methods.base import Array, Scorer
+from ood_bench.methods.shaping import ShapingDetector, refuse_negative
+
+_LARGEST_RATIO = 600.0  # e^600 is 4e260: what it is multiplied with stays finite in float64
+
+
+@dataclass
+class TopShareDetector(ShapingDetector):
+    """Changes that look at the k largest of an image's D features, ``k = D - round(D * percentile / 100)``.
+
+    Attributes:
+        percentile: share of the features below the k largest, in percent, at least 0 and below 100.
+    """
+
+    percentile: float = 90.0
+
+    name: ClassVar[str]
+    """The method's name, for messages."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.percentile < 100:
+            raise ConfigError(
+                f"method {self.name}: percentile is {self.percentile}",
+                f"set method.{self.name}.percentile to at least 0 and below 100",
+            )
+
+    def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
+        """As in the base, then one image whose features are all equal: what has no finite score is refused by it.
+
+        Raises:
+            ConfigError: if ``k`` is 0, or so small a part of D that factors would overflow.
+        """
+        super().fit(scorer, random)
+        self.shape(np.ones((1, self.weight.shape[1])))
+
+    def top(self, dims: int) -> int:
+        """How many of ``dims`` features are the largest: k.
+
+        Raises:
+            ConfigError: if none is.
+        """
+        if (k := dims - int(np.round(dims * self.percentile / 100))) < 1:
+            raise ConfigError(
+                f"method {self.name}: percentile is {self.percentile:g}, which leaves none of {dims} features",
+                f"set method.{self.name}.percentile to at most {int(1000 * (1 - 1 / dims)) / 10:g}",
+            )
+        return k
+
+    def mass_ratio(self, features: Array) -> Array:
+        """Sum of all features over the sum of the k largest, ``[n]``: between 1 and D / k; 1 where all are 0.
+
+        Args:
+            features: ``[n, D]``, none below 0.
+        """
+        whole, k = features.sum(axis=1), self.top(features.shape[1])
+        largest = np.partition(features, -k, axis=1)[:, -k:].sum(axis=1)
+        return np.asarray(np.divide(whole, largest, out=np.ones(len(features)), where=largest > 0))
+
+    def boost(self, features: Array) -> Array:
+        """``exp`` of :meth:`mass_ratio` as a column ``[n, 1]``.
+
+        Raises:
+            ConfigError: if features are below 0, or the factor would not stay far inside float64.
+        """
+        refuse_negative(features, self.name)
+        ratio = self.mass_ratio(features)
+        if (largest := float(ratio.max(initial=0.0))) > _LARGEST_RATIO:
+            dims = features.shape[1]
+            raise ConfigError(
+                f"method {self.name}: percentile is {self.percentile:g}, which leaves {self.top(dims)} of {dims} "
+                f"features: they are multiplied by up to e^{largest:.0f}, which float64 does not hold",
+                f"set method.{self.name}.percentile to at most 99",
+            )
+        return np.asarray(np.exp(ratio)[:, None])
