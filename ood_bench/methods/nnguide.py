@@ -11,6 +11,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.nearest import largest_products
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.unit import unit_length
 
 
 @dataclass
@@ -62,17 +63,12 @@ class NnGuide(HeadDetector):
                 f"set {' or '.join(remedies)}" if remedies else "use more training images",
             )
         rows = features[np.random.RandomState(self.seed).permutation(len(features))[:count]]
-        self._bank = _unit(rows) * self._energy(rows)[:, None]
+        self._bank = unit_length(rows) * self._energy(rows)[:, None]
 
     def score(self, features: Array) -> Array:
         """Guided energy."""
-        products, _ = largest_products(_unit(features), self._bank, self.k)
+        products, _ = largest_products(unit_length(features), self._bank, self.k)
         return np.asarray(self._energy(features) * products.mean(axis=1))
 
     def _energy(self, features: Array) -> Array:
         return np.asarray(logsumexp(self.logits(features), axis=1))
-
-
-def _unit(features: Array) -> Array:
-    """Features ``[n, D]`` at unit length; zeros stay zeros."""
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12))

@@ -93,6 +93,7 @@ CHANGES = {
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
+    "mahalanobis_pp": {},
     "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
@@ -109,6 +110,7 @@ CHANGES = {
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
+    "rmds_pp": {},
     "she": {"metric": ({}, "inner_product", "cosine")},
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
