@@ -37,7 +37,8 @@ CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
+# That class lies no farther from its boundaries than static images do, which fDBD measures; see test_fdbd.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "fdbd"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -65,6 +66,7 @@ CHANGES = {
     },
     "energy": {"temperature": ({}, 1.0, 2.0)},
     "entropy": {},
+    "fdbd": {"normaliser": ({}, "distance", "norm")},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "fssd": {
