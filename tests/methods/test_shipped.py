@@ -107,6 +107,7 @@ CHANGES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
+    "nci": {"alpha": ({}, 1e-4, 0.1)},
     "neco": {
         "variance": ({}, 0.9, 0.5),
         "dim": ({}, 0, 1),
@@ -116,6 +117,7 @@ CHANGES = {
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
+    "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
     "rmds_pp": {},
