@@ -69,5 +69,7 @@ def test_an_image_at_the_mean_has_a_score():
 
 
 def test_classes_with_the_same_weights_are_refused():
-    with pytest.raises(ConfigError, match=r"method fdbd: classes 1 and 3 have the same weights.*: leave the method out"):
+    with pytest.raises(
+        ConfigError, match=r"method fdbd: classes 1 and 3 have the same weights.*: leave the method out"
+    ):
         learned(weight=WEIGHT[[0, 1, 2, 1, 4]])
