@@ -56,6 +56,8 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "cadref": {"base": ({}, "energy", "msp")},
+    "caref": {},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
         "folds": ({}, 4, 2),
