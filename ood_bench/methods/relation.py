@@ -60,15 +60,15 @@ class Relation(HeadDetector):
 
     def score(self, features: Array) -> Array:
         """Sum of what is above the threshold."""
-        rows = zip(*(part.split(_ROWS) for part in self._described(features)), strict=True)
+        rows = zip(*(torch.split(part, _ROWS) for part in self._described(features)), strict=True)
         return torch.cat([self._sums(*block) for block in rows]).numpy()
 
     def _sums(self, directions: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
         """Scores ``[B]`` of a block of images."""
         found = torch.zeros(len(p), dtype=torch.float64)
-        for known, p_known in zip(*(part.split(_BANK) for part in self._bank), strict=True):
+        for known, p_known in zip(*(torch.split(part, _BANK) for part in self._bank), strict=True):
             related = (directions @ known.T).mul_(p @ p_known.T)
-            torch.nn.functional.threshold_(related, self.threshold, 0.0)  # negative cosines fall out with it
+            torch.threshold_(related, self.threshold, 0.0)  # negative cosines fall out with it
             found += _power(related, self.power).sum(dim=1)
         return found
 
