@@ -63,8 +63,9 @@ class Cadref(Caref):
         """Minus the sum of the two scaled errors."""
         logits = self.logits(features)
         predicted = logits.argmax(axis=1)
-        towards = self._relative(features, predicted) * np.sign(self.weight[predicted])
-        with_weights, against = towards.clip(min=0).sum(axis=1), -towards.clip(max=0).sum(axis=1)
+        towards = self._relative(features, predicted)
+        towards *= np.sign(self.weight)[predicted]
+        with_weights, against = np.maximum(towards, 0).sum(axis=1), -np.minimum(towards, 0).sum(axis=1)
         scores = np.maximum(self._score(logits), _SMALLEST)
         return np.asarray(-(with_weights / scores + against / self._mean_score))
 

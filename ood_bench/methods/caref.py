@@ -55,5 +55,6 @@ class Caref(HeadDetector):
 
     def _relative(self, features: Array, predicted: npt.NDArray[np.int64]) -> Array:
         """``(f - m_c) / ||f||_1``, ``[n, D]``."""
-        lengths = np.abs(features).sum(axis=1, keepdims=True)
-        return np.asarray((features - self._means[predicted]) / np.maximum(lengths, 1e-12))
+        errors = features - self._means[predicted]
+        errors /= np.maximum(np.abs(features).sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray(errors)
