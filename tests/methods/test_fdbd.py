@@ -64,6 +64,13 @@ def test_the_scale_of_the_last_layer_does_not_count():
     np.testing.assert_allclose(learned(weight=3 * WEIGHT, bias=3 * BIAS).score(ROWS), learned().score(ROWS), rtol=1e-10)
 
 
+def test_a_step_away_from_the_boundaries_raises_the_score():
+    found = learned(train=ROWS, normaliser="norm")
+    deeper = ROWS + 0.1 * (WEIGHT[(ROWS @ WEIGHT.T + BIAS).argmax(axis=1)] - WEIGHT.mean(axis=0))
+    moved, stayed = (found.score(rows) * np.linalg.norm(rows, axis=1) for rows in (deeper, ROWS))
+    assert (moved > stayed).all()
+
+
 def test_an_image_at_the_mean_has_a_score():
     assert np.isfinite(learned().score(TRAIN.mean(axis=0)[None])).all()
 

@@ -36,9 +36,9 @@ FLAVOURS = {
 CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
-# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
-# That class lies no farther from its boundaries than static images do, which fDBD measures; see test_fdbd.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "fdbd"}
+# SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
+# GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -94,6 +94,8 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "grad_uncertainty": {"with_bias": ({}, False, True)},
+    "gradnorm": {"temperature": ({}, 1.0, 2.0)},
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
@@ -118,12 +120,21 @@ CHANGES = {
     },
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "pnml": {},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
     "rmds_pp": {},
     "she": {"metric": ({}, "inner_product", "cosine")},
+    "sirc": {
+        "s1": ({}, "msp", "entropy"),
+        "s2": ({"share": 0.5}, "norm", "knn"),
+        "dim": ({"s2": "residual"}, 0, 10),
+        "k": ({"s2": "knn", "share": 0.5}, 10, 20),
+        "share": ({"s2": "knn"}, 0.5, 0.4),
+        "seed": ({"s2": "knn", "share": 0.5}, 0, 1),
+    },
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
