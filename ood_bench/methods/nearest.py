@@ -1,7 +1,12 @@
 """Search for the rows of a bank that lie nearest to each of many others, in bounded memory."""
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 
 _ROWS, _BANK = 512, 16384
@@ -36,3 +41,28 @@ def _largest(rows: torch.Tensor, bank: Array, count: int) -> tuple[torch.Tensor,
         values, order = values.topk(min(count, values.shape[1]), dim=1)
         places = places.gather(1, order)
     return values, places
+
+
+def drawn_bank(images: int, share: float, k: int, seed: int, method: str) -> npt.NDArray[np.int64]:
+    """Rows of the ID training images that make a bank: a share of them, drawn at random.
+
+    Args:
+        images: how many there are.
+        share: above 0, at most 1.
+        k: how many the bank needs at least.
+        seed: seeds the draw.
+        method: for the message.
+
+    Raises:
+        ConfigError: if the bank has fewer images than ``k``.
+    """
+    count = int(images * share)
+    if count < k:
+        enough = math.ceil(1000 * k / images) / 1000
+        remedies = [f"method.{method}.share to {enough:g}"] if enough <= 1 else []
+        remedies += [f"method.{method}.k to at most {count}"] if count else []
+        raise ConfigError(
+            f"method {method}: k is {k}, and the bank has {count} of {images} ID training images",
+            f"set {' or '.join(remedies)}" if remedies else "use more training images",
+        )
+    return np.random.RandomState(seed).permutation(images)[:count]

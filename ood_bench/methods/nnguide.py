@@ -1,6 +1,5 @@
 """NNGuide: energy, guided by likeness to the nearest training images."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,9 @@ from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
-from ood_bench.methods.nearest import largest_products
+from ood_bench.methods.nearest import drawn_bank, largest_products
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.unit import unit_length
 
 
 @dataclass
@@ -52,27 +52,13 @@ class NnGuide(HeadDetector):
         Raises:
             ConfigError: if the bank has fewer images than ``k``.
         """
-        count = int(len(features) * self.share)
-        if count < self.k:
-            enough = math.ceil(1000 * self.k / len(features)) / 1000
-            remedies = [f"method.nnguide.share to {enough:g}"] if enough <= 1 else []
-            remedies += [f"method.nnguide.k to at most {count}"] if count else []
-            raise ConfigError(
-                f"method nnguide: k is {self.k}, and the bank has {count} of {len(features)} ID training images",
-                f"set {' or '.join(remedies)}" if remedies else "use more training images",
-            )
-        rows = features[np.random.RandomState(self.seed).permutation(len(features))[:count]]
-        self._bank = _unit(rows) * self._energy(rows)[:, None]
+        rows = features[drawn_bank(len(features), self.share, self.k, self.seed, "nnguide")]
+        self._bank = unit_length(rows) * self._energy(rows)[:, None]
 
     def score(self, features: Array) -> Array:
         """Guided energy."""
-        products, _ = largest_products(_unit(features), self._bank, self.k)
+        products, _ = largest_products(unit_length(features), self._bank, self.k)
         return np.asarray(self._energy(features) * products.mean(axis=1))
 
     def _energy(self, features: Array) -> Array:
         return np.asarray(logsumexp(self.logits(features), axis=1))
-
-
-def _unit(features: Array) -> Array:
-    """Features ``[n, D]`` at unit length; zeros stay zeros."""
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12))

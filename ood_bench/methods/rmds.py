@@ -27,15 +27,16 @@ class Rmds(FeaturesDetector):
     these over the number of images, and adds 1e-6 to both diagonals.
     """
 
+    _what = "method rmds: features"
+
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The Gaussians of the classes, and that of all images.
 
         Raises:
             ConfigError: if a class has no image, or features do not vary within classes.
         """
-        what = "method rmds: features"
-        self._classes = Gaussians.fit(features, labels, int(labels.max()) + 1, what)
-        self._background = Gaussians.fit(features, np.zeros_like(labels), 1, what)
+        self._classes = Gaussians.fit(features, labels, int(labels.max()) + 1, self._what)
+        self._background = Gaussians.fit(features, np.zeros_like(labels), 1, self._what)
 
     def score(self, features: Array) -> Array:
         """How much nearer the nearest class is than the whole."""

@@ -36,8 +36,9 @@ FLAVOURS = {
 CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
-# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
+# SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
+# GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -60,6 +61,8 @@ CHANGES = {
         "percentile": ({}, 90.0, 65.0),
         "base": ({}, "energy", "msp"),
     },
+    "cadref": {"base": ({}, "energy", "msp")},
+    "caref": {},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {
@@ -71,6 +74,7 @@ CHANGES = {
     },
     "energy": {"temperature": ({}, 1.0, 2.0)},
     "entropy": {},
+    "fdbd": {"normaliser": ({}, "distance", "norm")},
     "feature_norm": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "feature_norm_blocks": {"tap": ({}, "conv1", "fc1"), "jigsaw_seed": ({}, 0, 1)},
     "fssd": {
@@ -96,6 +100,8 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "grad_uncertainty": {"with_bias": ({}, False, True)},
+    "gradnorm": {"temperature": ({}, 1.0, 2.0)},
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
@@ -106,6 +112,7 @@ CHANGES = {
         "base": ({}, "energy", "msp"),
     },
     "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
+    "mahalanobis_pp": {},
     "maxlogit": {},
     "mc_dropout": {
         "passes": ({}, 3, 4),
@@ -117,14 +124,32 @@ CHANGES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
+    "nci": {"alpha": ({}, 1e-4, 0.1)},
+    "neco": {
+        "variance": ({}, 0.9, 0.5),
+        "dim": ({}, 0, 1),
+        "standardise": ({}, True, False),
+        "logit": ({}, True, False),
+    },
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "optfs": {"bins": ({}, 100, 10), "norm": ({}, 1000.0, 10.0), "base": ({}, "vanilla", "energy")},
+    "pnml": {},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
+    "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
+    "rmds_pp": {},
     "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
+    "sirc": {
+        "s1": ({}, "msp", "entropy"),
+        "s2": ({"share": 0.5}, "norm", "knn"),
+        "dim": ({"s2": "residual"}, 0, 10),
+        "k": ({"s2": "knn", "share": 0.5}, 10, 20),
+        "share": ({"s2": "knn"}, 0.5, 0.4),
+        "seed": ({"s2": "knn", "share": 0.5}, 0, 1),
+    },
     "vra": {
         "low": ({}, 60.0, 20.0),
         "high": ({}, 95.0, 70.0),
