@@ -110,6 +110,7 @@ CHANGES = {
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
     "she": {"metric": ({}, "inner_product", "cosine")},
+    "temp_scale": {},
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
