@@ -38,6 +38,7 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
 NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
+FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -106,6 +107,7 @@ CHANGES = {
     "msp": {},
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
@@ -220,7 +222,7 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
         assert chosen[0] != chosen[1]
         return
     using = toys.scorer_with(toys.norm_classifier()) if method == "mc_dropout" else None
-    view = View(toys.image_set("blend", 40))
+    view = View(toys.image_set("near" if method in FAR else "blend", 40))
     first, second = (toys.scores(method, view, using=using, **others, **{key: value}) for value in (before, after))
     assert not np.allclose(first, second, rtol=1e-6, atol=0)
 
