@@ -105,6 +105,13 @@ CHANGES = {
     **dict.fromkeys(("mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"), MAHALANOBIS),
     **dict.fromkeys(("selected_norm_msp", "selected_norm_energy"), SELECTED_NORM),
     "msp": {},
+    "nac": {
+        "steepness": ({}, 100.0, 1.0),
+        "bins": ({}, 50, 10),
+        "full": ({}, 50, 10),
+        "images": ({}, 1000, 20),
+        "seed": ({"images": 20, "full": 2}, 0, 1),
+    },
     "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
