@@ -56,6 +56,7 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "cfood": {"share": ({}, 0.5, 0.4), "rho": ({}, 0.01, 0.5), "seed": ({}, 0, 1)},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "eloc": {
         "folds": ({}, 4, 2),
