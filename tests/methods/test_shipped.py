@@ -39,6 +39,9 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
 # GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
 NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
+# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
+FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -63,6 +66,7 @@ CHANGES = {
     },
     "cadref": {"base": ({}, "energy", "msp")},
     "caref": {},
+    "cfood": {"share": ({}, 0.5, 0.4), "rho": ({}, 0.01, 0.5), "seed": ({}, 0, 1)},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {
@@ -135,6 +139,16 @@ CHANGES = {
     "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "optfs": {"bins": ({}, 100, 10), "norm": ({}, 1000.0, 10.0), "base": ({}, "vanilla", "energy")},
     "pnml": {},
+    "nac": {
+        "steepness": ({}, 100.0, 1.0),
+        "bins": ({}, 50, 10),
+        "full": ({}, 50, 10),
+        "images": ({}, 1000, 20),
+        "seed": ({"images": 20, "full": 2}, 0, 1),
+    },
+    "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
+    "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
+    "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
@@ -157,6 +171,7 @@ CHANGES = {
         "definition": ({}, "paper", "openood"),
         "base": ({}, "energy", "msp"),
     },
+    "temp_scale": {},
     "vim": {"dim": ({}, 0, 10)},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
@@ -266,7 +281,7 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
         assert chosen[0] != chosen[1]
         return
     using = toys.scorer_with(toys.norm_classifier()) if method == "mc_dropout" else None
-    view = View(toys.image_set("blend", 40))
+    view = View(toys.image_set("near" if method in FAR else "blend", 40))
     first, second = (toys.scores(method, view, using=using, **others, **{key: value}) for value in (before, after))
     assert not np.allclose(first, second, rtol=1e-6, atol=0)
 
