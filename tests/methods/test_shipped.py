@@ -39,8 +39,6 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
 # GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
 NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
-# SHE's inner products are small for every image of the one class whose features are short; see test_she.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she"}
 FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
@@ -146,8 +144,6 @@ CHANGES = {
         "images": ({}, 1000, 20),
         "seed": ({"images": 20, "full": 2}, 0, 1),
     },
-    "nnguide": {"k": ({}, 10, 20), "share": ({}, 0.5, 0.4), "seed": ({}, 0, 1)},
-    "odin": {"magnitudes": ({}, [0.0014], [0.05]), "temperatures": ({}, [1000.0], [10.0])},
     "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
