@@ -169,6 +169,16 @@ CHANGES = {
     },
     "temp_scale": {},
     "vim": {"dim": ({}, 0, 10)},
+    "weiper": {
+        "lambda_1": ({}, 2.5, 1.0),
+        "lambda_2": ({}, 0.1, 1.0),
+        "smoothing": ({}, 4, 8),
+        "smoothing_perturbed": ({}, 15, 25),
+        "bins": ({}, 100, 60),
+        "distance": ({}, 1.8, 2.4),
+        "repeats": ({}, 100, 10),
+        "seed": ({"repeats": 5}, 0, 1),
+    },
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
