@@ -45,6 +45,7 @@ class Neco(HeadDetector):
         year=2024,
         arxiv="2310.06823",
         code="gitlab.com/drti/neco",
+        licence="not checked",
     )
 
     def __post_init__(self) -> None:
