@@ -88,7 +88,7 @@ class CfOod(FeaturesDetector):
         """Minus kappa, found by bisection: the more neighbours, the more of the reference has the image among them."""
         rows, count = torch.from_numpy(normalised(features)), len(self._reference)
         enough = int(np.ceil(self.rho * count - 1e-9))
-        found = [self._place(part, enough) for part in rows.split(max(1, _VALUES // count))]
+        found = [self._place(part, enough) for part in torch.split(rows, max(1, _VALUES // count))]
         return np.asarray(-self._shares[torch.cat(found).numpy()])
 
     def _place(self, rows: torch.Tensor, enough: int) -> torch.Tensor:

@@ -71,7 +71,7 @@ class WeiPer(HeadDetector):
         year=2024,
         arxiv="2405.17164",
         code="github.com/mgranz/weiper",
-        licence="MIT",
+        licence="none stated; MIT for the copy of OpenOOD that holds it",
     )
     published_grid: ClassVar = {
         "lambda_1": [0.1, 1.0, 2.5, 4.0],
@@ -165,7 +165,8 @@ def _counts(values: Array, low: float, high: float, bins: int) -> Array:
     inside = (values >= low) & (values <= high)
     found = np.where(inside, np.minimum(places, bins - 1), bins).astype(np.int64)  # outside goes to a bin of its own
     found += (bins + 1) * np.arange(len(values))[:, None]
-    return np.bincount(found.ravel(), minlength=len(values) * (bins + 1)).reshape(-1, bins + 1)[:, :bins]
+    counts = np.bincount(found.ravel(), minlength=len(values) * (bins + 1)).astype(np.float64)
+    return counts.reshape(-1, bins + 1)[:, :bins]
 
 
 def _divergences(densities: Array, typical: Array, smoothing: int, floor: float) -> Array:
