@@ -1,7 +1,7 @@
 """GEN: generalised entropy of the softmax."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.special import log_softmax
@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.source import Source
 
 _CLAMP = 1e-7
 
@@ -17,9 +18,8 @@ _CLAMP = 1e-7
 class Gen(LogitsDetector):
     """``-sum_k p_k^gamma (1 - p_k)^gamma`` over the M largest probabilities p of the softmax.
 
-    Source: Liu, Lochman and Zach, "GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection", CVPR 2023
-    (no arXiv paper found), the generalised entropy with its truncated sum; code github.com/XixiLiu95/GEN, whose
-    defaults these are. Every M from the number of classes on means all classes.
+    It is the paper's generalised entropy with its truncated sum, and the defaults are those of its code. Every M from
+    the number of classes on means all classes.
 
     Differences: OpenOOD computes the same. pytorch-ood averages instead of summing, which ranks alike, and clamps p to
     [1e-7, 1 - 1e-7]: at gamma 0.1 a probability of 1e-12 then counts 0.2 instead of 0.06, so that ranks change where
@@ -35,6 +35,17 @@ class Gen(LogitsDetector):
     gamma: float = 0.1
     top: int = 100
     definition: Literal["paper", "pytorch_ood"] = "paper"
+
+    source = Source(
+        title="GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection",
+        authors="Liu, Lochman and Zach",
+        venue="CVPR",
+        year=2023,
+        url="https://openaccess.thecvf.com/content/CVPR2023/papers/Liu_GEN_Pushing_the_Limits_of_Softmax-Based_Out-of-Distribution_Detection_CVPR_2023_paper.pdf",
+        code="github.com/XixiLiu95/GEN",
+        licence="Apache-2.0",
+    )
+    published_grid: ClassVar = {"gamma": [0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0], "top": [10, 50, 100, 200, 500, 1000]}
 
     def __post_init__(self) -> None:
         if self.gamma <= 0 or self.top < 1:

@@ -1,14 +1,16 @@
 """Distance to the k-th nearest training image in feature space."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array
+from ood_bench.methods.base import Array, Setting
 from ood_bench.methods.nearest import largest_products
 from ood_bench.methods.posthoc import FeaturesDetector
+from ood_bench.methods.source import Source
 
 
 def normalised(features: Array) -> Array:
@@ -20,9 +22,7 @@ def normalised(features: Array) -> Array:
 class Knn(FeaturesDetector):
     """``-||g - g_(k)||^2``: g the feature vector at unit length, g_(k) the k-th nearest of the ID training images.
 
-    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", arXiv 2204.06507; code
-    github.com/deeplearning-wisc/knn-ood, ``run_cifar.py``, which squares the distance as here, and whose bank holds all
-    training images.
+    The authors' ``run_cifar.py`` squares the distance as here, and its bank holds all training images.
 
     Differences that do not change ranks: OpenOOD adds 1e-10 after the division, which cancels in differences, but gives
     NaN for features of norm 0; pytorch-ood 0.4 takes the root. pytorch-ood before 0.4 did not normalise.
@@ -33,9 +33,24 @@ class Knn(FeaturesDetector):
 
     k: int = 50
 
+    source = Source(
+        title="Out-of-Distribution Detection with Deep Nearest Neighbors",
+        authors="Sun et al.",
+        venue="ICML",
+        year=2022,
+        arxiv="2204.06507",
+        code="github.com/deeplearning-wisc/knn-ood",
+        licence="none stated",
+    )
+    published_grid: ClassVar = {"k": [50, 100, 200, 500, 1000]}
+
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"method knn: k is {self.k}, it must be at least 1")
+
+    def possible(self, setting: Setting) -> bool:
+        """Whether there are as many training images."""
+        return not hasattr(self, "_bank") or setting["k"] <= len(self._bank)
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The bank: normalised features b of all training images, and beside them ``-|b|^2 / 2``.

@@ -45,8 +45,12 @@ class RowsDetector(Detector):
         return type(self).learn is not RowsDetector.learn
 
     def candidates(self) -> list[dict[str, Any]]:
-        """Every combination of :attr:`published_grid`, the first hyperparameter in the outermost loop."""
-        return product(**self.published_grid)
+        """Every possible combination of :attr:`published_grid`, the first hyperparameter in the outermost loop."""
+        return [one for one in product(**self.published_grid) if self.possible(one)] or self.grid()
+
+    def possible(self, setting: Setting) -> bool:
+        """Whether a setting suits the training images and the network; known after :meth:`fit`, by default always."""
+        return True
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """What is scored."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.source import Source
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,8 @@ def principal_dim(width: int) -> int:
 class Residual(HeadDetector):
     """``-||R (f - u)||``: f the features, ``u = -pinv(W) b``, R the directions beside the first ``dim`` principal ones.
 
-    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807, where it is
-    a baseline; code github.com/haoqiwang/vim, ``benchmark.py``. Principal directions are the eigenvectors, by falling
-    eigenvalue, of the second moment of ID training images about u.
+    The paper has it as a baseline. Principal directions are the eigenvectors, by falling eigenvalue, of the second
+    moment of ID training images about u.
 
     Differences: OpenOOD fits on ID validation images, with ``dim`` 512. pytorch-ood 0.4 has no such detector; it is its
     ViM without the logits. Features below 768 values: see :func:`principal_dim`.
@@ -86,6 +86,16 @@ class Residual(HeadDetector):
     """
 
     dim: int = 0
+
+    source = Source(
+        title="ViM: Out-Of-Distribution with Virtual-logit Matching",
+        authors="Wang et al.",
+        venue="CVPR",
+        year=2022,
+        arxiv="2203.10807",
+        code="github.com/haoqiwang/vim",
+        licence="Apache-2.0",
+    )
 
     def __post_init__(self) -> None:
         if self.dim < 0:

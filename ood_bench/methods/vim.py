@@ -1,15 +1,16 @@
 """ViM: energy of the logits less a virtual logit, the scaled residual of the features."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Array
+from ood_bench.methods.base import Array, Setting
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.residual import ResidualSpace
+from ood_bench.methods.residual import Residual, ResidualSpace
 
 
 @dataclass
@@ -19,9 +20,6 @@ class Vim(HeadDetector):
     ``alpha`` is the mean largest logit over the mean length of the residual, both over the ID training images: it
     brings the virtual logit ``alpha ||R (f - u)||`` to the size of the others. The score ranks as one minus the virtual
     logit's softmax probability does.
-
-    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", arXiv 2203.10807; code
-    github.com/haoqiwang/vim, ``benchmark.py``.
 
     Differences: OpenOOD takes ``dim`` 256 by default and tunes it over 256 and 1,000; pytorch-ood asks for it, takes
     half the width where it is wider, and computes in float32. Features below 768 values: see
@@ -33,9 +31,16 @@ class Vim(HeadDetector):
 
     dim: int = 0
 
+    source = Residual.source
+    published_grid: ClassVar = {"dim": [256, 1000]}
+
     def __post_init__(self) -> None:
         if self.dim < 0:
             raise ConfigError(f"method vim: dim is {self.dim}, it must be at least 0")
+
+    def possible(self, setting: Setting) -> bool:
+        """Whether the features have more values, so that a residual is left."""
+        return not hasattr(self, "weight") or setting["dim"] < self.weight.shape[1]
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The residual space and alpha; labels are not used.

@@ -98,3 +98,9 @@ def test_no_product_with_the_whole_bank_is_formed(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "topk", watched)
     largest_products(np.zeros((1100, 1)), np.zeros((40000, 1)), 50)
     assert max(sizes) == 512 * 16384
+
+
+def test_candidates_are_those_for_which_there_are_enough_images():
+    assert [one["k"] for one in Knn().candidates()] == [50, 100, 200, 500, 1000]
+    assert learned(50).candidates() == [{"k": 50}]
+    assert learned(1, TRAIN[:40]).candidates() == [{}]

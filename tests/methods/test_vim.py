@@ -83,3 +83,11 @@ def test_a_rotation_of_the_features_changes_nothing():
 def test_a_fit_that_measures_nothing_is_refused(changes, message):
     with pytest.raises(ConfigError, match=f"method vim: .*{message}"):
         learned(**changes)
+
+
+def test_candidates_are_those_that_leave_a_residual():
+    found = Vim()
+    assert found.candidates() == [{"dim": 256}, {"dim": 1000}]
+    for width, dims in ((2048, [{"dim": 256}, {"dim": 1000}]), (512, [{"dim": 256}]), (64, [{}])):
+        found.weight = np.zeros((3, width))
+        assert found.candidates() == dims
