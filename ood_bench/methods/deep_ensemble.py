@@ -11,6 +11,7 @@ from scipy.special import softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.msp import log_max_softmax
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.quantities import LOGITS
@@ -24,8 +25,7 @@ class DeepEnsemble(Detector):
     Member i of a run with seed s is the plain classifier of seed ``s + i``, so that members are shared with plain runs;
     ensembles whose seeds are ``members`` or more apart are independent. No adversarial training.
 
-    Source: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles", arXiv 1612.01474, which averages probabilities and takes 5 members.
+    The paper averages probabilities and takes 5 members.
 
     Attributes:
         members: number of classifiers.
@@ -35,6 +35,15 @@ class DeepEnsemble(Detector):
 
     members: int = 5
     combine: Literal["max_of_mean", "mean_of_max"] = "max_of_mean"
+
+    source = Source(
+        title="Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
+        authors="Lakshminarayanan, Pritzel and Blundell",
+        venue="NeurIPS",
+        year=2017,
+        arxiv="1612.01474",
+    )
+    needs = ("logits", "networks of its own")
 
     paper_revision = 1
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
+from ood_bench.methods.source import Source
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes
@@ -31,9 +32,8 @@ class Eloc(SteppingDetector):
     along its own gradient, ``x' = x - epsilon * sign(gradient) / std`` with sign(0) = +1, and its softmax and entropy
     (nats) go over its own outputs only; float64 throughout, because at T = 1000 all scores agree in their first digits.
 
-    Source: Vyas et al., "Out-of-Distribution Detection Using an Ensemble of Self Supervised Leave-out Classifiers",
-    arXiv 1809.03576, of which no official code is known; folds, training and ``perturb_loss=ce`` follow an unofficial
-    implementation. The default magnitude is the paper's.
+    Folds, training and ``perturb_loss=ce`` follow an unofficial implementation, as no official code is known. The
+    default magnitude is the paper's.
 
     Attributes:
         folds: number of groups of classes, and of members.
@@ -51,6 +51,15 @@ class Eloc(SteppingDetector):
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
     perturb_loss: Literal["ce", "entropy"] = "ce"
     train: dict[str, Any] = field(default_factory=dict)
+
+    source = Source(
+        title="Out-of-Distribution Detection Using an Ensemble of Self Supervised Leave-out Classifiers",
+        authors="Vyas et al.",
+        venue="ECCV",
+        year=2018,
+        arxiv="1809.03576",
+    )
+    needs = ("networks of its own", "input gradients")
 
     tunes_by_id = True
 

@@ -8,19 +8,28 @@ from scipy.special import logsumexp
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.source import Source
 
 
 @dataclass
 class Energy(LogitsDetector):
     """``T * logsumexp(z / T)`` of the logits z: the negative free energy.
 
-    Source: Liu et al., "Energy-based Out-of-distribution Detection", arXiv 2010.03759.
-
     Attributes:
         temperature: T; the paper finds 1 to be best.
     """
 
     temperature: float = 1.0
+
+    source = Source(
+        title="Energy-based Out-of-distribution Detection",
+        authors="Liu et al.",
+        venue="NeurIPS",
+        year=2020,
+        arxiv="2010.03759",
+        code="github.com/wetliu/energy_ood",
+        licence="Apache-2.0",
+    )
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ood_bench.data.jigsaw import jigsaw
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View, at_every
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import RectifiedNorm
 
@@ -27,9 +28,6 @@ def candidate_taps(network: nn.Module) -> list[str]:
 class FeatureNorm(Detector):
     """Mean over channels of the norm of the rectified map of one block; large for ID.
 
-    Source: Yu et al., "Block Selection Method for Using Feature Norm in Out-of-Distribution Detection", CVPR 2023,
-    arXiv 2212.02295, and its released code.
-
     Attributes:
         tap: name of a tap, or ``norm_ratio`` to take the one with the largest NormRatio: the mean over the ID training
             images of the image's norm over its jigsaw's norm. Pairs whose jigsaw has norm 0 are left out and reported.
@@ -38,6 +36,17 @@ class FeatureNorm(Detector):
 
     tap: str = _AUTO
     jigsaw_seed: int = 0
+
+    source = Source(
+        title="Block Selection Method for Using Feature Norm in Out-of-Distribution Detection",
+        authors="Yu et al.",
+        venue="CVPR",
+        year=2023,
+        arxiv="2212.02295",
+        code="github.com/gist-ailab/block-selection-for-OOD-detection",
+        licence="Apache-2.0; its README says for academic use only",
+    )
+    needs: ClassVar[tuple[str, ...]] = ("feature maps", "ID training images")
 
     def __post_init__(self) -> None:
         self._chosen = self.tap

@@ -21,7 +21,7 @@ class FeatureNormBlocks(FeatureNorm):
     In a run ``tap: every`` stands for one detector a block, all served by the same passes. Each record holds its own
     block's NormRatio, so that a chart can show it beside the detection metrics.
 
-    Source: as :class:`FeatureNorm`, whose paper draws both over the blocks.
+    The paper draws both over the blocks.
 
     Attributes:
         tap: ``every``, or the name of one tap.

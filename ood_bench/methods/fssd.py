@@ -9,6 +9,7 @@ import torch
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
@@ -23,9 +24,8 @@ class Fssd(SteppingDetector):
     magnitude, each tap gets its own step ``x + epsilon * standardised(grad of minus the batch's mean distance) / std``:
     the gradient is standardised over the whole batch, not reduced to its sign, so that results depend on the batch.
 
-    Source: Huang et al., "Feature Space Singularity for Out-of-Distribution Detection", arXiv 2011.14654, and its
-    released code. The default takes no step and weighs the taps without OOD images: each distance is standardised by
-    its mean and deviation over the ID training images, then averaged.
+    The default takes no step and weighs the taps without OOD images: each distance is standardised by its mean and
+    deviation over the ID training images, then averaged.
 
     Attributes:
         magnitudes: candidates for epsilon.
@@ -38,6 +38,17 @@ class Fssd(SteppingDetector):
     taps: list[str] = field(default_factory=lambda: ["all"])
     noise_images: int = 100
     gradient_batch: int = 512
+
+    source = Source(
+        title="Feature Space Singularity for Out-of-Distribution Detection",
+        authors="Huang et al.",
+        venue="SafeAI workshop of AAAI",
+        year=2021,
+        arxiv="2011.14654",
+        code="github.com/megvii-research/FSSD_OoD_Detection",
+        licence="MIT",
+    )
+    needs = ("feature maps", "ID training images", "input gradients (for steps)")
 
     def __post_init__(self) -> None:
         refuse_steps("fssd", self.magnitudes)

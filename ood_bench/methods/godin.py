@@ -11,6 +11,7 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
 from ood_bench.scoring.perturb import Objective, Perturbation, sign
@@ -46,7 +47,7 @@ class Godin(SteppingDetector):
     Where the gradient is exactly 0 the step goes up, and it is not clipped. With ``max_f`` it still raises
     ``max_i h_i``, as in the TensorFlow port; the PyTorch re-implementation raises ``max_i f_i`` then.
 
-    Source: Hsu et al., arXiv 2002.11297. In which units the paper's epsilon is, is not known.
+    In which units the paper's epsilon is, is not known.
 
     Attributes:
         head: the head of the network (see :mod:`ood_bench.models.heads`); where the run's own model has another one,
@@ -62,6 +63,15 @@ class Godin(SteppingDetector):
     magnitudes: list[float] = field(default_factory=lambda: [0.0])
     unit: Literal["raw", "bytes", "normalised"] = "raw"
     clip: bool = False
+
+    source = Source(
+        title="Generalized ODIN: Detecting Out-of-distribution Image without Learning from Out-of-distribution Data",
+        authors="Hsu et al.",
+        venue="CVPR",
+        year=2020,
+        arxiv="2002.11297",
+    )
+    needs = ("networks of its own", "input gradients (for steps)")
 
     revision = 2
     tunes_by_id = True

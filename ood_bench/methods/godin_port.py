@@ -29,7 +29,7 @@ class GodinPort(Godin):
     The paper scores ``max_i h_i`` instead. Where the gradient is exactly 0 the step goes down. A magnitude of 0.04 is
     3e-4 of the network's input: hardly a step.
 
-    Source: sayakpaul/Generalized-ODIN-TF, notebooks for epsilon and evaluation.
+    The port's notebooks for epsilon and for evaluation are what this reproduces.
     """
 
     statistic: Literal["max_h", "g", "max_f"] = "max_f"
@@ -37,6 +37,7 @@ class GodinPort(Godin):
     unit: Literal["raw", "bytes", "normalised"] = "bytes"
     clip: bool = True
 
+    source = replace(Godin.source, code="github.com/sayakpaul/Generalized-ODIN-TF", licence="Apache-2.0")
     revision = 1
     plain: ClassVar[str] = "max_f"
     at_zero: ClassVar[float] = -1.0
@@ -48,7 +49,7 @@ class GodinPortBaseline(SteppingDetector):
 
     The step is that of :class:`GodinPort`, and so is the choice of its length.
 
-    Source: sayakpaul/Generalized-ODIN-TF, notebook for evaluation, which gives both models the same perturbed images.
+    The port's notebook for evaluation gives both models the same perturbed images.
 
     Attributes:
         head: head of the network that perturbs.
@@ -58,6 +59,8 @@ class GodinPortBaseline(SteppingDetector):
     head: str = "godin_inner"
     magnitudes: list[float] = field(default_factory=lambda: [0.04])
 
+    source = GodinPort.source
+    needs = ("logits", "networks of its own", "input gradients")
     paper_revision = 1
     tunes_by_id = True
 

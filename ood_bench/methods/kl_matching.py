@@ -8,15 +8,15 @@ from scipy.special import log_softmax, logsumexp
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.source import Source
 
 
 @dataclass
 class KlMatching(LogitsDetector):
     """``-min_k KL(p || d_k)``, p the softmax of the image, d_k the mean softmax of ID images predicted as class k.
 
-    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132.
-    Its code is not in github.com/hendrycks/anomaly-seg; ViM's authors have it, github.com/haoqiwang/vim,
-    ``benchmark.py``. Labels are not used.
+    The authors' repository github.com/hendrycks/anomaly-seg does not hold the method; ViM's authors have it,
+    github.com/haoqiwang/vim, ``benchmark.py``. Labels are not used.
 
     Differences: the paper takes the mean over validation images, as OpenOOD does; ViM's code and this one take the
     training images, the only ID images that a method may learn from. Classes that are predicted for none of them have
@@ -24,6 +24,14 @@ class KlMatching(LogitsDetector):
     infinite unless p has no other entry, and ViM's code gives NaN. pytorch-ood before 0.4 took true labels, and only
     the d_k of the predicted class. Everything is computed from logarithms, so that no probability underflows.
     """
+
+    source = Source(
+        title="Scaling Out-of-Distribution Detection for Real-World Settings",
+        authors="Hendrycks et al.",
+        venue="ICML",
+        year=2022,
+        arxiv="1911.11132",
+    )
 
     def deviations(self) -> list[str]:
         """Where typical distributions come from."""

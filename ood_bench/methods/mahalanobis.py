@@ -11,6 +11,7 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
@@ -85,8 +86,7 @@ class Mahalanobis(SteppingDetector):
     With a magnitude, each tap gets its own step ``x - epsilon * sign(grad of minus that confidence) / std``, the
     nearest class held fixed, sign(0) = +1.
 
-    Source: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks",
-    arXiv 1807.03888. The default looks at the penultimate tap without a step, which needs no OOD image.
+    The default looks at the penultimate tap without a step, which needs no OOD image.
 
     Attributes:
         magnitudes: candidates for epsilon, in raw [0, 1] pixels.
@@ -96,6 +96,17 @@ class Mahalanobis(SteppingDetector):
 
     magnitudes: list[float] = field(default_factory=lambda: [0.0])
     taps: list[str] = field(default_factory=list)
+
+    source = Source(
+        title="A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks",
+        authors="Lee et al.",
+        venue="NeurIPS",
+        year=2018,
+        arxiv="1807.03888",
+        code="github.com/pokaxpoka/deep_Mahalanobis_detector",
+        licence="none stated",
+    )
+    needs = ("feature maps", "ID training images", "input gradients (for steps)")
 
     revision = 2
     tunes_by_id = True

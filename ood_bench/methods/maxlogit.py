@@ -6,6 +6,7 @@ import numpy as np
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.source import Source
 
 
 @dataclass
@@ -15,9 +16,18 @@ class MaxLogit(LogitsDetector):
     Unlike MSP it is no function of the softmax: adding c to all logits adds c to the score. ``T * logsumexp(z / T)``,
     the energy score, goes to it for T to 0.
 
-    Source: Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", arXiv 1911.11132;
-    code github.com/hendrycks/anomaly-seg, ``eval_ood.py``. OpenOOD (MLS) and pytorch-ood compute the same.
+    OpenOOD (MLS) and pytorch-ood compute the same.
     """
+
+    source = Source(
+        title="Scaling Out-of-Distribution Detection for Real-World Settings",
+        authors="Hendrycks et al.",
+        venue="ICML",
+        year=2022,
+        arxiv="1911.11132",
+        code="github.com/hendrycks/anomaly-seg",
+        licence="MIT",
+    )
 
     def score(self, logits: Array) -> Array:
         """The largest logit."""

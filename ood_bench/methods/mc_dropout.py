@@ -10,6 +10,7 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View, at_every
+from ood_bench.methods.source import Source
 from ood_bench.models.classifier import build_network
 from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
 from ood_bench.training.spec import TrainingSpec
@@ -19,8 +20,7 @@ from ood_bench.training.spec import TrainingSpec
 class McDropout(Detector):
     """Confidence over random passes of the model's dropout variant, trained with the run's own recipe.
 
-    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation", arXiv 1506.02142; passes, rates and both
-    statistics as in the first public commit of FSSD's code.
+    Passes, rates and both statistics are as in the first public commit of FSSD's code.
 
     Attributes:
         passes: random passes for every image.
@@ -37,6 +37,17 @@ class McDropout(Detector):
     mode: Literal["dropout_only", "train_mode"] = "dropout_only"
     seed: int = 0
     batch_size: int = 100
+
+    source = Source(
+        title="Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning",
+        authors="Gal and Ghahramani",
+        venue="ICML",
+        year=2016,
+        arxiv="1506.02142",
+        code="github.com/yaringal/DropoutUncertaintyExps",
+        licence="CC-BY-NC-4.0",
+    )
+    needs = ("logits", "networks of its own")
 
     def __post_init__(self) -> None:
         if self.passes < 1 or self.batch_size < 1:

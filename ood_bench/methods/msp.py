@@ -8,6 +8,7 @@ import torch
 
 from ood_bench.methods.base import Array, Scorer, Setting, View, at_every
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.source import Source
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.quantities import LOGITS
 
@@ -29,9 +30,18 @@ def log_max_softmax(logits: Array, temperature: float = 1.0) -> Array:
 class Msp(LogitsDetector):
     """Maximum softmax probability at T = 1, on clean images.
 
-    Source: Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-    Networks", arXiv 1610.02136. The score is the logarithm, which ranks alike and does not saturate.
+    The score is the logarithm, which ranks alike and does not saturate.
     """
+
+    source = Source(
+        title="A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks",
+        authors="Hendrycks and Gimpel",
+        venue="ICLR",
+        year=2017,
+        arxiv="1610.02136",
+        code="github.com/hendrycks/error-detection",
+        licence="MIT",
+    )
 
     paper_revision = 1
 

@@ -10,6 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.nearest import drawn_bank, largest_products
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.source import Source
 from ood_bench.methods.unit import unit_length
 
 
@@ -20,9 +21,7 @@ class NnGuide(HeadDetector):
     j runs over a bank: ID training images drawn at random. The score of confident images that are unlike any of them is
     lowered.
 
-    Source: Park, Jung and Teoh, "Nearest Neighbor Guidance for Out-of-Distribution Detection", arXiv 2309.14888;
-    code github.com/roomo7time/nnguide, ``ood_detectors/nnguide.py``, whose defaults these are: a bank of 1 % of
-    ImageNet, shuffled, and k 10.
+    The defaults are those of the authors' code: a bank of 1 % of ImageNet, shuffled, and k 10.
 
     Differences: the authors' ResNet-50 clips its features first (ReAct), which is another method; the draw differs from
     theirs, which takes NumPy's global generator. OpenOOD takes k 100 and the *first* 1 % in file order, which is one
@@ -37,6 +36,16 @@ class NnGuide(HeadDetector):
     k: int = 10
     share: float = 0.01
     seed: int = 0
+
+    source = Source(
+        title="Nearest Neighbor Guidance for Out-of-Distribution Detection",
+        authors="Park, Jung and Teoh",
+        venue="ICCV",
+        year=2023,
+        arxiv="2309.14888",
+        code="github.com/roomo7time/nnguide",
+        licence="Apache-2.0",
+    )
 
     def __post_init__(self) -> None:
         if self.k < 1 or not 0 < self.share <= 1 or self.seed < 0:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
+from ood_bench.methods.source import Source
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
@@ -22,8 +23,7 @@ class Odin(SteppingDetector):
     ``x' = x - epsilon * sign(grad of CE(z / T, argmax z)) / std`` with sign(0) = +1, no clipping, the maximum taken
     anew over all classes after the step, float64 softmax. ``epsilon`` is in raw [0, 1] pixels.
 
-    Source: Liang, Li and Srikant, "Enhancing The Reliability of Out-of-distribution Image Detection in Neural
-    Networks", arXiv 1706.02690, and its released code. The defaults are the paper's for CIFAR-10, chosen there on iSUN.
+    The defaults are the paper's for CIFAR-10, chosen there on iSUN.
 
     Attributes:
         magnitudes: candidates for epsilon.
@@ -32,6 +32,17 @@ class Odin(SteppingDetector):
 
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
     temperatures: list[float] = field(default_factory=lambda: [1000.0])
+
+    source = Source(
+        title="Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks",
+        authors="Liang, Li and Srikant",
+        venue="ICLR",
+        year=2018,
+        arxiv="1706.02690",
+        code="github.com/facebookresearch/odin",
+        licence="CC-BY-NC-4.0",
+    )
+    needs = ("logits", "input gradients")
 
     paper_revision = 1
     tunes_by_id = True

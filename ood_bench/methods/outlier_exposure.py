@@ -6,6 +6,7 @@ from typing import Any
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Networks
 from ood_bench.methods.msp import Msp
+from ood_bench.methods.source import Source
 from ood_bench.training.recipe import changed
 from ood_bench.training.spec import TrainingSpec
 
@@ -14,15 +15,23 @@ from ood_bench.training.spec import TrainingSpec
 class OutlierExposure(Msp):
     """Maximum softmax probability of a classifier trained or fine-tuned with outliers.
 
-    Source: Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", arXiv 1812.04606, and
-    its released code.
-
     Attributes:
         train: changes to the run's recipe, as in ``conf/train``; its ``start`` says whether a trained classifier is
             fine-tuned or fresh weights are trained.
     """
 
     train: dict[str, Any] = field(default_factory=dict)
+
+    source = Source(
+        title="Deep Anomaly Detection with Outlier Exposure",
+        authors="Hendrycks, Mazeika and Dietterich",
+        venue="ICLR",
+        year=2019,
+        arxiv="1812.04606",
+        code="github.com/hendrycks/outlier-exposure",
+        licence="Apache-2.0",
+    )
+    needs = ("logits", "networks of its own", "outlier images")
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The plain classifier's specification with this method's recipe and outliers."""

@@ -9,6 +9,7 @@ import torch
 from ood_bench.methods.base import Array
 from ood_bench.methods.mahalanobis import Gaussians
 from ood_bench.methods.posthoc import FeaturesDetector
+from ood_bench.methods.source import Source
 
 
 @dataclass
@@ -18,14 +19,23 @@ class Rmds(FeaturesDetector):
     d_k has the class's mean and the covariance within classes; d_0 the mean and the covariance of all ID training
     images, whatever their class. Both covariances are divided by the number of images.
 
-    Source: Ren et al., "A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection", arXiv 2106.09022;
-    code github.com/google/uncertainty-baselines, ``experimental/near_ood/vit/ood_utils.py``.
+    The authors' code is ``experimental/near_ood/vit/ood_utils.py`` of their repository.
 
     Differences: the authors' code inverts covariances after adding 1e-20 to their diagonals, which is noise where they
     are singular; as for ``mahalanobis``, directions without variance are left out here, for each of the two. OpenOOD
     computes the same with scikit-learn in float32. pytorch-ood 0.4 divides neither covariance, so that its scores are
     these over the number of images, and adds 1e-6 to both diagonals.
     """
+
+    source = Source(
+        title="A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection",
+        authors="Ren et al.",
+        venue="arXiv",
+        year=2021,
+        arxiv="2106.09022",
+        code="github.com/google/uncertainty-baselines",
+        licence="Apache-2.0",
+    )
 
     _what = "method rmds: features"
 

@@ -27,14 +27,16 @@ class SelectedNorm(FeatureNorm):
     What comes after the pooling is applied to the new vector: one linear layer, or the hidden ones too where a network
     has some (VGG11). A vector of length 0 has no direction and stays as it is.
 
-    Source: "with selected norm" of Yu et al., CVPR 2023, arXiv 2212.02295, as its first author describes it in the
-    repository's issue 2; it is not in the released code.
+    It is the paper's "with selected norm", as its first author describes it in the repository's issue 2; it is not in
+    the released code.
 
     Attributes:
         statistic: ``msp``, the logarithm of the maximum softmax probability; or ``energy``, logsumexp, both at T = 1.
     """
 
     statistic: Literal["msp", "energy"] = "energy"
+
+    needs = ("feature maps", "pooled features", "last layer", "ID training images")
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The run's own network, whose head must be linear."""

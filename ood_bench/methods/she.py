@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.source import Source
 from ood_bench.utils.printable import listed
 
 
@@ -16,9 +17,7 @@ from ood_bench.utils.printable import listed
 class She(HeadDetector):
     """``f . s_c``: f the features, c the predicted class, s_c the mean features of training images rightly put in c.
 
-    Source: Zhang et al., "Out-of-Distribution Detection based on In-Distribution Data Patterns Memorization with Modern
-    Hopfield Energy", ICLR 2023 (OpenReview KkazG4lgKL; no arXiv paper known), the simplified Hopfield energy; code
-    github.com/zjs975584714/SHE_ood_detection, ``test_score_ood_detection.py``.
+    It is the paper's simplified Hopfield energy, and ``test_score_ood_detection.py`` of its code.
 
     Differences: the paper's second row, with a step of 0.0014 on the input, is not offered (oodeel takes it by
     default), nor its HE, which sums over all stored images. OpenOOD and, by inner product, pytorch-ood compute the
@@ -30,6 +29,17 @@ class She(HeadDetector):
     """
 
     metric: Literal["inner_product", "euclidean", "cosine"] = "inner_product"
+
+    source = Source(
+        title="Out-of-Distribution Detection based on In-Distribution Data Patterns Memorization with Modern Hopfield "
+        "Energy",
+        authors="Zhang et al.",
+        venue="ICLR",
+        year=2023,
+        url="https://openreview.net/forum?id=KkazG4lgKL",
+        code="github.com/zjs975584714/SHE_ood_detection",
+        licence="none stated",
+    )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The patterns ``[K, D]``.
