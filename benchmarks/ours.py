@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Array, Detector, Scorer, View, build_detector
 from ood_bench.methods.feature_norm import FeatureNorm, candidate_taps
 from ood_bench.methods.mahalanobis import Mahalanobis
+from ood_bench.methods.posthoc import RowsDetector
 from ood_bench.metrics import Curve, exact, measure
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.engine import Engine
@@ -28,23 +28,19 @@ def bare_pass(classifier: Classifier, images: ImageSet, batch_size: int) -> None
             classifier.network(classifier.normalise(batch))
 
 
-def forward_only(rows: int) -> dict[str, Detector]:
-    """Every shipped method that reads the shared pass over the run's own classifier, with its shipped settings.
+def forward_only() -> dict[str, Detector]:
+    """Shipped methods that read the shared pass over the run's own classifier, with their shipped settings.
 
-    Args:
-        rows: images to fit on; where there are few, methods that look for neighbours look for fewer.
+    Those that learn from its features or logits are measured by :mod:`benchmarks.posthoc`.
     """
     found: dict[str, Detector] = {}
-    fewer: dict[str, dict[str, Any]] = {
-        "knn": {"k": min(50, rows)},
-        "nnguide": {"share": min(1.0, max(0.01, 10 / rows))},
-    }
     for path in sorted((conf_dir() / "method").glob("*.yaml")):
         node = node_named("method", path.stem)
         target: type[Detector] = get_class(node["_target_"])
         if target.networks is Detector.networks and target.quantities is not Detector.quantities:
-            detector = build_detector(path.stem, {**node, **fewer.get(path.stem, {})})
-            if not any(setting.get("epsilon") for setting in detector.grid()):
+            detector = build_detector(path.stem, node)
+            learns = isinstance(detector, RowsDetector) and detector.learns
+            if not learns and not any(setting.get("epsilon") for setting in detector.grid()):
                 found[path.stem] = detector
     return found
 

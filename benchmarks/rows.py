@@ -127,7 +127,7 @@ class Bench:
         """All forward-only methods from one pass, then from the store, and FeatureNorm's blocks alone."""
         images = mixture(self.subject, len(self.subject.test))
         blocks = self.ours.fit(feature_norms(self.subject.classifier))
-        everything = [*self.ours.fit(forward_only(self.ours.rows)), *self.ours.fit(every_tap()), *blocks]
+        everything = [*self.ours.fit(forward_only()), *self.ours.fit(every_tap()), *blocks]
         warm = self.folder / "forward-only"
         self.ours.scores(everything, [images], warm)
 

@@ -15,9 +15,10 @@ from rich.markup import escape
 from benchmarks.clock import Step, Timing, interleaved
 from benchmarks.lenet import lenet_rows
 from benchmarks.ours import Ours, bare_pass
+from benchmarks.posthoc import FITTED, IMAGES, posthoc_rows, repeated
 from benchmarks.report import agreement_table, further_methods, speed_table
 from benchmarks.rows import PAPER_GRID, SMALL_GRID, Bench, Row
-from benchmarks.subjects import embedded_subject, fashion_images, fresh_lenet, mixture, real_subject
+from benchmarks.subjects import Subject, embedded_subject, fashion_images, fresh_lenet, mixture, real_subject
 from benchmarks.theirs import HOW_TO_GET, Theirs, installed
 from ood_bench.data.imageset import ImageSet
 from ood_bench.runner.environment import environment
@@ -80,6 +81,16 @@ def _resnet20(options: argparse.Namespace, console: Console, folder: Path) -> No
         console.print(escape(f"pytorch-ood is not installed: {HOW_TO_GET}"))
     else:
         console.print(agreement_table(rows, mine, other))
+    if options.checkpoint is not None and not options.quick:
+        _posthoc(subject, ours, options, console, folder)
+
+
+def _posthoc(subject: Subject, ours: Ours, options: argparse.Namespace, console: Console, folder: Path) -> None:
+    """The table of all post-hoc methods, which need a trained network and images enough to learn from."""
+    rows = posthoc_rows(subject, folder)
+    mine, _ = measured(rows, ours, repeated(subject.test, 2000), options)
+    title = f"{subject.title}; {IMAGES:,} images scored, {FITTED:,} learned from, 2 OOD sets, metrics without intervals"
+    console.print(speed_table(title, rows, mine, {}, beside=""))
 
 
 def measured(rows: Sequence[Row], ours: Ours, images: ImageSet, options: argparse.Namespace) -> tuple[Timings, Timings]:

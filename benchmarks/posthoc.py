@@ -1,0 +1,91 @@
+"""What all post-hoc methods cost together and each, fits and metrics included, on images of a few thousand to many."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.clock import Step
+from benchmarks.ours import Ours
+from benchmarks.rows import Row
+from benchmarks.subjects import Subject
+from ood_bench.checkpoints.__main__ import node_named
+from ood_bench.data.imageset import Array, ImageSet
+from ood_bench.methods.base import Detector, build_detector
+from ood_bench.methods.posthoc import RowsDetector
+from ood_bench.utils.configs import options
+
+IMAGES, FITTED = 20_000, 5_000
+"""Images that are scored, half of them ID, and images that methods learn from."""
+NEIGHBOURS = ("cfood", "knn", "relation", "weiper")
+"""Methods that look at every training image, or at a hundred last layers, for each image."""
+FOURTEEN = (
+    "msp", "maxlogit", "energy", "gen", "odin", "mahalanobis", "rmds", "knn", "vim", "dice", "she", "react", "ash",
+    "gradnorm",
+)  # fmt: skip
+"""Methods that most libraries have."""
+
+
+def posthoc_methods() -> dict[str, Detector]:
+    """Every shipped method that scores the logits or the pooled features of the run's own network."""
+    found: dict[str, Detector] = {}
+    for name in options("method"):
+        node = node_named("method", name)
+        if not {"train", "defaults"} & set(node) and isinstance(detector := build_detector(name, node), RowsDetector):
+            found[name] = detector
+    return found
+
+
+def repeated(images: ImageSet, count: int) -> ImageSet:
+    """The first ``count`` images of a set that is repeated as often as needed; each differs from its copies."""
+    pixels, labels = np.resize(images.images, (count, *images.images.shape[1:])), images.labels
+    pixels[:, 0, 0, 0] += (np.arange(count) // len(images)).astype(np.uint8)
+    return ImageSet.of(images.name, pixels, None if labels is None else np.resize(labels, count))
+
+
+def posthoc_rows(
+    subject: Subject, folder: Path, *, images: int = IMAGES, fitted: int = FITTED, names: Collection[str] | None = None
+) -> list[Row]:
+    """Lines of the table.
+
+    Args:
+        subject: classifier and images, which are repeated up to the counts.
+        folder: scratch folder.
+        images: how many are scored: half ID, a quarter of each OOD set.
+        fitted: how many are learned from.
+        names: methods to measure; all by default.
+    """
+    ids = images // 2
+    sets = [repeated(subject.test, ids), *(repeated(one, (images - ids) // 2) for one in subject.oods)]
+    train = repeated(subject.train, fitted)
+    ours, warm = Ours(subject.classifier, train, folder), folder / "posthoc"
+    known = [name for name in posthoc_methods() if names is None or name in names]
+    ours.table(ours.fit(_fresh(known)), sets, warm)
+
+    def row(name: str, chosen: Iterable[str], limit: float, store: Path | None = warm) -> Row:
+        def run() -> Array:
+            return ours.table(ours.fit(_fresh(chosen)), sets, store)
+
+        return Row(name, Step(run, images), limit=limit, lacking=True)
+
+    def fourteen() -> Array:
+        anew = Ours(subject.classifier, train, folder)  # so that the pass over what it learns from is measured, too
+        odin = {"odin": build_detector("odin", node_named("method", "odin"))}
+        plain = {"mahalanobis": build_detector("mahalanobis", node_named("method", "mahalanobis"))}
+        chosen = _fresh(name for name in FOURTEEN if name in known)
+        return anew.table(anew.fit({**chosen, **odin, **plain}), sets)
+
+    count = f"all {len(known)} of logits and features"
+    light = [name for name in known if name not in NEIGHBOURS]
+    return [
+        row(f"{count}, cold store", known, 1.25, None),
+        row(f"{count}, warm store", known, 0.30),
+        row(f"those without {', '.join(NEIGHBOURS)}", light, 0.08),
+        Row(f"{len(FOURTEEN)} of most libraries, cold, with the fit", Step(fourteen, images + fitted), limit=5.0),
+        *(row(name, [name], 0.04 if name in NEIGHBOURS else 0.005) for name in known),
+    ]
+
+
+def _fresh(names: Iterable[str]) -> Mapping[str, Detector]:
+    """New detectors, which have learned nothing."""
+    return {name: build_detector(name, node_named("method", name)) for name in names}
