@@ -9,6 +9,7 @@ from pathlib import Path
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
 from ood_bench.report import latex, paired, plots
+from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
@@ -51,6 +52,7 @@ def table_files(every: Sequence[Section]) -> dict[str, str]:
             files[f"{block.name}.md"] = block_page(block, section.rows, [row for one in beyond for row in one.rows])
             files[f"{block.name}.csv"] = csv_text([section, *beyond])
     others.sort(key=lambda section: (section.id, section.model, section.protocol))
+    files |= by_network(every)
     return files | ({f"{_OTHER}.md": other_page(others), f"{_OTHER}.csv": csv_text(others)} if others else {})
 
 

@@ -1,0 +1,55 @@
+"""Methods beside networks, from records of which every number is known."""
+
+from ood_bench.report.by_network import by_network
+from ood_bench.report.sections import sections
+from ood_bench.report.tables import render
+from ood_bench.results import RecordStore
+
+SETS, NETWORKS = ("mnist", "noise"), ("net_a", "net_b")
+
+
+def tables(make, methods, networks=NETWORKS, without=()):
+    """AUROC of method i on set j by network k is 70 + i + 2 j + 4 k; its interval is 0.75 wide."""
+    records = []
+    for i in range(methods):
+        for j, ood in enumerate(SETS):
+            for k, model in enumerate(networks):
+                if (i, model) not in without:
+                    key = f"{i:08x}{j:04x}{k:04x}"
+                    auroc = 70.0 + i + 2 * j + 4 * k
+                    records.append(make(f"m{i}", auroc=auroc, ood=ood, model=model, protocol="plain", cell_key=key))
+    return by_network(sections(records, []))
+
+
+def test_methods_stand_by_their_mean_over_sets_and_networks(make):
+    found = tables(make, 8)
+    assert list(found) == ["methods-plain-fashionmnist.md"]
+    lines = [line for line in found["methods-plain-fashionmnist.md"].splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["Method", "mean", *NETWORKS]
+    assert cells[2] == ["m7", "80.00", "78.00 ± 0.38", "82.00 ± 0.38"]
+    assert [line[0] for line in cells[2:]] == [f"m{i}" for i in range(7, -1, -1)]
+
+
+def test_a_method_that_a_network_lacks_comes_last_and_has_no_mean(make):
+    (text,) = tables(make, 9, without={(8, "net_b")}).values()
+    last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
+    assert last == ["m8", "–", "79.00 ± 0.38", "–"]
+
+
+def test_few_methods_or_one_network_make_no_table(make):
+    assert tables(make, 7) == {}
+    assert tables(make, 8, networks=("net_a",)) == {}
+
+
+def test_it_is_written_with_the_tables(make, results, fill):
+    fill(
+        *(
+            make(f"m{i}", ood=ood, model=model, protocol="plain", cell_key=f"{i:08x}{j:04x}{k:04x}")
+            for i in range(8)
+            for j, ood in enumerate(SETS)
+            for k, model in enumerate(NETWORKS)
+        )
+    )
+    assert len(RecordStore(results).load()) == 32
+    assert "tables/methods-plain-fashionmnist.md" in render(results).files
