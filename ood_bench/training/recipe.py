@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ood_bench.training.augment import AugmentationName
 from ood_bench.training.epoch import StreamOrder
-from ood_bench.training.objectives import LossConfig, Objective
+from ood_bench.training.loss import LossConfig
+from ood_bench.training.objectives import Objective
 from ood_bench.training.optim import OptimizerConfig
 from ood_bench.training.schedule import ScheduleConfig
 from ood_bench.utils.build import Strict, build

@@ -1,3 +1,5 @@
+import itertools
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -5,15 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from ood_bench.errors import ConfigError
-from ood_bench.training.objectives import (
-    SHIPPED,
-    Batch,
-    LossConfig,
-    MarginEntropy,
-    Objective,
-    OutlierExposure,
-    entropy,
-)
+from ood_bench.training.loss import SHIPPED, LossConfig
+from ood_bench.training.objectives import Batch, LogitNorm, MarginEntropy, Objective, OutlierExposure, entropy
 
 LABELS = torch.tensor([0, 2, 1])
 
@@ -78,10 +73,12 @@ def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
 
 def test_the_papers_constants_are_the_defaults():
     assert objective("margin_entropy", {}) == MarginEntropy(margin=0.4, beta=0.2, passes="two")
+    assert objective("logitnorm", {}) == LogitNorm(tau=0.04)
     assert {name: target.streams for name, target in SHIPPED.items()} == {
         "cross_entropy": 1,
         "outlier_exposure": 2,
         "margin_entropy": 2,
+        "logitnorm": 1,
     }
 
 
@@ -101,6 +98,7 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
         ("torch.nn.MSELoss", {}, r"torch\.nn\.MSELoss is not a subclass of ood_bench\.training\.objectives\.Objective"),
         ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unknown key"),
         ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
+        ("logitnorm", {"tau": 0}, r"options of logitnorm: tau is 0.*give a temperature above 0"),
     ],
 )
 def test_what_cannot_work_is_refused(name, options, message):
@@ -113,3 +111,41 @@ def test_large_logits_do_not_overflow():
     value = loss_of(OutlierExposure(1.0), large, torch.tensor([0]), large).item()
     assert value == pytest.approx(1e4)
     assert entropy(large).item() == 0
+
+
+def slow_logit_norm(logits, labels, tau):
+    """Mean loss, from plain floats."""
+    losses = []
+    for row, label in zip(logits, labels, strict=True):
+        length = math.sqrt(sum(value * value for value in row)) + 1e-7
+        scaled = [value / (length * tau) for value in row]
+        losses.append(math.log(sum(math.exp(value) for value in scaled)) - scaled[label])
+    return sum(losses) / len(losses)
+
+
+def test_logit_norm_is_the_formula_and_so_is_its_gradient():
+    logits = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    loss, seen = LogitNorm(0.1)(lambda images: images, Batch(logits, LABELS))
+    assert seen is logits  # the accuracy and the score are those of the plain logits
+    assert loss.item() == pytest.approx(slow_logit_norm(logits.tolist(), LABELS.tolist(), 0.1), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    for row, column in itertools.product(range(3), range(4)):
+        up, down = (logits.detach().clone() for _ in range(2))
+        up[row, column] += 1e-6
+        down[row, column] -= 1e-6
+        slope = (slow_logit_norm(up.tolist(), LABELS, 0.1) - slow_logit_norm(down.tolist(), LABELS, 0.1)) / 2e-6
+        assert gradient[row, column].item() == pytest.approx(slope, abs=1e-7)
+
+
+def test_logit_norm_does_not_see_the_length_of_the_logits():
+    """So its gradient is at right angles to them; zero logits are allowed."""
+    logits = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    loss, longer = (LogitNorm()(lambda images: images, Batch(rows, LABELS))[0] for rows in (logits, 50 * logits))
+    assert longer.item() == pytest.approx(loss.item(), rel=1e-5)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient.abs().max() > 0.1
+    torch.testing.assert_close((gradient * logits).sum(dim=1), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-5)
+    zero = torch.zeros(3, 4, requires_grad=True)
+    loss = LogitNorm()(lambda images: images, Batch(zero, LABELS))[0]
+    assert loss.item() == pytest.approx(math.log(4))
+    assert torch.autograd.grad(loss, zero)[0].isfinite().all()

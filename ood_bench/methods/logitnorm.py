@@ -1,0 +1,41 @@
+"""LogitNorm: a classifier that was trained on the directions of its logits."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ood_bench.methods.base import Networks
+from ood_bench.methods.msp import Msp
+from ood_bench.methods.retrained import retrained
+from ood_bench.methods.source import Source
+from ood_bench.training.spec import TrainingSpec
+
+
+@dataclass
+class LogitNorm(Msp):
+    """Maximum softmax probability of the plain logits z of a network trained by cross entropy of ``z / (|z| tau)``.
+
+    The network is the run's own with the run's recipe but for the loss, so that a run compares both. The authors' whole
+    recipe is ``train=logitnorm_wrn`` (with ``model=wrn_40_2``), OpenOOD's ``train=logitnorm_resnet18``; every method of
+    such a run scores that network.
+
+    Differences: none of the score; the authors' code and OpenOOD take T = 1, too.
+
+    Attributes:
+        train: changes to the run's recipe, as in ``conf/train``.
+    """
+
+    train: dict[str, Any] = field(default_factory=dict)
+
+    source = Source(
+        title="Mitigating Neural Network Overconfidence with Logit Normalization",
+        authors="Wei et al.",
+        venue="ICML",
+        year=2022,
+        arxiv="2205.09310",
+        code="github.com/hongxin001/logitnorm_ood",
+        licence="none stated",
+    )
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The run's network with this loss."""
+        return [retrained(networks.base, "logitnorm", self.train)]
