@@ -12,7 +12,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.grid import product
 from ood_bench.models.classifier import Classifier
-from ood_bench.models.heads import LINEAR, LinearHead, head_of
+from ood_bench.models.heads import DECOMPOSED, LINEAR, LinearHead, head_of
 from ood_bench.scoring.quantities import LOGITS, Mean
 from ood_bench.training.spec import TrainingSpec
 
@@ -159,11 +159,11 @@ class HeadDetector(FeaturesDetector):
 
 
 def linear_headed(spec: TrainingSpec, method: str) -> TrainingSpec:
-    """The network's specification, if it has the plain linear head.
+    """The network's specification, if its logits are those of one linear layer.
 
     Raises:
         ConfigError: if it has another one.
     """
-    if (head := head_of(spec.model)) != LINEAR:
+    if (head := head_of(spec.model)) in DECOMPOSED:
         raise ConfigError(f"method {method} needs model.head={LINEAR}, not {head}")
     return spec

@@ -1,4 +1,4 @@
-"""Heads of generalized ODIN: a network's logits become h / g, similarity to a class over confidence."""
+"""Heads in place of a network's last linear layer; those of generalized ODIN give h / g, similarity over confidence."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ood_bench.data.imageset import Array
 from ood_bench.errors import ConfigError
+from ood_bench.models.rotation import ROTATION, RotationHead
 
 LINEAR = "linear"
 PARTS = "h_and_g"
@@ -186,15 +187,17 @@ def attach_head(network: nn.Module, head: str, classes: int) -> None:
     """
     if head == LINEAR:
         return
-    if head not in _SIMILARITIES:
-        raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED))}")
+    if head not in (*DECOMPOSED, ROTATION):
+        raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED, ROTATION))}")
     path, last = last_linear(network)
     if last.out_features != classes:
         raise ConfigError(f"model.head={head}: {type(network).__name__} does not end in a linear layer to {classes}")
+    network.set_submodule(path, RotationHead(last) if head == ROTATION else _decomposed(network, head, last))
+
+
+def _decomposed(network: nn.Module, head: str, last: nn.Linear) -> DecomposedConfidence:
     options = getattr(network, "head_options", {})
-    parent, _, name = path.rpartition(".")
-    decomposed = DecomposedConfidence(_SIMILARITIES[head], last.in_features, classes, **options)
-    setattr(network.get_submodule(parent), name, decomposed)
+    return DecomposedConfidence(_SIMILARITIES[head], last.in_features, last.out_features, **options)
 
 
 def last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
@@ -231,7 +234,7 @@ def linear_head(network: nn.Module) -> LinearHead:
     Raises:
         ConfigError: if that is h / g of generalized ODIN, or no linear layer.
     """
-    if head_taps(network):
+    if any(isinstance(module, DecomposedConfidence) for module in network.modules()):
         raise ConfigError(f"the logits of {type(network).__name__} are h / g, which no W and b give")
     _, layer = last_linear(network)
     bias = layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
@@ -239,8 +242,8 @@ def linear_head(network: nn.Module) -> LinearHead:
 
 
 def head_taps(network: nn.Module) -> dict[str, str]:
-    """Module paths of the taps ``h``, ``g`` and :data:`PARTS` of the head that the network has; empty for linear."""
+    """Module paths of the taps of the head that the network has, such as :data:`PARTS`; empty for linear."""
     for path, module in network.named_modules():
-        if isinstance(module, DecomposedConfidence):
+        if isinstance(module, DecomposedConfidence | RotationHead):
             return {tap: f"{path}.{inner}" for tap, inner in module.taps.items()}
     return {}

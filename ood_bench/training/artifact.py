@@ -146,7 +146,7 @@ class ClassifierStore:
     def _speed(self, spec: TrainingSpec, state: TrainingState) -> Speed:
         steps = -(-spec.learned // spec.recipe.batch_size)
         second = spec.recipe.outlier_batch_size if spec.recipe.objective.streams > 1 else 0
-        images = spec.learned + steps * second
+        images = spec.recipe.objective.copies * (spec.learned + steps * second)
         times = state.times or [state.seconds / state.epoch]  # a checkpoint of an earlier version has no times
         return Speed.of(
             state.network, spec.data.shape, images, times, device=self._device, autocast=spec.recipe.autocast

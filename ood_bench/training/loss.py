@@ -7,6 +7,8 @@ from typing import Any
 
 from ood_bench.errors import ConfigError
 from ood_bench.training.objectives import CrossEntropy, LogitNorm, MarginEntropy, Objective, OutlierExposure
+from ood_bench.training.rotpred import RotPred
+from ood_bench.training.t2fnorm import T2FNorm
 from ood_bench.utils.build import Strict, build
 from ood_bench.utils.suggest import did_you_mean
 
@@ -15,6 +17,8 @@ SHIPPED: Mapping[str, type[Objective]] = {
     "outlier_exposure": OutlierExposure,
     "margin_entropy": MarginEntropy,
     "logitnorm": LogitNorm,
+    "t2fnorm": T2FNorm,
+    "rotpred": RotPred,
 }
 
 

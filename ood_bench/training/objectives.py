@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ood_bench.errors import ConfigError
 from ood_bench.utils.build import Strict
@@ -48,11 +48,31 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_probabilities.exp() * log_probabilities).sum(dim=1)
 
 
+def _nothing() -> None:
+    """Leaves the trained network as it is."""
+
+
 class Objective(Strict, ABC):
     """Base of all objectives; a subclass is a dataclass whose fields are its options."""
 
     streams: ClassVar[int] = 1
     """1 for ID images only; 2 with images that the classifier should be unsure of."""
+
+    head: ClassVar[str | None] = None
+    """The head that the network must have, or none for any whose logits are those of the classes."""
+
+    copies: ClassVar[int] = 1
+    """How many copies of the images go through the network together, such as turned ones."""
+
+    def prepare(self, network: nn.Module) -> Callable[[], None]:
+        """Changes the network for training, in place, before its optimizer is made.
+
+        Names and shapes of its weights stay. By default nothing changes.
+
+        Returns:
+            What makes of the trained network the one that is kept and scored.
+        """
+        return _nothing
 
     @abstractmethod
     def __call__(self, forward: Forward, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -128,8 +148,8 @@ class LogitNorm(Objective):
 
     The network itself is left as it is: tests score its plain logits.
 
-    Source: Wei et al., "Mitigating Neural Network Overconfidence with Logit Normalization", ICML 2022, arXiv 2205.09310;
-    equation 5; tau is 0.04 for CIFAR-10 there and in OpenOOD (the authors' README trains with 0.01).
+    Source: Wei et al., "Mitigating Neural Network Overconfidence with Logit Normalization", ICML 2022, arXiv
+    2205.09310; tau is 0.04 for CIFAR-10 there and in OpenOOD (the README of the authors' code trains with 0.01).
 
     Attributes:
         tau: temperature, above 0.

@@ -11,7 +11,8 @@ import numpy as np
 from ood_bench.checkpoints.choice import Choice
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.models.heads import LINEAR, head_of, without_default_head
+from ood_bench.models.heads import DECOMPOSED, LINEAR, head_of, without_default_head
+from ood_bench.models.rotation import ROTATION
 from ood_bench.training.folds import of_known_classes
 from ood_bench.training.recipe import Recipe
 from ood_bench.training.selection import REVISION
@@ -71,6 +72,7 @@ class TrainingSpec:
             raise ConfigError(f"{self.data.name}: a classifier cannot be trained on images without labels")
         self._check_labels()
         self._check_second_stream()
+        self._check_head()
         if (self.recipe.start == "classifier") != (self.initial is not None):
             raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
         if (self.recipe.selection == "msp_auroc") != (self.validation is not None):
@@ -84,7 +86,7 @@ class TrainingSpec:
             check_labels(self.test, self.classes)
         if self.known is not None and (len(set(self.known)) != self.classes or min(self.known) < 0):
             raise ConfigError(f"{self.data.name}: {self.known} are not {self.classes} classes, each once")
-        if head_of(self.model) != LINEAR and self.learned % self.recipe.batch_size == 1:
+        if head_of(self.model) in DECOMPOSED and self.learned % self.recipe.batch_size == 1:
             raise ConfigError(
                 f"train.batch_size={self.recipe.batch_size} leaves a last batch of one of {self.learned} images, "
                 f"which the batch norm in g of head {head_of(self.model)} cannot take: choose another"
@@ -102,6 +104,19 @@ class TrainingSpec:
                 f"outliers {self.outliers.title} are {'x'.join(map(str, self.outliers.shape))} images, those of "
                 f"{self.data.name} {'x'.join(map(str, self.data.shape))}: set source.resize and size of the outliers"
             )
+
+    def _check_head(self) -> None:
+        """Refuses an objective whose head the network lacks, and a head with logits that no other objective knows of."""
+        head, wanted = head_of(self.model), self.recipe.objective.head
+        if head != wanted and (wanted is not None or head == ROTATION):
+            needed = f"needs model.head={wanted}" if wanted else "cannot train the logits of the rotations"
+            raise ConfigError(
+                f"recipe {self.recipe.name}: loss {self.recipe.loss.name} {needed}, and the head is {head}",
+                hint=f"set model.head={wanted or LINEAR}",
+            )
+        _, height, width = self.data.shape
+        if head == ROTATION and height != width:
+            raise ConfigError(f"model.head={head} turns images by 90 degrees: {height}x{width} images are not square")
 
     @property
     def learned(self) -> int:

@@ -44,6 +44,8 @@ class Trainer:
         if initial is not None:
             network.load_state_dict(initial)
         network = network.to(device)
+        self._objective = spec.recipe.objective
+        self._keep = self._objective.prepare(network)
         self._layout = fast_layout(network) if spec.recipe.channels_last else torch.contiguous_format
         network = to_layout(network, self._layout)
         self.state = TrainingState(
@@ -54,7 +56,6 @@ class Trainer:
             mode = spec.recipe.compile_mode.replace("_", "-")
             self._compiled = torch.compile(network, mode=mode, dynamic=False)
         self._augment = [AUGMENTATIONS[name] for name in spec.recipe.augment]
-        self._objective = spec.recipe.objective
         self._load(spec)
         moments = spec.normalisation
         self._normalise = Classifier(network, tuple(moments["mean"]), tuple(moments["std"])).normalise
@@ -82,7 +83,8 @@ class Trainer:
         It is written after every epoch; on a GPU, every 15 seconds and at the end.
 
         Returns:
-            The finished state, network in training mode, with the weights that the recipe's selection keeps.
+            The finished state, network in training mode, with the weights that the recipe's selection keeps, as the
+            objective makes them for scoring.
 
         Raises:
             TrainingError: if the loss is no longer finite.
@@ -113,6 +115,7 @@ class Trainer:
                     saved = time.monotonic()
         if state.best is not None:
             state.network.load_state_dict(state.best["network"])
+        self._keep()
         state.network.train()
         return state
 
@@ -171,7 +174,8 @@ class Trainer:
         """
         recipe = self.spec.recipe
         second = 0 if self._outliers is None else recipe.outlier_batch_size
-        whole = len(x) in {recipe.batch_size, second, recipe.batch_size + second}
+        sizes = (recipe.batch_size, second, recipe.batch_size + second)
+        whole = len(x) in {self._objective.copies * size for size in sizes}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.autocast == "bfloat16"):
             logits: Tensor = self._compiled(x) if whole else self.state.network(x)
         return logits.float()

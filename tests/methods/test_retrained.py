@@ -12,8 +12,13 @@ from ood_bench.models.heads import without_default_head
 from ood_bench.runner.execute import execute
 from ood_bench.training.recipe import recipe_from
 
-METHODS = {"logitnorm": ("linear", {"tau": 0.04})}
-RECIPES = {"logitnorm": ("logitnorm_wrn", "logitnorm_resnet18")}
+METHODS = {
+    "logitnorm": ("linear", {"tau": 0.04}),
+    "t2fnorm": ("linear", {"tau": 0.1}),
+    "rotpred": ("rotation", {"weight": 1.0}),
+}
+RECIPES = {"logitnorm": ("logitnorm_wrn", "logitnorm_resnet18"), "t2fnorm": ("t2fnorm_resnet18",)}
+RECIPES["rotpred"] = ("rotpred_resnet18",)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -42,9 +47,10 @@ def test_a_network_may_be_fine_tuned(toys):
     assert (spec.recipe.name, spec.recipe.epochs, spec.recipe.loss) == ("mine", 3, base.recipe.loss)
 
 
-def test_logitnorm_is_scored_by_msp_of_its_plain_logits(toys):
+@pytest.mark.parametrize("method", ["logitnorm", "t2fnorm"])
+def test_the_score_is_msp_of_the_plain_logits(method, toys):
     view = View(toys.image_set("near", 20))
-    np.testing.assert_array_equal(toys.scores("logitnorm", view), toys.scores("msp", view))
+    np.testing.assert_array_equal(toys.scores(method, view), toys.scores("msp", view))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -106,6 +106,11 @@ def test_every_shipped_network_wears_a_head(name):
         tap: f"{path}.{inner}" for tap, inner in heads.DecomposedConfidence.taps.items()
     }
     assert network.get_submodule(f"{path}.parts.h").weight.shape == (10, last.in_features)
+    with torch.device("meta"):
+        turned = build_network(content(name, head="rotation"), (3, 32, 32), 10)
+    assert heads.head_taps(turned) == {"rotation": f"{path}.rotation"}
+    assert heads.last_linear(turned)[0] == f"{path}.classes"
+    assert turned.get_submodule(f"{path}.rotation").weight.shape == (4, last.in_features)
 
 
 def test_the_linear_head_changes_nothing():

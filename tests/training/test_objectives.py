@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from ood_bench.errors import ConfigError
 from ood_bench.training.loss import SHIPPED, LossConfig
 from ood_bench.training.objectives import Batch, LogitNorm, MarginEntropy, Objective, OutlierExposure, entropy
+from ood_bench.training.rotpred import RotPred
+from ood_bench.training.t2fnorm import T2FNorm
 
 LABELS = torch.tensor([0, 2, 1])
 
@@ -74,11 +76,15 @@ def test_margin_entropy_takes_one_pass_or_two(batch, network, passes, sizes):
 def test_the_papers_constants_are_the_defaults():
     assert objective("margin_entropy", {}) == MarginEntropy(margin=0.4, beta=0.2, passes="two")
     assert objective("logitnorm", {}) == LogitNorm(tau=0.04)
+    assert objective("t2fnorm", {}) == T2FNorm(tau=0.1)
+    assert objective("rotpred", {}) == RotPred(weight=1.0)
     assert {name: target.streams for name, target in SHIPPED.items()} == {
         "cross_entropy": 1,
         "outlier_exposure": 2,
         "margin_entropy": 2,
         "logitnorm": 1,
+        "t2fnorm": 1,
+        "rotpred": 1,
     }
 
 
@@ -98,6 +104,7 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
         ("torch.nn.MSELoss", {}, r"torch\.nn\.MSELoss is not a subclass of ood_bench\.training\.objectives\.Objective"),
         ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unknown key"),
         ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
+        ("t2fnorm", {"tau": -1.0}, r"options of t2fnorm: tau is -1"),
         ("logitnorm", {"tau": 0}, r"options of logitnorm: tau is 0.*give a temperature above 0"),
     ],
 )
