@@ -106,7 +106,7 @@ class TrainingSpec:
             )
 
     def _check_head(self) -> None:
-        """Refuses an objective whose head the network lacks, and a head with logits that no other objective knows of."""
+        """Refuses an objective whose head the network lacks, and rotations without the objective that trains them."""
         head, wanted = head_of(self.model), self.recipe.objective.head
         if head != wanted and (wanted is not None or head == ROTATION):
             needed = f"needs model.head={wanted}" if wanted else "cannot train the logits of the rotations"

@@ -179,7 +179,9 @@ CHANGES = {
         "repeats": ({}, 100, 10),
         "seed": ({"repeats": 5}, 0, 1),
     },
-    **dict.fromkeys(("logitnorm", "t2fnorm", "rotpred"), {}),  # as outlier_exposure; see test_retrained.py
+    "logitnorm": {},  # as outlier_exposure; see test_retrained.py
+    "t2fnorm": {},
+    "rotpred": {},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py

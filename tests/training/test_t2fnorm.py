@@ -92,5 +92,5 @@ def test_a_finished_training_that_is_resumed_divides_once(make_spec, tmp_path):
 
 def test_a_network_with_another_head_is_refused(make_spec):
     model = {**make_spec().model, "head": "godin_inner"}
-    with pytest.raises(ConfigError, match="loss t2fnorm needs model.head=linear, and the head is godin_inner"):
+    with pytest.raises(ConfigError, match=r"loss t2fnorm needs model\.head=linear, and the head is godin_inner"):
         make_spec({"model": model}, **LOSS)
