@@ -35,6 +35,7 @@ class LogitNorm(Msp):
         code="github.com/hongxin001/logitnorm_ood",
         licence="none stated",
     )
+    needs = ("logits", "networks of its own")
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The run's network with this loss."""

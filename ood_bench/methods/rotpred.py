@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class RotPred(Detector):
 
     train: dict[str, Any] = field(default_factory=dict)
 
-    needs: ClassVar[tuple[str, ...]] = ("logits",)
+    needs = ("logits", "networks of its own")
     source = Source(
         title="Using Self-Supervised Learning Can Improve Model Robustness and Uncertainty",
         authors="Hendrycks et al.",

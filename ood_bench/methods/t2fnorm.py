@@ -36,6 +36,7 @@ class T2FNorm(Msp):
         code="github.com/sudarshanregmi/T2FNorm",
         licence="MIT",
     )
+    needs = ("logits", "networks of its own")
 
     def networks(self, networks: Networks) -> list[TrainingSpec]:
         """The run's network with this loss."""
