@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,8 +42,9 @@ class ShapingDetector(HeadDetector):
 
     @property
     def variant(self) -> str:
-        """The base, unless it is the papers' energy."""
-        return "" if self.base == "energy" else f"with {_name(self.base)}"
+        """The definition, unless it is the authors', and the base, unless it is the shipped one."""
+        shipped = next(item.default for item in fields(self) if item.name == "base")
+        return ", ".join(filter(None, (super().variant, "" if self.base == shipped else f"with {_name(self.base)}")))
 
     @abstractmethod
     def shape(self, features: Array, /) -> Array:

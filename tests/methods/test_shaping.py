@@ -12,6 +12,7 @@ from ood_bench.methods.gen import Gen
 from ood_bench.methods.kl_matching import KlMatching
 from ood_bench.methods.posthoc import LogitsDetector
 from ood_bench.methods.shaping import LOGIT_SCORES, ShapingDetector
+from ood_bench.methods.vra import Vra
 
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
@@ -63,6 +64,11 @@ def test_hyperparameters_of_the_score_and_one_of_your_own():
 
 def test_tables_name_the_score_unless_it_is_the_papers_energy():
     assert [Halved(base=base).variant for base in ("energy", "msp", {"gen": {}})] == ["", "with msp", "with gen"]
+
+
+def test_tables_name_a_definition_that_is_not_the_authors():
+    found = [Gen(), Gen(definition="pytorch_ood"), Vra(definition="openood"), Vra(definition="openood", base="msp")]
+    assert [one.variant for one in found] == ["", "as pytorch_ood", "as openood", "as openood, with msp"]
 
 
 @pytest.mark.parametrize(
