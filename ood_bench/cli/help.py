@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import ood_bench
 from ood_bench.errors import ConfigError
-from ood_bench.papers.methods import methods
 from ood_bench.utils.configs import options
 from ood_bench.utils.console import one_message
 from ood_bench.utils.suggest import did_you_mean
@@ -109,6 +108,8 @@ def explain_method(name: str) -> str:
     Raises:
         ConfigError: if no such method is shipped.
     """
+    from ood_bench.papers.methods import methods  # noqa: PLC0415 - its package imports pandas
+
     if name not in methods():
         raise ConfigError(f"there is no method {name!r}{did_you_mean(name, methods())}", "ood-bench list method")
     one = methods()[name]
