@@ -11,6 +11,7 @@ import torch
 
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError, NotFiniteError
+from ood_bench.methods.map_shaping import MapShapingDetector
 from ood_bench.models.classifier import Classifier
 
 SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))]
@@ -38,7 +39,8 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
 # GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
+# A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd", "rankfeat"}
 FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
@@ -145,6 +147,7 @@ CHANGES = {
         "seed": ({"images": 20, "full": 2}, 0, 1),
     },
     "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
+    "rankfeat": {"tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
@@ -286,6 +289,11 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
         chosen = [toys.fitted(method, jigsaw_seed=seed)[0].findings()["norm_ratio"] for seed in (before, after)]
         assert chosen[0] != chosen[1]
         return
+    if isinstance(toys.detector(method), MapShapingDetector) and key == "tap":  # one map only feeds the last layer
+        assert toys.fitted(method, tap=before)
+        with pytest.raises(ConfigError, match="tap stem is not what the last layer gets"):
+            toys.fitted(method, tap=after)
+        return
     using = toys.scorer_with(toys.norm_classifier()) if method == "mc_dropout" else None
     view = View(toys.image_set("near" if method in FAR else "blend", 40))
     first, second = (toys.scores(method, view, using=using, **others, **{key: value}) for value in (before, after))
@@ -326,10 +334,12 @@ def test_values_that_cannot_work_are_refused(method, changes, toys):
 
 
 def broken(given):
-    """The classifier with a bias of NaN in its second convolution."""
+    """The classifier with a bias of NaN in its second convolution, or in the norm after it."""
     network = copy.deepcopy(given.network)
     with torch.no_grad():
-        next(value for name, value in network.state_dict().items() if name.endswith("conv2.bias"))[0] = float("nan")
+        next(value for name, value in network.state_dict().items() if name.endswith(("conv2.bias", "bn2.bias")))[0] = (
+            float("nan")
+        )
     return Classifier(network, given.mean, given.std, {**given.card, "weights_sha256": "broken"})
 
 
