@@ -1,4 +1,4 @@
-"""Base of methods that change the last map before it is pooled, and score the logits of what pooling makes of it."""
+"""Bases of methods that change the last map before it is pooled, and score the logits of what pooling makes of it."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, View
-from ood_bench.methods.shaping import ShapingDetector
+from ood_bench.methods.shaping import ShapingDetector, refuse_negative
+from ood_bench.methods.top_share import factors, refuse_percentile, top_count
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import Mean, Reduction
 from ood_bench.scoring.taps import forward_to_all, full_precision
@@ -77,3 +78,47 @@ class MapShapingDetector(ShapingDetector):
         bank = scorer.bank(view, wanted)
         scores = [one.score(bank[rows].astype(np.float64)) for one, rows in zip(fitted, wanted, strict=True)]
         return np.stack(scores)[:, :, None]
+
+
+@dataclass
+class TopShareMapDetector(MapShapingDetector):
+    """Changes that look at the k largest of a map's n values, over all channels and positions.
+
+    Attributes:
+        percentile: share of the values below the k largest, in percent, at least 0 and below 100.
+    """
+
+    percentile: float = 90.0
+
+    @property
+    def raised(self) -> bool:
+        """Whether the means are multiplied by ``exp(s1 / s2)``: s1 sums all values, s2 the k largest."""
+        return True
+
+    @property
+    def signed(self) -> bool:
+        """Whether values below 0 do no harm."""
+        return False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_percentile(self.name, self.percentile)
+
+    def refuse_size(self, values: int) -> None:
+        """Refuses percentiles that leave no value, or so few that factors of an even map would overflow."""
+        self._values, k = values, top_count(self.name, self.percentile, values)
+        if self.raised:
+            factors(self.name, self.percentile, values, np.array([values / k]))
+
+    def shape(self, rows: Array) -> Array:
+        """Logits of the means in rows ``[n, C + 2]`` of a :class:`ood_bench.scoring.maps.ShapedMean`.
+
+        Raises:
+            ConfigError: if values are below 0, or a factor would not stay far inside float64.
+        """
+        means, ratios, lowest = rows[:, :-2], rows[:, -2], rows[:, -1]
+        if not self.signed:
+            refuse_negative(lowest, self.name, "values of the map")
+        if not self.raised:
+            return self.logits(means)
+        return self.logits(means * factors(self.name, self.percentile, self._values, ratios)[:, None])

@@ -64,6 +64,12 @@ CHANGES = {
         "percentile": ({}, 90.0, 65.0),
         "base": ({}, "energy", "msp"),
     },
+    "ash_map": {
+        "kind": ({}, "s", "b"),
+        "percentile": ({}, 65.0, 80.0),
+        "tap": ({}, "", "stem"),
+        "base": ({}, "energy", "msp"),
+    },
     "cadref": {"base": ({}, "energy", "msp")},
     "caref": {},
     "cfood": {"share": ({}, 0.5, 0.4), "rho": ({}, 0.01, 0.5), "seed": ({}, 0, 1)},
@@ -154,6 +160,7 @@ CHANGES = {
     "rmds": {},
     "rmds_pp": {},
     "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
+    "scale_map": {"percentile": ({}, 65.0, 85.0), "tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
     "sirc": {
         "s1": ({}, "msp", "entropy"),

@@ -48,11 +48,13 @@ def content(group, name):
 # SCALE), and some classes keep few weights (DICE). Its features reach 9, far above 1 (LINe).
 SMALL = {
     "ash": {"percentile": 65.0},
+    "ash_map": {"percentile": 65.0},
     "dice": {"percentile": 10.0},
     "eloc": {"folds": 4},
     "line": {"limit": 5.0},
     "nnguide": {"share": 0.5},
     "scale": {"percentile": 65.0},
+    "scale_map": {"percentile": 65.0},
     "outlier_exposure_tune": {"train": content("train", "oe_cifar_finetune")},
     "outlier_exposure_scratch": {"train": content("train", "oe_cifar_scratch")},
 }
