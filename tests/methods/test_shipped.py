@@ -110,6 +110,7 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
     "grad_uncertainty": {"with_bias": ({}, False, True)},
     "gradnorm": {"temperature": ({}, 1.0, 2.0)},
     "kl_matching": {},
