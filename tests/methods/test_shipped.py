@@ -73,6 +73,7 @@ CHANGES = {
     "cadref": {"base": ({}, "energy", "msp")},
     "caref": {},
     "cfood": {"share": ({}, 0.5, 0.4), "rho": ({}, 0.01, 0.5), "seed": ({}, 0, 1)},
+    "ddu": {},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {

@@ -19,6 +19,7 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.methods.ddu import Ddu
 from ood_bench.methods.map_shaping import MapShapingDetector
 from ood_bench.models.classifier import Classifier, build_network, fast_layout, freeze, to_layout
 from ood_bench.scoring.engine import Engine
@@ -196,7 +197,7 @@ def detector(method, **changes):
 def scorer(found, batch_size=50, root=None):
     """What the runner would give this detector to score with."""
     given = networks()
-    if isinstance(found, MapShapingDetector):
+    if isinstance(found, MapShapingDetector | Ddu):  # which needs more images of a class than features
         given = replace(given, base=base_spec(model=map_model()))
     specs = found.networks(given)
     classifiers = [classifier(dict(spec.model), spec.seed, known=spec.known) for spec in specs]
