@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ood_bench.data.imageset import Array
 from ood_bench.scoring.quantities import Reduction
 
 _VALUES = 1 << 22
@@ -88,28 +87,25 @@ class GramDeviation(Reduction):
 
 
 class Bounds:
-    """Smallest and largest rows ``[K, D]`` of each class, updated batch after batch: no row is kept.
+    """Smallest and largest rows of each class, updated batch after batch: no row is kept.
 
     Args:
         classes: K.
+
+    Attributes:
+        values: float64 ``[2, K, D]``; infinite for classes of which no row was taken in.
     """
 
     def __init__(self, classes: int) -> None:
-        self._classes = classes
-        self._low: Array | None = None
-        self._high: Array | None = None
+        self.values = np.empty((2, classes, 0))
 
-    def add(self, rows: Array, predicted: npt.NDArray[np.int64]) -> None:
+    def add(self, rows: npt.NDArray[np.float32], predicted: npt.NDArray[np.int64]) -> None:
         """Takes in rows ``[n, D]`` whose classes are ``predicted`` ``[n]``."""
-        if self._low is None or self._high is None:
-            self._low = np.full((self._classes, rows.shape[1]), np.inf)
-            self._high = -self._low
+        if self.values.shape[2] == 0:
+            one = np.full((self.values.shape[1], rows.shape[1]), np.inf)
+            self.values = np.stack([one, -one])
+        low, high = self.values
         for label in np.unique(predicted):
             mine = rows[predicted == label]
-            self._low[label] = np.minimum(self._low[label], mine.min(axis=0))
-            self._high[label] = np.maximum(self._high[label], mine.max(axis=0))
-
-    @property
-    def values(self) -> Array:
-        """Float64 ``[2, K, D]``; infinite for classes of which no row was taken in."""
-        return np.stack([self._low, self._high])  # type: ignore[arg-type]
+            low[label] = np.minimum(low[label], mine.min(axis=0))
+            high[label] = np.maximum(high[label], mine.max(axis=0))

@@ -126,6 +126,7 @@ CHANGES = {
     "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
     "mahalanobis_pp": {},
     "maxlogit": {},
+    "mdsens": {"magnitudes": ({}, [0.0014], [0.05]), "taps": ({}, [], ["conv2"])},
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
@@ -343,10 +344,10 @@ def test_values_that_cannot_work_are_refused(method, changes, toys):
 
 
 def broken(given):
-    """The classifier with a bias of NaN in its second convolution, or in the norm after it."""
+    """The classifier with a bias of NaN in its first convolution, or in the norm after it."""
     network = copy.deepcopy(given.network)
     with torch.no_grad():
-        next(value for name, value in network.state_dict().items() if name.endswith(("conv2.bias", "bn2.bias")))[0] = (
+        next(value for name, value in network.state_dict().items() if name.endswith(("conv1.bias", "bn1.bias")))[0] = (
             float("nan")
         )
     return Classifier(network, given.mean, given.std, {**given.card, "weights_sha256": "broken"})
