@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from ood_bench.methods.base import Scorer, Steps
 from ood_bench.methods.mahalanobis import Mahalanobis
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import sign
 from ood_bench.scoring.taps import named_taps
@@ -35,17 +33,7 @@ class MdsEns(Mahalanobis):
 
     magnitudes: list[float] = field(default_factory=lambda: [0.0014])
 
-    needs: ClassVar[tuple[str, ...]] = ("feature maps", "gradients", "ID training images")
     revision = 1
-    source = Source(
-        title="A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks",
-        authors="Lee et al.",
-        venue="NeurIPS",
-        year=2018,
-        arxiv="1807.03888",
-        code="github.com/pokaxpoka/deep_Mahalanobis_detector",
-        licence="none stated",
-    )
 
     def deviations(self) -> list[str]:
         """That it is OpenOOD's."""

@@ -80,9 +80,9 @@ class GramDeviation(Reduction):
         """Bounds and weights ``1 / |bound + 1e-6|`` on a device; moved once, not for every piece of a tap."""
         known: dict[torch.device, tuple[Tensor, Tensor]] = self.__dict__.setdefault("_moved", {})
         if device not in known:
-            weights = 1 / np.abs(self.bounds + _OFFSET)
-            bounds, weights = (torch.from_numpy(one).float().to(device) for one in (self.bounds, weights))
-            known[device] = bounds, weights
+            bounds = torch.from_numpy(self.bounds)
+            weights = 1 / (bounds + _OFFSET).abs()
+            known[device] = bounds.float().to(device), weights.float().to(device)
         return known[device]
 
 
