@@ -17,8 +17,8 @@ from ood_bench.utils.configs import options
 
 IMAGES, FITTED = 20_000, 5_000
 """Images that are scored, half of them ID, and images that methods learn from."""
-NEIGHBOURS = ("cfood", "knn", "relation", "weiper")
-"""Methods that look at every training image, or at a hundred last layers, for each image."""
+NEIGHBOURS = ("cfood", "ddu", "knn", "relation", "weiper")
+"""Methods that look at every training image, a hundred last layers or a covariance of each class, for each image."""
 FOURTEEN = (
     "msp", "maxlogit", "energy", "gen", "odin", "mahalanobis", "rmds", "knn", "vim", "dice", "she", "react", "ash",
     "gradnorm",
@@ -31,7 +31,10 @@ def posthoc_methods() -> dict[str, Detector]:
     found: dict[str, Detector] = {}
     for name in options("method"):
         node = node_named("method", name)
-        if not {"train", "defaults"} & set(node) and isinstance(detector := build_detector(name, node), RowsDetector):
+        if {"train", "defaults"} & set(node):
+            continue
+        detector = build_detector(name, node)
+        if isinstance(detector, RowsDetector) and "feature maps" not in detector.needs:  # which LeNet does not average
             found[name] = detector
     return found
 

@@ -97,11 +97,11 @@ def _name(base: str | Mapping[str, Any]) -> str:
     return base if isinstance(base, str) else next(iter(base), "")
 
 
-def refuse_negative(features: Array, method: str) -> None:
-    """Raises a :class:`ConfigError` for features below 0, whose sum says nothing of their size."""
+def refuse_negative(features: Array, method: str, what: str = "pooled features") -> None:
+    """Raises a :class:`ConfigError` for features (``what``) below 0, whose sum says nothing of their size."""
     if (lowest := float(features.min(initial=0.0))) < 0:
         raise ConfigError(
-            f"method {method}: pooled features reach down to {lowest:.3g}, and the method is made for features that "
+            f"method {method}: {what} reach down to {lowest:.3g}, and the method is made for features that "
             "passed a ReLU: its ratio of sums means nothing for others",
             "leave the method out for this network",
         )

@@ -27,11 +27,7 @@ class TopShareDetector(ShapingDetector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.percentile < 100:
-            raise ConfigError(
-                f"method {self.name}: percentile is {self.percentile}",
-                f"set method.{self.name}.percentile to at least 0 and below 100",
-            )
+        refuse_percentile(self.name, self.percentile)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """As in the base, then one image whose features are all equal: what has no finite score is refused by it.
@@ -43,17 +39,8 @@ class TopShareDetector(ShapingDetector):
         self.shape(np.ones((1, self.weight.shape[1])))
 
     def top(self, dims: int) -> int:
-        """How many of ``dims`` features are the largest: k.
-
-        Raises:
-            ConfigError: if none is.
-        """
-        if (k := dims - int(np.round(dims * self.percentile / 100))) < 1:
-            raise ConfigError(
-                f"method {self.name}: percentile is {self.percentile:g}, which leaves none of {dims} features",
-                f"set method.{self.name}.percentile to at most {int(1000 * (1 - 1 / dims)) / 10:g}",
-            )
-        return k
+        """How many of ``dims`` features are the largest: k; see :func:`top_count`."""
+        return top_count(self.name, self.percentile, dims)
 
     def mass_ratio(self, features: Array) -> Array:
         """Sum of all features over the sum of the k largest, ``[n]``: between 1 and D / k; 1 where all are 0.
@@ -72,12 +59,41 @@ class TopShareDetector(ShapingDetector):
             ConfigError: if features are below 0, or the factor would not stay far inside float64.
         """
         refuse_negative(features, self.name)
-        ratio = self.mass_ratio(features)
-        if (largest := float(ratio.max(initial=0.0))) > _LARGEST_RATIO:
-            dims = features.shape[1]
-            raise ConfigError(
-                f"method {self.name}: percentile is {self.percentile:g}, which leaves {self.top(dims)} of {dims} "
-                f"features: they are multiplied by up to e^{largest:.0f}, which float64 does not hold",
-                f"set method.{self.name}.percentile to at most 99",
-            )
-        return np.asarray(np.exp(ratio)[:, None])
+        return factors(self.name, self.percentile, features.shape[1], self.mass_ratio(features))[:, None]
+
+
+def refuse_percentile(name: str, percentile: float) -> None:
+    """Raises a :class:`ConfigError` for a percentile of method ``name`` that is none, or leaves nothing."""
+    if not 0 <= percentile < 100:
+        raise ConfigError(
+            f"method {name}: percentile is {percentile}", f"set method.{name}.percentile to at least 0 and below 100"
+        )
+
+
+def top_count(name: str, percentile: float, dims: int) -> int:
+    """``k = dims - round(dims * percentile / 100)`` of method ``name``.
+
+    Raises:
+        ConfigError: if k is 0.
+    """
+    if (k := dims - int(np.round(dims * percentile / 100))) < 1:
+        raise ConfigError(
+            f"method {name}: percentile is {percentile:g}, which leaves none of {dims} features",
+            f"set method.{name}.percentile to at most {int(1000 * (1 - 1 / dims)) / 10:g}",
+        )
+    return k
+
+
+def factors(name: str, percentile: float, dims: int, ratios: Array) -> Array:
+    """``exp`` of ``ratios``, each the sum of ``dims`` values over that of the k largest.
+
+    Raises:
+        ConfigError: if a factor would not stay far inside float64.
+    """
+    if (largest := float(ratios.max(initial=0.0))) > _LARGEST_RATIO:
+        raise ConfigError(
+            f"method {name}: percentile is {percentile:g}, which leaves {top_count(name, percentile, dims)} of {dims} "
+            f"features: they are multiplied by up to e^{largest:.0f}, which float64 does not hold",
+            f"set method.{name}.percentile to at most 99",
+        )
+    return np.asarray(np.exp(ratios))

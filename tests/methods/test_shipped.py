@@ -11,6 +11,7 @@ import torch
 
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError, NotFiniteError
+from ood_bench.methods.map_shaping import MapShapingDetector
 from ood_bench.models.classifier import Classifier
 
 SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))]
@@ -38,7 +39,8 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
 # GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd"}
+# A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd", "rankfeat"}
 FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
@@ -62,9 +64,16 @@ CHANGES = {
         "percentile": ({}, 90.0, 65.0),
         "base": ({}, "energy", "msp"),
     },
+    "ash_map": {
+        "kind": ({}, "s", "b"),
+        "percentile": ({}, 65.0, 80.0),
+        "tap": ({}, "", "stem"),
+        "base": ({}, "energy", "msp"),
+    },
     "cadref": {"base": ({}, "energy", "msp")},
     "caref": {},
     "cfood": {"share": ({}, 0.5, 0.4), "rho": ({}, 0.01, 0.5), "seed": ({}, 0, 1)},
+    "ddu": {},
     "deep_ensemble": {"members": ({}, 1, 2), "combine": ({"members": 2}, "max_of_mean", "mean_of_max")},
     "dice": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "eloc": {
@@ -102,6 +111,7 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
+    "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
     "grad_uncertainty": {"with_bias": ({}, False, True)},
     "gradnorm": {"temperature": ({}, 1.0, 2.0)},
     "kl_matching": {},
@@ -116,6 +126,7 @@ CHANGES = {
     "lts": {"percentile": ({}, 95.0, 65.0), "base": ({}, "energy", "msp")},
     "mahalanobis_pp": {},
     "maxlogit": {},
+    "mdsens": {"magnitudes": ({}, [0.0014], [0.05]), "taps": ({}, [], ["conv2"])},
     "mc_dropout": {
         "passes": ({}, 3, 4),
         "statistic": ({"passes": 3}, "mean_softmax", "logit_variance"),
@@ -145,12 +156,14 @@ CHANGES = {
         "seed": ({"images": 20, "full": 2}, 0, 1),
     },
     "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
+    "rankfeat": {"tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
     "residual": {"dim": ({}, 0, 10)},
     "rmds": {},
     "rmds_pp": {},
     "scale": {"percentile": ({}, 85.0, 65.0), "base": ({}, "energy", "msp")},
+    "scale_map": {"percentile": ({}, 65.0, 85.0), "tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
     "she": {"metric": ({}, "inner_product", "cosine")},
     "sirc": {
         "s1": ({}, "msp", "entropy"),
@@ -289,6 +302,11 @@ def test_every_hyperparameter_changes_the_score(method, key, toys):
         chosen = [toys.fitted(method, jigsaw_seed=seed)[0].findings()["norm_ratio"] for seed in (before, after)]
         assert chosen[0] != chosen[1]
         return
+    if isinstance(toys.detector(method), MapShapingDetector) and key == "tap":  # one map only feeds the last layer
+        assert toys.fitted(method, tap=before)
+        with pytest.raises(ConfigError, match="tap stem is not what the last layer gets"):
+            toys.fitted(method, tap=after)
+        return
     using = toys.scorer_with(toys.norm_classifier()) if method == "mc_dropout" else None
     view = View(toys.image_set("near" if method in FAR else "blend", 40))
     first, second = (toys.scores(method, view, using=using, **others, **{key: value}) for value in (before, after))
@@ -329,10 +347,12 @@ def test_values_that_cannot_work_are_refused(method, changes, toys):
 
 
 def broken(given):
-    """The classifier with a bias of NaN in its second convolution."""
+    """The classifier with a bias of NaN in its first convolution, or in the norm after it."""
     network = copy.deepcopy(given.network)
     with torch.no_grad():
-        next(value for name, value in network.state_dict().items() if name.endswith("conv2.bias"))[0] = float("nan")
+        next(value for name, value in network.state_dict().items() if name.endswith(("conv1.bias", "bn1.bias")))[0] = (
+            float("nan")
+        )
     return Classifier(network, given.mean, given.std, {**given.card, "weights_sha256": "broken"})
 
 

@@ -8,6 +8,7 @@ import copy
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from torch import nn
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Networks, Scorer, build_detector
+from ood_bench.methods.ddu import Ddu
+from ood_bench.methods.map_shaping import MapShapingDetector
 from ood_bench.models.classifier import Classifier, build_network, fast_layout, freeze, to_layout
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.objectives import Batch, MarginEntropy
@@ -46,11 +49,13 @@ def content(group, name):
 # SCALE), and some classes keep few weights (DICE). Its features reach 9, far above 1 (LINe).
 SMALL = {
     "ash": {"percentile": 65.0},
+    "ash_map": {"percentile": 65.0},
     "dice": {"percentile": 10.0},
     "eloc": {"folds": 4},
     "line": {"limit": 5.0},
     "nnguide": {"share": 0.5},
     "scale": {"percentile": 65.0},
+    "scale_map": {"percentile": 65.0},
     "outlier_exposure_tune": {"train": content("train", "oe_cifar_finetune")},
     "outlier_exposure_scratch": {"train": content("train", "oe_cifar_scratch")},
 }
@@ -162,9 +167,15 @@ def base_model():
     return {key: value for key, value in content("model", "lenet").items() if key != "variants"}
 
 
-def base_spec(seed=0, **recipe):
+def map_model():
+    """A network of two blocks whose last map, 32 channels of 4x4 positions, is averaged before the last layer."""
+    plain = {key: value for key, value in content("model", "resnet20").items() if key != "variants"}
+    return {**plain, "blocks": [1, 1], "widths": [16, 32]}
+
+
+def base_spec(seed=0, model=None, **recipe):
     return TrainingSpec(
-        model=base_model(),
+        model=model or base_model(),
         recipe=recipe_from({"name": "toy", "epochs": 1, **recipe}),
         data=TRAIN,
         test=image_set("id", 12, seed=5),
@@ -185,7 +196,10 @@ def detector(method, **changes):
 
 def scorer(found, batch_size=50, root=None):
     """What the runner would give this detector to score with."""
-    specs = found.networks(networks())
+    given = networks()
+    if isinstance(found, MapShapingDetector | Ddu):  # which needs more images of a class than features
+        given = replace(given, base=base_spec(model=map_model()))
+    specs = found.networks(given)
     classifiers = [classifier(dict(spec.model), spec.seed, known=spec.known) for spec in specs]
     return Scorer(Engine(root, batch_size), classifiers, TRAIN)
 
