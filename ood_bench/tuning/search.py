@@ -86,16 +86,22 @@ def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str,
         return ID_MEAN.choose(settings, id_mean_curve(detector, scorer, seen[0], settings), counts, words)
     inside, outside = seen
     measure = exact.auroc if rule is AUROC else _fpr95
-    choice = rule.choose(settings, _curve(detector, scorer, (inside, outside), settings, measure), counts, words)
-    return choice if settings == detector.grid() else replace(choice, notes=edges(settings, choice.setting))
+    curve = _curve(detector, scorer, (inside, outside), settings, measure)
+    choice = rule.choose(settings, curve, counts, words)
+    return choice if settings == detector.grid() else replace(choice, notes=edges(settings, curve, choice.setting))
 
 
-def edges(settings: Sequence[Setting], chosen: Setting) -> list[str]:
-    """A sentence for each number of the chosen setting that is the smallest or the largest of at least three tried."""
+def edges(settings: Sequence[Setting], curve: Sequence[float], chosen: Setting) -> list[str]:
+    """A sentence for each number of the chosen setting that is the smallest or the largest of at least three tried.
+
+    Not for one that does as well further inside, as where it has no effect.
+    """
+    value_of = dict(zip(map(str, settings), curve, strict=True))
+    equals = [setting for setting in settings if value_of[str(setting)] == value_of[str(dict(chosen))]]
     sentences = []
     for name, value in chosen.items():
         tried = sorted({setting[name] for setting in settings})
-        if len(tried) > 2 and value in (tried[0], tried[-1]):
+        if len(tried) > 2 and {setting[name] for setting in equals} <= {tried[0], tried[-1]}:
             end = "smallest" if value == tried[0] else "largest"
             sentences.append(f"{name} {value:g} is at the edge of its grid, the {end} of {len(tried)} that were tried.")
     return sentences

@@ -94,13 +94,16 @@ def test_methods_with_nothing_to_choose_pass(toys):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "sentences"),
+    ("best", "sentences"),
     [
-        ({"k": 50, "share": 0.1}, []),
-        ({"k": 10, "share": 0.2}, ["k 10 is at the edge of its grid, the smallest of 3 that were tried."]),
-        ({"k": 100, "share": 0.2}, ["k 100 is at the edge of its grid, the largest of 3 that were tried."]),
+        ({"k": [50], "share": 0.1}, []),
+        ({"k": [10], "share": 0.2}, ["k 10 is at the edge of its grid, the smallest of 3 that were tried."]),
+        ({"k": [100], "share": 0.2}, ["k 100 is at the edge of its grid, the largest of 3 that were tried."]),
+        ({"k": [10, 50, 100], "share": 0.2}, []),  # k has no effect
     ],
 )
-def test_a_choice_at_the_edge_of_its_grid_is_said(chosen, sentences):
+def test_a_choice_at_the_edge_of_its_grid_is_said(best, sentences):
     """Two candidates have nothing but edges."""
-    assert edges(product(k=[10, 100, 50], share=[0.1, 0.2]), chosen) == sentences
+    settings = product(k=[10, 100, 50], share=[0.1, 0.2])
+    curve = [float(one["k"] in best["k"] and one["share"] == best["share"]) for one in settings]
+    assert edges(settings, curve, settings[curve.index(1.0)]) == sentences
