@@ -26,7 +26,7 @@ class Perturbation:
         losses: each maps the tap to one number per image, ``[B]``.
         scores: one for each loss, maps the tap on the stepped images to one number per image, ``[B]``, or to several,
             ``[columns, B]``.
-        rule: what is done to the gradient: :func:`sign` or :func:`standardised`.
+        rule: what is done to the gradient: :func:`sign`, :func:`sign_of_largest` or :func:`standardised`.
         direction: -1 to go down the loss, +1 to go along the processed gradient.
         batch_size: images that go through together; matters to rules that look at the whole batch.
         clip: whether pixels of x' are brought back to 0 to 1 (on the scale before the normalisation).
@@ -132,6 +132,13 @@ def input_gradients(
 def sign(gradient: Tensor) -> Tensor:
     """+1 where the gradient is zero or above, -1 elsewhere: the convention of ODIN's code, unlike ``torch.sign``."""
     return torch.where(gradient >= 0, 1.0, -1.0)
+
+
+def sign_of_largest(gradient: Tensor) -> Tensor:
+    """:func:`sign` at each image's one element with the largest absolute gradient, 0 elsewhere: i-ODIN's rule."""
+    place = gradient.abs().flatten(1).argmax(dim=1, keepdim=True)
+    signs = sign(gradient).flatten(1)
+    return torch.zeros_like(signs).scatter(1, place, signs.gather(1, place)).view_as(gradient)
 
 
 def standardised(gradient: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "
 FLAVOURS = {
     "odin-grid": ("odin", {"magnitudes": [0.05, 0.01, 0.0], "temperatures": [1.0, 1000.0]}),
     "odin-clean": ("odin", {"magnitudes": [0.0]}),
+    "iodin-grid": ("iodin", {"magnitudes": [0.5, 0.0], "temperatures": [1.0, 1000.0]}),
     "mahalanobis-steps": ("mahalanobis", {"magnitudes": [0.05, 0.0], "taps": ["all"]}),
     "fssd-steps": ("fssd", {"magnitudes": [0.05, 0.0], "gradient_batch": 16}),
     "deep_ensemble-mean_of_max": ("deep_ensemble", {"combine": "mean_of_max"}),
@@ -114,6 +115,7 @@ CHANGES = {
     "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
     "grad_uncertainty": {"with_bias": ({}, False, True)},
     "gradnorm": {"temperature": ({}, 1.0, 2.0)},
+    "iodin": {"magnitudes": ({}, [0.0014], [0.5]), "temperatures": ({}, [1000.0], [10.0])},
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
@@ -334,6 +336,7 @@ def test_all_hyperparameters_are_covered_and_shipped(method, toys):
         ("fssd", {"taps": []}),
         ("fssd", {"noise_images": 0}),
         ("fssd", {"gradient_batch": 0}),
+        ("iodin", {"temperatures": []}),
         ("mahalanobis", {"magnitudes": []}),
         ("mc_dropout", {"passes": 0}),
         ("mc_dropout", {"batch_size": 0}),
