@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from ood_bench.methods.grid import product
 from ood_bench.methods.odin import Odin
 from ood_bench.methods.source import Source
@@ -26,7 +28,6 @@ class Iodin(Odin):
     """
 
     name = "iodin"
-    rule = staticmethod(sign_of_largest)
     source = Source(
         title="Image-based Outlier Synthesis With Training Data",
         authors="Regmi",
@@ -37,6 +38,10 @@ class Iodin(Odin):
         licence="MIT",
     )
     published_grid: ClassVar = {"magnitudes": [0.0014, 0.0028], "temperatures": [1.0, 10.0, 100.0, 1000.0]}
+
+    def rule(self, gradient: Tensor) -> Tensor:
+        """The step's direction, 0 for all elements but one."""
+        return sign_of_largest(gradient)
 
     def candidates(self) -> list[dict[str, Any]]:
         """The method's own candidates where it has several, else OpenOOD's eight; the authors' go on to 0.0098."""

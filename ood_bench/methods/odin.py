@@ -13,7 +13,7 @@ from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
 from ood_bench.methods.source import Source
 from ood_bench.models.softmax import max_softmax_float32
-from ood_bench.scoring.perturb import Perturbation, Rule, sign
+from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
 
 
@@ -46,12 +46,15 @@ class Odin(SteppingDetector):
     needs = ("logits", "input gradients")
 
     name: ClassVar[str] = "odin"
-    rule: ClassVar[Rule] = staticmethod(sign)
     paper_revision = 1
     tunes_by_id = True
 
     def __post_init__(self) -> None:
         refuse_steps(self.name, self.magnitudes, self.temperatures)
+
+    def rule(self, gradient: Tensor) -> Tensor:
+        """The step's direction, up the loss, from the gradient ``[B, C, H, W]``."""
+        return sign(gradient)
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """One step for each temperature and non-zero magnitude."""

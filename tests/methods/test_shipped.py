@@ -18,6 +18,7 @@ SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "
 
 # Flavours that run through other code than the shipped defaults do.
 FLAVOURS = {
+    "adascale-l": ("adascale", {"kind": "l", "share": 0.5}),
     "odin-grid": ("odin", {"magnitudes": [0.05, 0.01, 0.0], "temperatures": [1.0, 1000.0]}),
     "odin-clean": ("odin", {"magnitudes": [0.0]}),
     "iodin-grid": ("iodin", {"magnitudes": [0.5, 0.0], "temperatures": [1.0, 1000.0]}),
@@ -42,7 +43,9 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
 # A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
 NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd", "rankfeat"}
-FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
+# Blends lie so far from every class that OpenMax's Weibull distributions are all 1 there, and their features are so
+# small that AdaSCALE's distribution is 0.
+FAR = {"adascale", "openmax"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -60,6 +63,19 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "adascale": {
+        "kind": ({}, "a", "l"),
+        "low": ({}, 60.0, 20.0),
+        "high": ({}, 70.0, 90.0),
+        "k1": ({"low": 0.0}, 1.0, 50.0),
+        "k2": ({"low": 0.0}, 5.0, 50.0),
+        "shift_weight": ({"low": 0.0}, 10.0, 0.0),
+        "share": ({"low": 0.0}, 0.05, 0.8),
+        "epsilon": ({"low": 0.0}, 0.5, 5.0),
+        "images": ({}, 5000, 20),
+        "seed": ({"images": 20}, 0, 1),
+        "base": ({}, "energy", "msp"),
+    },
     "ash": {
         "kind": ({}, "s", "b"),
         "percentile": ({}, 90.0, 65.0),
