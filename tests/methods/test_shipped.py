@@ -40,9 +40,10 @@ CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
-# GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
+# GradNorm's product with their length (over all weights too), and fDBD's distance from the boundaries; see
+# test_gradnorm.py and test_fdbd.py.
 # A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd", "rankfeat"}
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "gradnorm_all", "fdbd", "rankfeat"}
 # Blends lie so far from every class that OpenMax's Weibull distributions are all 1 there, and their features are so
 # small that AdaSCALE's distribution is 0.
 FAR = {"adascale", "openmax"}
@@ -130,6 +131,8 @@ CHANGES = {
     },
     "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
     "grad_uncertainty": {"with_bias": ({}, False, True)},
+    "grad_uncertainty_all": {},
+    "gradnorm_all": {"temperature": ({}, 1.0, 2.0)},
     "gradnorm": {"temperature": ({}, 1.0, 2.0)},
     "iodin": {"magnitudes": ({}, [0.0014], [0.5]), "temperatures": ({}, [1000.0], [10.0])},
     "kl_matching": {},
