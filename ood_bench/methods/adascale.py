@@ -66,7 +66,7 @@ class AdaScale(ShapingDetector):
         code="github.com/sudarshanregmi/AdaSCALE",
         licence="MIT",
     )
-    needs: ClassVar[tuple[str, ...]] = ("pooled features", "last layer", "gradients")
+    needs: ClassVar[tuple[str, ...]] = ("pooled features", "last layer", "input gradients")
     published_grid: ClassVar = {"low": [60.0], "high": [65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 99.0]}
 
     def __post_init__(self) -> None:
@@ -134,13 +134,22 @@ class AdaScale(ShapingDetector):
             ConfigError: if no feature, or too few for float64, count as large at the highest percentile.
         """
         dims = rows.shape[1] - 1
-        kept = int(_largest(dims, np.array([self.high]))[0])
-        if kept < 1 or (self.kind == "a" and dims / kept > LARGEST_RATIO):
+        if not self._suits(dims, self.high):
             raise ConfigError(
-                f"method adascale: high is {self.high:g}, which leaves {kept} of {dims} features as the largest",
+                f"method adascale: high is {self.high:g}, which leaves {_largest(dims, self.high)} of {dims} features "
+                "as the largest",
                 "set method.adascale.high lower",
             )
         self._known = np.sort(rows[:, -1])
+
+    def possible(self, setting: Setting) -> bool:
+        """Whether the highest percentile leaves enough features."""
+        return self._suits(self.weight.shape[1], setting["high"])
+
+    def _suits(self, dims: int, high: float) -> bool:
+        """Whether a feature is left as the largest, and kind A's factors stay far inside float64."""
+        kept = int(_largest(dims, high))
+        return kept > 0 and (self.kind == "l" or dims / kept <= LARGEST_RATIO)
 
     def shape(self, rows: Array, /) -> Array:
         """Logits of features and t ``[n, D + 1]``."""
@@ -151,6 +160,6 @@ class AdaScale(ShapingDetector):
         return self.logits(features * np.exp(ratio)) if self.kind == "a" else self.logits(features) * ratio**2
 
 
-def _largest(dims: int, percentiles: Array) -> npt.NDArray[np.int64]:
+def _largest(dims: int, percentiles: Array | float) -> npt.NDArray[np.int64]:
     """How many of ``dims`` features are the largest at each percentile."""
-    return dims - np.round(dims * percentiles / 100).astype(np.int64)
+    return dims - np.round(dims * np.asarray(percentiles) / 100).astype(np.int64)

@@ -47,7 +47,7 @@ class NacLayers(Detector):
     seed: int = 0
 
     source = Nac.source
-    needs: ClassVar[tuple[str, ...]] = ("feature maps", "gradients")
+    needs: ClassVar[tuple[str, ...]] = ("feature maps", "feature map gradients")
 
     def __post_init__(self) -> None:
         bins = all(one >= 4 and one % 2 == 0 for one in self.bins)

@@ -16,7 +16,7 @@ class WeightGradientsDetector(Detector):
     temperature: float = 1.0
     """Of the softmax p."""
 
-    needs: ClassVar[tuple[str, ...]] = ("gradients",)
+    needs: ClassVar[tuple[str, ...]] = ("weight gradients",)
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The norm, ``[len(settings), n, 1]``; methods that take the same temperature share the gradients."""

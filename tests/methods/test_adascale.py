@@ -102,3 +102,10 @@ def test_values_that_cannot_work_are_refused(changes, toys):
 def test_a_percentile_that_leaves_no_feature_is_refused_before_anything_is_scored(toys):
     with pytest.raises(ConfigError, match=r"high is 99\.9, which leaves 0 of 128 features"):
         toys.fitted("adascale", high=99.9)
+
+
+def test_search_leaves_out_percentiles_that_leave_no_feature(toys):
+    found, _ = toys.fitted("adascale")
+    assert [one["high"] for one in found.candidates()] == [65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 99.0]
+    found.weight = found.weight[:, :32]
+    assert [one["high"] for one in found.candidates()] == [65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0]
