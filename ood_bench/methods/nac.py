@@ -5,23 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
+from ood_bench.methods.coverage import Coverage, balanced
 from ood_bench.methods.posthoc import HeadDetector
 from ood_bench.methods.source import Source
-
-_BASE = 1000.0
-_VALUES = 2**20
-
-
-def edges(count: int) -> Array:
-    """Edges of the bins of states, ``[count]``, as in the authors' code: finer towards 1/2, the last two above 1."""
-    low = np.log(np.linspace(1, _BASE**0.5, count // 2)) / np.log(_BASE)
-    high = 1 - low[::-1]
-    high[-1] += 0.01
-    return np.concatenate([low[:-1], high, [1.2]])
 
 
 @dataclass
@@ -34,7 +24,7 @@ class Nac(HeadDetector):
     falls into the same bin.
 
     This is NAC-UE at the penultimate layer alone, as the authors' configuration for CIFAR-10 has it; their published
-    numbers are of the mean over it and three earlier stages, which takes backward passes.
+    numbers are of the mean over it and three earlier stages, which takes backward passes: method ``nac_layers``.
 
     Differences: the draw of the images differs from the authors'. The bins are those of their code, equal steps before
     a logarithm and mirrored. pytorch-ood takes other bins (finer towards 0 and 1), and everything in its loader instead
@@ -83,33 +73,14 @@ class Nac(HeadDetector):
         Raises:
             ConfigError: if a class has no image, or ``images`` is below the number of classes.
         """
-        classes = len(self.weight)
-        counts = np.bincount(labels, minlength=classes)
-        if counts.min() == 0:
-            raise ConfigError(
-                f"method nac: no training image of class {counts.argmin()}", "use training images of every class"
-            )
-        each = min(self.images // classes, int(counts.min()))
-        if each < 1:
-            raise ConfigError(
-                f"method nac: images is {self.images}, and there are {classes} classes",
-                f"set method.nac.images to at least {classes}",
-            )
-        random = np.random.RandomState(self.seed)
-        drawn = [random.permutation(np.flatnonzero(labels == label))[:each] for label in range(classes)]
-        width = features.shape[1]
-        places = self._places(features[np.concatenate(drawn)])
-        found = np.bincount(places.ravel(), minlength=width * self.bins)
-        self._coverage = np.minimum(found / self.full, 1)
+        drawn = balanced(labels, len(self.weight), self.images, self.seed, "nac")
+        self._coverage = Coverage(self._products(features[drawn]), self.steepness, self.bins, self.full)
 
     def score(self, features: Array) -> Array:
         """Mean coverage of the features' states."""
-        size = max(1, _VALUES // features.shape[1])
-        parts = (features[first : first + size] for first in range(0, len(features), size))
-        return np.concatenate([self._coverage[self._places(part)].mean(axis=1) for part in parts])
+        return self._coverage.of(self._products(features))
 
-    def _places(self, features: Array) -> npt.NDArray[np.int64]:
-        """Where each feature's bin lies in a row of all features' bins, ``[n, D]``."""
-        gradient = (softmax(self.logits(features), axis=1) - 1 / len(self.weight)) @ self.weight
-        found = np.searchsorted(edges(self.bins), expit(self.steepness * features * gradient), side="right") - 1
-        return np.asarray(found + self.bins * np.arange(features.shape[1]))
+    def _products(self, features: Array) -> Array:
+        """Features times gradients, ``[n, D]``."""
+        gradients = (softmax(self.logits(features), axis=1) - 1 / len(self.weight)) @ self.weight
+        return np.asarray(np.multiply(gradients, features, out=gradients))

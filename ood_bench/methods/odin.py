@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -44,11 +45,16 @@ class Odin(SteppingDetector):
     )
     needs = ("logits", "input gradients")
 
+    name: ClassVar[str] = "odin"
     paper_revision = 1
     tunes_by_id = True
 
     def __post_init__(self) -> None:
-        refuse_steps("odin", self.magnitudes, self.temperatures)
+        refuse_steps(self.name, self.magnitudes, self.temperatures)
+
+    def rule(self, gradient: Tensor) -> Tensor:
+        """The step's direction, up the loss, from the gradient ``[B, C, H, W]``."""
+        return sign(gradient)
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """One step for each temperature and non-zero magnitude."""
@@ -57,13 +63,13 @@ class Odin(SteppingDetector):
             tap=OUTPUT,
             losses=[partial(_cross_entropy, temperature=temperature) for temperature in temperatures],
             scores=[partial(_max_softmax, temperature=temperature) for temperature in temperatures],
-            rule=sign,
+            rule=self.rule,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
             columns=2,
         )
-        identity = {"method": f"odin-{self.revision}.{self.paper_revision}", "temperatures": temperatures}
-        return [Steps("odin", identity, step, magnitudes)]
+        identity = {"method": f"{self.name}-{self.revision}.{self.paper_revision}", "temperatures": temperatures}
+        return [Steps(self.name, identity, step, magnitudes)]
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Log of the maximum softmax probability at T after the step, ``[len(settings), n, 1]``.

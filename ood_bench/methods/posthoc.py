@@ -67,6 +67,14 @@ class RowsDetector(Detector):
         """What is scored, if the method learns from it."""
         return self.quantities(classifier) if self.learns else ()
 
+    def rows(self, scorer: Scorer, view: View) -> Array:
+        """What :meth:`learn` and :meth:`score` get of a view: rows ``[n, D]`` of :meth:`quantity`, float64."""
+        return scorer.rows(view, self.quantity(scorer.classifier))
+
+    def learned_rows(self, scorer: Scorer) -> View:
+        """The training images from which :meth:`learn` learns; by default all."""
+        return View(scorer.train)
+
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """Calls :meth:`learn`, once for each classifier and its training images.
 
@@ -80,12 +88,13 @@ class RowsDetector(Detector):
             return
         if train.labels is None:
             raise ConfigError(f"{type(self).__name__} learns from labels, and {train.name} has none")
-        self.learn(scorer.rows(View(train), self.quantity(scorer.classifier)), train.labels)
+        view = self.learned_rows(scorer)
+        self.learn(self.rows(scorer, view), train.labels if view.rows is None else train.labels[view.rows])
         self._learned_from = learned_from
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """:meth:`score` of the view's rows at each setting, ``[len(settings), n, 1]``."""
-        rows = scorer.rows(view, self.quantity(scorer.classifier))
+        rows = self.rows(scorer, view)
         if not any(settings):
             return at_every(settings, self.score(rows))
         return self.scores_at(settings, scorer, rows)[:, :, None]

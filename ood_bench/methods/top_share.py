@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer
 from ood_bench.methods.shaping import ShapingDetector, refuse_negative
 
-_LARGEST_RATIO = 600.0  # e^600 is 4e260: what it is multiplied with stays finite in float64
+LARGEST_RATIO = 600.0
+"""Largest exponent of a factor: e^600 is 4e260, and what it is multiplied with stays finite in float64."""
 
 
 @dataclass
@@ -43,14 +45,8 @@ class TopShareDetector(ShapingDetector):
         return top_count(self.name, self.percentile, dims)
 
     def mass_ratio(self, features: Array) -> Array:
-        """Sum of all features over the sum of the k largest, ``[n]``: between 1 and D / k; 1 where all are 0.
-
-        Args:
-            features: ``[n, D]``, none below 0.
-        """
-        whole, k = features.sum(axis=1), self.top(features.shape[1])
-        largest = np.partition(features, -k, axis=1)[:, -k:].sum(axis=1)
-        return np.asarray(np.divide(whole, largest, out=np.ones(len(features)), where=largest > 0))
+        """:func:`mass_ratio` of the k largest of features ``[n, D]``."""
+        return mass_ratio(features, self.top(features.shape[1]))
 
     def boost(self, features: Array) -> Array:
         """``exp`` of :meth:`mass_ratio` as a column ``[n, 1]``.
@@ -90,10 +86,25 @@ def factors(name: str, percentile: float, dims: int, ratios: Array) -> Array:
     Raises:
         ConfigError: if a factor would not stay far inside float64.
     """
-    if (largest := float(ratios.max(initial=0.0))) > _LARGEST_RATIO:
+    if (largest := float(ratios.max(initial=0.0))) > LARGEST_RATIO:
         raise ConfigError(
             f"method {name}: percentile is {percentile:g}, which leaves {top_count(name, percentile, dims)} of {dims} "
             f"features: they are multiplied by up to e^{largest:.0f}, which float64 does not hold",
             f"set method.{name}.percentile to at most 99",
         )
     return np.asarray(np.exp(ratios))
+
+
+def mass_ratio(features: Array, k: int | npt.NDArray[np.int64]) -> Array:
+    """Sum of all features over the sum of the k largest, ``[n]``: between 1 and D / k; 1 where all are 0.
+
+    Args:
+        features: ``[n, D]``, none below 0.
+        k: the same for all images, or one for each, ``[n]``; at least 1.
+    """
+    if isinstance(k, int):
+        largest = np.partition(features, -k, axis=1)[:, -k:].sum(axis=1)
+    else:
+        sums = np.sort(features, axis=1)[:, ::-1].cumsum(axis=1)
+        largest = np.take_along_axis(sums, k[:, None] - 1, axis=1)[:, 0]
+    return np.asarray(np.divide(features.sum(axis=1), largest, out=np.ones(len(features)), where=largest > 0))

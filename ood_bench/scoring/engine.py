@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ood_bench.data.imageset import Array, ImageSet, Rows32
 from ood_bench.data.views import View
@@ -101,13 +102,13 @@ class Engine:
             self._heads[classifier.key] = head
         return self._heads[classifier.key]
 
-    def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
+    def cached(self, what: str, identity: Mapping[str, Any], compute: Callable[[], npt.NDArray[Any]]) -> Array:
         """An array that is computed once: from memory or disk if an equal ``identity`` was computed before.
 
         Args:
             what: readable part of the file's name.
             identity: JSON-able, everything that determines the result.
-            compute: makes the array, float64 of any shape.
+            compute: makes the array, float64 of any shape, or float32 where it is large.
 
         Raises:
             ArtifactError: if the store cannot be written.

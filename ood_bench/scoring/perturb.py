@@ -26,21 +26,24 @@ class Perturbation:
         losses: each maps the tap to one number per image, ``[B]``.
         scores: one for each loss, maps the tap on the stepped images to one number per image, ``[B]``, or to several,
             ``[columns, B]``.
-        rule: what is done to the gradient: :func:`sign` or :func:`standardised`.
+        rule: what is done to the gradient: :func:`sign`, :func:`sign_of_largest`, :func:`sign_of_smallest` or
+            :func:`standardised`.
         direction: -1 to go down the loss, +1 to go along the processed gradient.
         batch_size: images that go through together; matters to rules that look at the whole batch.
         clip: whether pixels of x' are brought back to 0 to 1 (on the scale before the normalisation).
         columns: numbers per image that each score gives, where it gives more than one; else 0.
+        compares: whether scores get the tap on the clean images too, as their second argument.
     """
 
     tap: str
     losses: Sequence[Objective]
-    scores: Sequence[Objective]
+    scores: Sequence[Callable[..., Tensor]]
     rule: Rule
     direction: float
     batch_size: int
     clip: bool = False
     columns: int = 0
+    compares: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Steps:
                     stepped = x + magnitude * direction
                     stepped = classifier.clipped(stepped) if step.clip else stepped
                     value = forward_to_all(classifier, stepped, [step.tap])[step.tap]
-                found[row, column] = score(value).cpu().numpy()
+                both = (value, clean) if step.compares else (value,)
+                found[row, column] = score(*both).cpu().numpy()
         return found
 
 
@@ -132,6 +136,28 @@ def input_gradients(
 def sign(gradient: Tensor) -> Tensor:
     """+1 where the gradient is zero or above, -1 elsewhere: the convention of ODIN's code, unlike ``torch.sign``."""
     return torch.where(gradient >= 0, 1.0, -1.0)
+
+
+def sign_of_largest(gradient: Tensor) -> Tensor:
+    """:func:`sign` at each image's one element with the largest absolute gradient, 0 elsewhere: i-ODIN's rule."""
+    place = gradient.abs().flatten(1).argmax(dim=1, keepdim=True)
+    signs = sign(gradient).flatten(1)
+    return torch.zeros_like(signs).scatter(1, place, signs.gather(1, place)).view_as(gradient)
+
+
+def sign_of_smallest(gradient: Tensor, share: float) -> Tensor:
+    """-1, 0 or +1 at the share of each image's elements with the smallest absolute gradient: AdaSCALE's rule.
+
+    All other elements are 0, and so are those whose gradient is 0.
+
+    Args:
+        gradient: ``[B, ...]``.
+        share: of the elements of one image, rounded down to a whole number, but at least one.
+    """
+    rows = gradient.flatten(1)
+    count = max(1, int(rows.shape[1] * share))
+    places = rows.abs().topk(count, dim=1, largest=False).indices
+    return torch.zeros_like(rows).scatter(1, places, rows.gather(1, places).sign()).view_as(gradient)
 
 
 def standardised(gradient: Tensor) -> Tensor:

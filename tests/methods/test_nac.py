@@ -5,7 +5,8 @@ from pytorch_ood.detector import NACUE, nac
 from torch import nn
 
 from ood_bench.errors import ConfigError
-from ood_bench.methods.nac import Nac, edges
+from ood_bench.methods.coverage import edges
+from ood_bench.methods.nac import Nac
 
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(4, 8)), RANDOM.normal(size=4)

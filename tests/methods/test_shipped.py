@@ -18,8 +18,10 @@ SHIPPED = [path.stem for path in sorted((Path(__file__).resolve().parents[2] / "
 
 # Flavours that run through other code than the shipped defaults do.
 FLAVOURS = {
+    "adascale-l": ("adascale", {"kind": "l", "share": 0.5}),
     "odin-grid": ("odin", {"magnitudes": [0.05, 0.01, 0.0], "temperatures": [1.0, 1000.0]}),
     "odin-clean": ("odin", {"magnitudes": [0.0]}),
+    "iodin-grid": ("iodin", {"magnitudes": [0.5, 0.0], "temperatures": [1.0, 1000.0]}),
     "mahalanobis-steps": ("mahalanobis", {"magnitudes": [0.05, 0.0], "taps": ["all"]}),
     "fssd-steps": ("fssd", {"magnitudes": [0.05, 0.0], "gradient_batch": 16}),
     "deep_ensemble-mean_of_max": ("deep_ensemble", {"combine": "mean_of_max"}),
@@ -38,10 +40,13 @@ CASES = {**{name: (name, {}) for name in SHIPPED}, **FLAVOURS}
 BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # On these toys nothing but ID images has long features, which are far from every class weight and say nothing of g.
 # SHE's inner products are small for every image of the one class whose features are short; see test_she.py. So is
-# GradNorm's product with their length, and fDBD's distance from the boundaries; see test_gradnorm.py and test_fdbd.py.
+# GradNorm's product with their length (over all weights too), and fDBD's distance from the boundaries; see
+# test_gradnorm.py and test_fdbd.py.
 # A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "fdbd", "rankfeat"}
-FAR = {"openmax"}  # blends lie so far from every class that its Weibull distributions are all 1 there
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "gradnorm_all", "fdbd", "rankfeat"}
+# Blends lie so far from every class that OpenMax's Weibull distributions are all 1 there, and their features are so
+# small that AdaSCALE's distribution is 0.
+FAR = {"adascale", "openmax"}
 RANDOM = {"mc_dropout", "mc_dropout-logit_variance"}
 
 # For every hyperparameter: other hyperparameters that give it something to do, and two of its values.
@@ -59,6 +64,19 @@ SELECTED_NORM = {
     "statistic": ({}, "msp", "energy"),
 }
 CHANGES = {
+    "adascale": {
+        "kind": ({}, "a", "l"),
+        "low": ({}, 60.0, 20.0),
+        "high": ({}, 70.0, 90.0),
+        "k1": ({"low": 0.0}, 1.0, 50.0),
+        "k2": ({"low": 0.0}, 5.0, 50.0),
+        "shift_weight": ({"low": 0.0}, 10.0, 0.0),
+        "share": ({"low": 0.0}, 0.05, 0.8),
+        "epsilon": ({"low": 0.0}, 0.5, 5.0),
+        "images": ({}, 5000, 20),
+        "seed": ({"images": 20}, 0, 1),
+        "base": ({}, "energy", "msp"),
+    },
     "ash": {
         "kind": ({}, "s", "b"),
         "percentile": ({}, 90.0, 65.0),
@@ -113,7 +131,10 @@ CHANGES = {
     },
     "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
     "grad_uncertainty": {"with_bias": ({}, False, True)},
+    "grad_uncertainty_all": {},
+    "gradnorm_all": {"temperature": ({}, 1.0, 2.0)},
     "gradnorm": {"temperature": ({}, 1.0, 2.0)},
+    "iodin": {"magnitudes": ({}, [0.0014], [0.5]), "temperatures": ({}, [1000.0], [10.0])},
     "kl_matching": {},
     "knn": {"k": ({}, 50, 20)},
     "mahalanobis": MAHALANOBIS,
@@ -154,6 +175,14 @@ CHANGES = {
         "full": ({}, 50, 10),
         "images": ({}, 1000, 20),
         "seed": ({"images": 20, "full": 2}, 0, 1),
+    },
+    "nac_layers": {
+        "taps": ({}, [], ["conv2"]),
+        "steepness": ({}, [100.0], [1000.0]),
+        "bins": ({}, [50], [10]),
+        "full": ({}, [50], [10]),
+        "images": ({}, 1000, 20),
+        "seed": ({"images": 20, "full": [2]}, 0, 1),
     },
     "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
     "rankfeat": {"tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
@@ -334,6 +363,7 @@ def test_all_hyperparameters_are_covered_and_shipped(method, toys):
         ("fssd", {"taps": []}),
         ("fssd", {"noise_images": 0}),
         ("fssd", {"gradient_batch": 0}),
+        ("iodin", {"temperatures": []}),
         ("mahalanobis", {"magnitudes": []}),
         ("mc_dropout", {"passes": 0}),
         ("mc_dropout", {"batch_size": 0}),

@@ -48,6 +48,7 @@ def content(group, name):
 # barely trained: at the papers' percentiles OOD images are raised more, because their features are more even (ASH,
 # SCALE), and some classes keep few weights (DICE). Its features reach 9, far above 1 (LINe).
 SMALL = {
+    "adascale": {"low": 60.0, "high": 70.0},
     "ash": {"percentile": 65.0},
     "ash_map": {"percentile": 65.0},
     "dice": {"percentile": 10.0},

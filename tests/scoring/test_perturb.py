@@ -5,7 +5,15 @@ import torch.nn.functional as F
 
 from ood_bench.data.views import View
 from ood_bench.scoring.engine import Engine
-from ood_bench.scoring.perturb import Perturbation, Steps, input_gradients, sign, standardised
+from ood_bench.scoring.perturb import (
+    Perturbation,
+    Steps,
+    input_gradients,
+    sign,
+    sign_of_largest,
+    sign_of_smallest,
+    standardised,
+)
 from ood_bench.scoring.quantities import OUTPUT
 
 OBJECTIVES = {
@@ -77,6 +85,30 @@ def test_standardised_by_hand_over_the_whole_tensor():
     assert standardised(torch.randn(4, 3, 2, 2)).std().item() == pytest.approx(1)
 
 
+def test_the_sign_of_the_largest_is_that_of_one_element_of_every_image():
+    gradient = torch.tensor([[[[1.0, -3.0]], [[2.0, 0.5]]], [[[0.0, 0.25]], [[-0.5, 4.0]]], [[[0.0, 0.0]]] * 2])
+    expected = torch.tensor([[[[0.0, -1.0]], [[0.0, 0.0]]], [[[0.0, 0.0]], [[0.0, 1.0]]]])
+    assert sign_of_largest(gradient)[:2].tolist() == expected.tolist()
+    assert sign_of_largest(gradient)[2].sum().item() == 1  # a gradient of zero counts as positive
+
+
+def test_the_sign_of_the_smallest_is_zero_where_the_gradient_is_and_at_all_others():
+    gradient = torch.tensor([[[[1.0, -0.5]], [[2.0, 0.75]]], [[[0.0, 0.25]], [[-0.5, 4.0]]]])
+    expected = [[[[0.0, -1.0]], [[0.0, 1.0]]], [[[0.0, 1.0]], [[0.0, 0.0]]]]
+    assert sign_of_smallest(gradient, 0.7).tolist() == expected
+    assert sign_of_smallest(gradient, 0.01).abs().sum().item() == 1  # one element of each image, one of which is 0
+
+
+def test_scores_may_compare_the_stepped_images_with_the_clean_ones(toys):
+    classifier, view = toys.classifier(), View(toys.image_set("near", 6))
+    plain = step(scores=[lambda z: z[:, 0], lambda z: z[:, 1]])
+    both = step(scores=[lambda z, clean: z[:, 0] - clean[:, 0], lambda z, clean: clean[:, 1]], compares=True)
+    alone, compared = (perturbed_scores(classifier, view, one, [0.1, 0.0]) for one in (plain, both))
+    np.testing.assert_allclose(compared[0, 0], alone[0, 0] - alone[0, 1], atol=1e-6)
+    np.testing.assert_array_equal(compared[0, 1], 0)
+    np.testing.assert_array_equal(compared[1], np.stack([alone[1, 1]] * 2))
+
+
 def step(**changes):
     plain = {
         "tap": OUTPUT,
@@ -94,7 +126,7 @@ def perturbed_scores(classifier, view, perturbation, magnitudes):
 
 
 @pytest.mark.parametrize("direction", [-1.0, 1.0])
-@pytest.mark.parametrize("rule", [sign, standardised])
+@pytest.mark.parametrize("rule", [sign, sign_of_largest, standardised])
 def test_a_step_of_e_is_e_over_std_along_the_processed_gradient(direction, rule, toys):
     classifier, images = toys.classifier(), toys.image_set("near", 4)
     x, std = toys.inputs(images).float(), torch.tensor(toys.STD).view(1, 3, 1, 1)
