@@ -27,14 +27,15 @@ FOURTEEN = (
 
 
 def posthoc_methods() -> dict[str, Detector]:
-    """Every shipped method that scores the logits or the pooled features of the run's own network."""
+    """Every shipped method that scores the logits or the pooled features of the run's own network, without a step."""
     found: dict[str, Detector] = {}
     for name in options("method"):
         node = node_named("method", name)
         if {"train", "defaults"} & set(node):
             continue
         detector = build_detector(name, node)
-        if isinstance(detector, RowsDetector) and "feature maps" not in detector.needs:  # which LeNet does not average
+        others = {"feature maps", "input gradients"} & set(detector.needs)  # LeNet does not average its maps
+        if isinstance(detector, RowsDetector) and not others:
             found[name] = detector
     return found
 

@@ -14,8 +14,8 @@ def test_every_line_does_its_work_on_a_few_images(tmp_path):
     np.testing.assert_array_equal(found[0], np.hstack(found[3:]))
 
 
-def test_methods_of_the_last_map_are_left_out():
-    assert not {"ash_map", "rankfeat", "scale_map"} & set(posthoc_methods())
+def test_methods_of_the_last_map_and_of_steps_are_left_out():
+    assert not {"adascale", "ash_map", "rankfeat", "scale_map"} & set(posthoc_methods())
 
 
 def test_images_are_repeated_and_each_copy_is_another():
