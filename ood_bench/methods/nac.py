@@ -31,7 +31,9 @@ class Nac(HeadDetector):
     of a balanced draw; it adds 1e-12 to p, so that classes of lower probability have no part in the gradient.
 
     Attributes:
-        steepness: of the sigmoid; the authors take 100 for CIFAR-10, 50 for CIFAR-100 and 3,000 for ImageNet.
+        steepness: of the sigmoid; the authors take 100 for CIFAR-10, 50 for CIFAR-100 and 3,000 for ImageNet. It must
+            suit the network: where most products of feature and gradient are far above 1 / steepness, as those of
+            CIFAR ResNet-20 are above 1 / 100, the sigmoid keeps little but their sign.
         bins: M, the number of edges of bins, even and at least 4; 50.
         full: how many images cover a bin fully; the authors search 10 and 50 for CIFAR-10.
         images: how many training images are counted, at most; 1,000, or 50,000 for ViT.

@@ -13,13 +13,11 @@ from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
 from ood_bench.methods.source import Source
 
-_SHIFT = 10_000.0
-
 
 class Tail(NamedTuple):
     """Weibull distribution of the largest distances to a class's mean, as libmr fits it.
 
-    Distances d are moved to ``d - start + 10,000`` before the fit, start the smallest distance of the tail.
+    Distances d are moved to ``d - start + shift`` before the fit, start the smallest distance of the tail.
 
     Attributes:
         start: smallest distance of the tail.
@@ -32,10 +30,10 @@ class Tail(NamedTuple):
     shape: float
 
     @classmethod
-    def fit(cls, distances: Array) -> "Tail":
+    def fit(cls, distances: Array, shift: float) -> "Tail":
         """Maximum likelihood fit to distances ``[n]``, not all equal; the shape is the exact root of its equation."""
         top = distances.max()
-        moved_top = top - distances.min() + _SHIFT
+        moved_top = top - distances.min() + shift
         logs = np.log1p((distances - top) / moved_top)
 
         def slope(shape: float) -> float:
@@ -64,20 +62,24 @@ class OpenMax(LogitsDetector):
     alike and does not saturate.
 
     Differences: the paper (algorithms 1 and 2) revises the 10 largest of 1,000 logits and adds to the distance, over
-    200, the cosine distance: ``distance=eucos alpha=10``. Defaults are OpenOOD's, which computes the same with libmr,
-    whose likelihood ends at 1e-6; its exp overflows for logits above 709. pytorch-ood takes a tail of 25 and alpha 10,
-    counts wrongly classified images too, searches its fit by a general optimiser, and takes the distance to classes
-    that are predicted for no image of a batch to be 0.
+    200, the cosine distance: ``distance=eucos alpha=10``; the libmr that it brings along moves distances by 10,000
+    before the fit: ``shift=10000``. Defaults are OpenOOD's, which computes the same with libmr 0.1.9, whose shift is 1
+    and whose likelihood ends at 1e-6; its exp overflows for logits above 709. The shift matters: with 1, w is 0 for
+    images nearer than 1 below the tail's start; with 10,000 it is some hundredths there. pytorch-ood shifts by 10,000,
+    takes a tail of 25 and alpha 10, counts wrongly classified images too, searches its fit by a general optimiser, and
+    takes the distance to classes that are predicted for no image of a batch to be 0.
 
     Attributes:
         tail: how many distances of a class the Weibull distribution is fitted to; the paper takes 20.
         alpha: how many logits are revised, at most K.
         distance: ``euclidean``; or ``eucos``, over 200, plus the cosine distance.
+        shift: what distances are moved by before the fit, above 0.
     """
 
     tail: int = 20
     alpha: int = 3
     distance: Literal["euclidean", "eucos"] = "euclidean"
+    shift: float = 1.0
 
     source = Source(
         title="Towards Open Set Deep Networks",
@@ -90,10 +92,11 @@ class OpenMax(LogitsDetector):
     )
 
     def __post_init__(self) -> None:
-        if self.tail < 2 or self.alpha < 1:
+        if self.tail < 2 or self.alpha < 1 or self.shift <= 0:
             raise ConfigError(
-                f"method openmax: tail is {self.tail} and alpha is {self.alpha}",
-                "set method.openmax.tail to at least 2 and method.openmax.alpha to at least 1",
+                f"method openmax: tail is {self.tail}, alpha {self.alpha} and shift {self.shift}",
+                "set method.openmax.tail to at least 2, method.openmax.alpha to at least 1 and method.openmax.shift "
+                "above 0",
             )
 
     def deviations(self) -> list[str]:
@@ -131,7 +134,7 @@ class OpenMax(LogitsDetector):
                 "no distribution can be fitted",
                 "use more training images, or leave the method out",
             )
-        self._tails = np.array([Tail.fit(distances) for distances in tails])
+        self._tails = np.array([Tail.fit(distances, self.shift) for distances in tails])
 
     def score(self, logits: Array) -> Array:
         """Log-odds of "not unknown"."""
@@ -139,7 +142,7 @@ class OpenMax(LogitsDetector):
         order = np.argsort(-logits, axis=1, kind="stable")[:, : self.alpha]
         for rank, label in enumerate(order.T):
             start, log_scale, shape = self._tails[label].T
-            moved = (self._distances(logits, self._means[label]) - start + _SHIFT).clip(min=0)
+            moved = (self._distances(logits, self._means[label]) - start + self.shift).clip(min=0)
             with np.errstate(divide="ignore", over="ignore"):  # log 0 where the distance is far below the tail
                 w = -np.expm1(-np.exp(shape * (np.log(moved) - log_scale)))
             value = np.take_along_axis(logits, label[:, None], axis=1)[:, 0]

@@ -22,20 +22,21 @@ def learned(train=TRAIN, labels=LABELS, **changes):
     return found
 
 
-def slow(row, tail, alpha, far):
+def slow(row, tail, alpha, far, shift):
     """Minus the probability of "unknown", from the fits but else image by image."""
     revised, unknown = list(row), 0.0
     for rank, label in enumerate(sorted(range(4), key=lambda one: -row[one])[:alpha]):
         rows = [z for z, y in zip(TRAIN, LABELS, strict=True) if y == label and z.argmax() == y]
         mean = np.mean(rows, axis=0)
         largest = sorted(far(z, mean) for z in rows)[-tail:]
-        start, log_scale, shape = Tail.fit(np.array(largest))
-        w = weibull_min.cdf(far(row, mean) - start + 10_000, shape, scale=np.exp(log_scale))
+        start, log_scale, shape = Tail.fit(np.array(largest), shift)
+        w = weibull_min.cdf(far(row, mean) - start + shift, shape, scale=np.exp(log_scale))
         revised[label] = row[label] * (1 - w * (alpha - rank) / alpha)
         unknown += row[label] - revised[label]
     return -np.exp(unknown) / (np.exp(unknown) + sum(np.exp(revised)))
 
 
+@pytest.mark.parametrize("shift", [1.0, 10_000.0])
 @pytest.mark.parametrize(("tail", "alpha"), [(20, 3), (10, 4), (30, 1)])
 @pytest.mark.parametrize(
     ("distance", "far"),
@@ -44,14 +45,14 @@ def slow(row, tail, alpha, far):
         ("eucos", lambda a, b: scipy_distance.euclidean(a, b) / 200 + scipy_distance.cosine(a, b)),
     ],
 )
-def test_score_against_the_formula(tail, alpha, distance, far):
-    found = learned(tail=tail, alpha=alpha, distance=distance).score(ROWS)
-    expected = [slow(row, tail, alpha, far) for row in ROWS]
+def test_score_against_the_formula(tail, alpha, distance, far, shift):
+    found = learned(tail=tail, alpha=alpha, distance=distance, shift=shift).score(ROWS)
+    expected = [slow(row, tail, alpha, far, shift) for row in ROWS]
     np.testing.assert_allclose(-1 / (1 + np.exp(found)), expected, rtol=1e-6)
 
 
 def test_no_other_weibull_distribution_is_likelier_than_the_fitted_one():
-    start, log_scale, shape = Tail.fit(DISTANCES)
+    start, log_scale, shape = Tail.fit(DISTANCES, 10_000)
     values = DISTANCES - start + 10_000
     likelihood = weibull_min.logpdf(values, shape, scale=np.exp(log_scale)).sum()
     for other in (0.999 * shape, 1.001 * shape):  # at the best scale for that shape
@@ -85,7 +86,7 @@ def test_pytorch_ood_agrees_on_images_that_are_classified_rightly():
     theirs.fit_logits(torch.from_numpy(TRAIN[right]), torch.from_numpy(LABELS[right]))
     unknown = theirs.predict_logits(torch.from_numpy(ROWS)).numpy()
     assert set(ROWS.argmax(axis=1)) == set(range(4))
-    np.testing.assert_allclose(1 / (1 + np.exp(learned().score(ROWS))), unknown, rtol=0.02)
+    np.testing.assert_allclose(1 / (1 + np.exp(learned(shift=10_000.0).score(ROWS))), unknown, rtol=0.02)
 
 
 @pytest.mark.parametrize(("alpha", "tail"), [(0, 20), (3, 1)])

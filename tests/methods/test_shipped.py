@@ -184,7 +184,12 @@ CHANGES = {
         "images": ({}, 1000, 20),
         "seed": ({"images": 20, "full": [2]}, 0, 1),
     },
-    "openmax": {"tail": ({}, 20, 10), "alpha": ({}, 3, 4), "distance": ({}, "euclidean", "eucos")},
+    "openmax": {
+        "tail": ({}, 20, 10),
+        "alpha": ({}, 3, 4),
+        "distance": ({}, "euclidean", "eucos"),
+        "shift": ({}, 1.0, 10_000.0),
+    },
     "rankfeat": {"tap": ({}, "", "stem"), "base": ({}, "energy", "msp")},
     "react": {"percentile": ({}, 90.0, 50.0), "base": ({}, "energy", "msp")},
     "relation": {"power": ({}, 1.0, 4.0), "threshold": ({}, 0.03, 0.3)},
