@@ -26,8 +26,8 @@ class Cadref(Caref):
 
     Differences: in the authors' code a score of the logits below 0, as energies and largest logits may be, turns the
     sign of its term around; here S is at least 1e-6, and S_0 below that is refused. As for CARef, a class that is
-    predicted for no training image is refused. With ``base=gen`` the authors take 1 - p of a rounded softmax, here it is
-    exact: on confident networks S_0 moves by a tenth. OpenOOD and pytorch-ood 0.4 have no such detector.
+    predicted for no training image is refused. With ``base=gen`` the authors take 1 - p of a rounded softmax, here it
+    is exact: on confident networks S_0 moves by a tenth. OpenOOD and pytorch-ood 0.4 have no such detector.
 
     Attributes:
         base: S: ``energy``, logsumexp(z), the default of the authors' code; ``maxlogit``, max_k z_k; ``msp``, the

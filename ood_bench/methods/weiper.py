@@ -44,8 +44,9 @@ class WeiPer(HeadDetector):
     heads on under a name that nothing reads, and averages training histograms by batches of unequal size; here one
     draw serves all, and every image counts alike. Neither OpenOOD's own repository nor pytorch-ood has the method.
 
-    The shipped values are what the authors' search for CIFAR-10 and ResNet-18, of 512 features, starts from. On networks of
-    few features, whose histograms are sparse, the method stands far below its base until it is tuned (``tune=aps``).
+    The shipped values are what the authors' search for CIFAR-10 and ResNet-18, of 512 features, starts from. On
+    networks of few features, whose histograms are sparse, the method stands far below its base until it is tuned
+    (``tune=aps``).
 
     Attributes:
         lambda_1: weight of D_w. This and the following are the authors' choices for CIFAR-10.
