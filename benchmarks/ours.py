@@ -28,6 +28,10 @@ def bare_pass(classifier: Classifier, images: ImageSet, batch_size: int) -> None
             classifier.network(classifier.normalise(batch))
 
 
+NEED_PREDICTIONS = ("gram",)
+"""Methods that are refused where a class is predicted for no image, as by fresh weights."""
+
+
 def forward_only() -> dict[str, Detector]:
     """Shipped methods that read the shared pass over the run's own classifier, with their shipped settings.
 
@@ -40,7 +44,11 @@ def forward_only() -> dict[str, Detector]:
         if target.networks is Detector.networks and target.quantities is not Detector.quantities:
             detector = build_detector(path.stem, node)
             learns = isinstance(detector, RowsDetector) and detector.learns
-            if not learns and not any(setting.get("epsilon") for setting in detector.grid()):
+            if (
+                path.stem not in NEED_PREDICTIONS
+                and not learns
+                and not any(setting.get("epsilon") for setting in detector.grid())
+            ):
                 found[path.stem] = detector
     return found
 

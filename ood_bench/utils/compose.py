@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -21,6 +21,8 @@ COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 NULL_GROUP = "Config group override must be a string"
 """How Hydra's message for ``model=null`` begins."""
 _AMBIGUOUS = "Ambiguous value for argument '"
+_MOST = 45
+"""A message names no more options of a group than these."""
 _KEY = re.compile(r"[+~]*[\w$%./@:-]+")
 
 bound_yaml()
@@ -46,7 +48,7 @@ def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         known = error.options or list(options(group))
         return ConfigError(
-            f"configuration: there is no {group} {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
+            f"configuration: there is no {group} {name!r}{did_you_mean(name, known)}; {_listed(group, known)}"
         )
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
@@ -61,6 +63,11 @@ def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
         near = did_you_mean(key, ["experiment", *(f"{place}{name!s}" for name in cause.parent_node)])
         return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
     return ConfigError(f"configuration: {text}")
+
+
+def _listed(group: str, known: Collection[str]) -> str:
+    """The options of a group, or where to read them if they are many."""
+    return f"known: {', '.join(known)}" if len(known) <= _MOST else f"ood-bench list {group} shows all {len(known)}"
 
 
 def _unread(error: Exception, text: str) -> ConfigError:

@@ -86,7 +86,7 @@ UNKNOWN = [
     (["--help", "quickstart"], "there is no group 'quickstart'", "write train=quickstart or experiment=quickstart"),
     (["experimnt=quickstart"], "there is no key 'experimnt' (did you mean experiment?)", "+experimnt=…"),
     (["experiment=quickstart", "train.epoch=1"], "there is no key 'train.epoch' (did you mean train.epochs?)", ""),
-    (["method=odni"], "there is no method 'odni' (did you mean odin?); known: deep_ensemble, ", ""),
+    (["method=odni"], "there is no method 'odni' (did you mean odin?); ood-bench list method shows all ", ""),
     (["method=[msp,odni]"], "there is no method 'odni' (did you mean odin?)", ""),
     (
         ["-m", "experiment=quickstart", "method=msp,odni"],

@@ -15,6 +15,7 @@ from ood_bench.utils.configs import conf_dir
 GRIDS = {
     "odin": {"magnitudes": [0.05, 0.0], "temperatures": [10.0]},
     "mahalanobis": {"magnitudes": [0.05, 0.0], "taps": ["all"]},
+    "iodin": {"magnitudes": [0.05, 0.0], "temperatures": [1000.0]},
     "eloc": {"magnitudes": [0.05, 0.0], "temperatures": [1000.0]},
     "godin_inner": {"magnitudes": [0.05, 0.0]},
     "godin_port_baseline": {"magnitudes": [5.0, 0.0]},
@@ -45,7 +46,7 @@ def test_every_method_with_a_step_is_here(toys):
     with_steps = {name for name in shipped if "magnitudes" in toys.detector(name).hyperparameters()}
     heads = {"godin_euclidean", "godin_cosine", "godin_port"}  # other heads of godin_inner
     parts = {"mahalanobis_plain", "mahalanobis_inputpre", "mahalanobis_ensemble"}  # mahalanobis with other defaults
-    assert with_steps == {*GRIDS, *heads, *parts}
+    assert with_steps == {*GRIDS, *heads, *parts, "mdsens"}  # mahalanobis with another step
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -62,7 +62,11 @@ BY_CONFIG = [
     ("protocol._target_=[]", "protocol._target_ is []", ""),
     ("protocol.seed=-1", "protocol plain: its seed cannot be used", ""),
     ("protocol=fssd", "takes 500 + 500 rows", ""),
-    ("tune.name=nope", "tune: input should be 'published', 'none' or 'id_only'", ""),
+    (
+        "tune.name=nope",
+        "tune: input should be 'published', 'none', 'id_only', ",
+        "",
+    ),
     ("protocol.convention=nope", "no metric convention 'nope': choose one of exact", ""),
     ("method=mc_dropout method.mc_dropout.seed=-1", "method mc_dropout: seed is -1", ""),
     ("checkpoint_entry=ema", "checkpoint_entry, checkpoint_ignore and checkpoint_rename need checkpoint=FILE", ""),
