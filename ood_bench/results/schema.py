@@ -1,7 +1,7 @@
 """The parts of a record: what was measured, on which network and data, chosen how, and where."""
 
 import math
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -10,10 +10,12 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
+    StrictInt,
+    StrictStr,
     StringConstraints,
     model_serializer,
-    model_validator,
 )
+from pydantic.dataclasses import dataclass
 
 from ood_bench.data.imageset import titled
 
@@ -43,20 +45,23 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
 """A SHA-256 as 64 lower-case hex digits."""
-Text = Annotated[str, AfterValidator(_not_blank)]
+Text = Annotated[str, Field(strict=True), AfterValidator(_not_blank)]
 """A text with at least one visible character."""
-Percent = Annotated[float, Field(ge=-_ROUNDING, le=100 + _ROUNDING)]
+Percent = Annotated[float, Field(ge=-_ROUNDING, le=100 + _ROUNDING, strict=True)]
 """A finite number of percent; the slack is for rounding errors only."""
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, strict=True)]
 """A number of rows or epochs."""
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, strict=True)]
 """A duration in seconds."""
 Settings = Annotated[dict[str, JsonValue], AfterValidator(_without_nan)]
 """Any JSON object without NaN."""
 Candidates = Annotated[list[dict[str, JsonValue]], AfterValidator(_without_nan)]
 """A list of such objects, checked in one go because sweeps make it long."""
+
+
+_SMALL = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict in its fields: as a whole it takes mappings, too
 
 
 class Part(BaseModel):
@@ -65,8 +70,9 @@ class Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Metric(Part):
-    """One metric in percent.
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Metric:
+    """One metric in percent. A dataclass with slots, like the other parts of which a record has many: less memory.
 
     Attributes:
         value: the point estimate.
@@ -78,13 +84,11 @@ class Metric(Part):
     low: Percent | None = None
     high: Percent | None = None
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
             raise ValueError("low and high must both be numbers or both be null")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
-        return self
 
 
 class Evaluation(Part):
@@ -123,7 +127,8 @@ class Tuning(Part):
     curve: list[list[float | None]]
 
 
-class Network(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Network:
     """One trained network; an ensemble has several.
 
     Attributes:
@@ -140,7 +145,7 @@ class Network(Part):
     key: Text
     model: Text
     recipe: Text
-    seed: int
+    seed: StrictInt
     weights_sha256: Sha256
     id_accuracy: Percent
     epochs: Count
@@ -161,7 +166,8 @@ class Checkpoint(Part):
     networks: Annotated[list[Network], Field(min_length=1)]
 
 
-class SetUsed(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class SetUsed:
     """One image set that the cell used.
 
     Attributes:
@@ -172,7 +178,7 @@ class SetUsed(Part):
     """
 
     name: Text
-    variant: str
+    variant: StrictStr
     fingerprint: Sha256
     n: Count
 
