@@ -1,12 +1,11 @@
 """What ``ood-bench --help`` and ``ood-bench list`` show."""
 
 import argparse
-import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import ood_bench
 from ood_bench.errors import ConfigError
@@ -108,7 +107,7 @@ def explain_method(name: str) -> str:
     Raises:
         ConfigError: if no such method is shipped.
     """
-    from ood_bench.papers.methods import methods  # noqa: PLC0415 - its package imports pandas
+    from ood_bench.papers.methods import in_words, methods  # noqa: PLC0415 - its package imports pandas
 
     if name not in methods():
         raise ConfigError(f"there is no method {name!r}{did_you_mean(name, methods())}", "ood-bench list method")
@@ -117,8 +116,8 @@ def explain_method(name: str) -> str:
         "paper": one.source.words if one.source else "",
         "code": one.source.code_words if one.source else "",
         "needs": ", ".join(one.needs),
-        "shipped": _values(one.hyperparameters),
-        "grid": _values(one.grid),
+        "shipped": in_words(one.hyperparameters),
+        "grid": in_words(one.grid),
     }
     lines = [f"{key}: {text}" for key, text in said.items() if text]
     lines += [f"deviation: {sentence}" for sentence in one.deviations]
@@ -128,10 +127,6 @@ def explain_method(name: str) -> str:
     return (
         "\n\n".join([*wrapped, "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in lines)]) + "\n"
     )
-
-
-def _values(found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={json.dumps(value)}" for key, value in found.items())
 
 
 def build_parser() -> argparse.ArgumentParser:

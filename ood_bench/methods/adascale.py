@@ -12,8 +12,8 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
 from ood_bench.methods.shaping import ShapingDetector
-from ood_bench.methods.source import Source
 from ood_bench.methods.top_share import LARGEST_RATIO, mass_ratio
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign_of_smallest
 from ood_bench.scoring.quantities import Mean
 

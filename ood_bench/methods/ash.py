@@ -7,8 +7,8 @@ import numpy as np
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.shaping import refuse_negative
-from ood_bench.methods.source import Source
 from ood_bench.methods.top_share import TopShareDetector
+from ood_bench.papers.methods import Source
 
 
 @dataclass

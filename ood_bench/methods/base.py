@@ -9,8 +9,8 @@ import numpy as np
 
 from ood_bench.data.imageset import Array, ImageSet
 from ood_bench.data.views import View
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.engine import Bank, Engine
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import OUTPUT, Quantity

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from ood_bench.methods.base import Detector, build_detector
 from ood_bench.methods.posthoc import RowsDetector
-from ood_bench.papers.methods import FILE, Method
+from ood_bench.papers.methods import FILE, Method, in_words
 from ood_bench.utils.configs import conf_dir, options
 
 PAGE = "docs/methods.md"
@@ -80,15 +80,11 @@ def _section(name: str, one: Method) -> str:
         items.append(f"- Code: {one.source.code_words or 'none by the authors is known'}")
     items.append(f"- Needs: {', '.join(one.needs)}")
     if one.hyperparameters:
-        items.append(f"- Shipped: {_values(one.hyperparameters)}")
+        items.append(f"- Shipped: {in_words(one.hyperparameters, '`')}")
     if one.grid:
-        items.append(f"- Grid: {_values(one.grid)}")
+        items.append(f"- Grid: {in_words(one.grid, '`')}")
     items += [f"- Deviation: {sentence}" for sentence in one.deviations]
     return "\n".join([f"## {name}", "", one.definition, "", *items, ""])
-
-
-def _values(found: Any) -> str:
-    return ", ".join(f"`{key}={json.dumps(value)}`" for key, value in found.items())
 
 
 def write() -> int:

@@ -11,7 +11,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.knn import normalised
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _SHARES = np.concatenate([np.linspace(0.001, 0.1, 100), np.linspace(0.105, 0.5, 81), np.linspace(0.51, 0.99, 49)])
 _VALUES = 2**22

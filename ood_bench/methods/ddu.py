@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.utils.printable import listed
 
 _VALUES, _LEAST = 1 << 21, -1e300

@@ -11,9 +11,9 @@ from scipy.special import softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.msp import log_max_softmax
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.spec import TrainingSpec
 

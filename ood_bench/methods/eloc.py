@@ -13,7 +13,7 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
 from ood_bench.training.folds import known_classes

@@ -11,8 +11,8 @@ from torch import nn
 from ood_bench.data.jigsaw import jigsaw
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View, at_every
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.quantities import RectifiedNorm
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import torch
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, standardised
 from ood_bench.scoring.quantities import Distance
 from ood_bench.scoring.taps import full_precision, named_taps, reading

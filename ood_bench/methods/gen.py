@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _CLAMP = 1e-7
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Objective, Perturbation, sign
 from ood_bench.scoring.quantities import Flat
 from ood_bench.training.spec import TrainingSpec

@@ -7,7 +7,7 @@ import numpy as np
 from ood_bench.methods.base import Array
 from ood_bench.methods.gradnorm import towards_uniform
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

@@ -10,8 +10,8 @@ from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Quantity, Scorer, Setting, View, at_every
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.gram import Bounds, GramDeviation, gram_rows
 from ood_bench.scoring.passes import refuse_not_finite
 from ood_bench.scoring.quantities import LOGITS, OUTPUT

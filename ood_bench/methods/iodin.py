@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ood_bench.methods.grid import product
 from ood_bench.methods.odin import Odin
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import sign_of_largest
 
 

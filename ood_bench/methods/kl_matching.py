@@ -8,7 +8,7 @@ from scipy.special import log_softmax, logsumexp
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

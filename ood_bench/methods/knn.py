@@ -10,7 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Setting
 from ood_bench.methods.nearest import largest_products
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 def normalised(features: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.shaping import ShapingDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.utils.printable import listed
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ood_bench.methods.base import Array
-from ood_bench.methods.source import Source
 from ood_bench.methods.top_share import TopShareDetector
+from ood_bench.papers.methods import Source
 
 
 @dataclass

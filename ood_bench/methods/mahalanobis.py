@@ -11,8 +11,8 @@ from torch import Tensor
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
 from ood_bench.methods.grid import SteppingDetector, refuse_steps
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import Mean
 from ood_bench.scoring.taps import named_taps

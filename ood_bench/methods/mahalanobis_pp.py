@@ -9,8 +9,8 @@ import torch
 from ood_bench.methods.base import Array
 from ood_bench.methods.mahalanobis import Gaussians
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.methods.source import Source
 from ood_bench.methods.unit import unit_length
+from ood_bench.papers.methods import Source
 
 MAHALANOBIS_PP = Source(
     title="Mahalanobis++: Improving OOD Detection via Feature Normalization",

@@ -6,7 +6,7 @@ import numpy as np
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

@@ -10,8 +10,8 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View, at_every
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import build_network
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
 from ood_bench.training.spec import TrainingSpec
 

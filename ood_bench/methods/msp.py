@@ -8,8 +8,8 @@ import torch
 
 from ood_bench.methods.base import Array, Scorer, Setting, View, at_every
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
 from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.quantities import LOGITS
 
 

@@ -11,7 +11,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.coverage import Coverage, balanced
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

@@ -10,8 +10,8 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.nearest import drawn_bank, largest_products
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
 from ood_bench.methods.unit import unit_length
+from ood_bench.papers.methods import Source
 
 
 @dataclass

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
 from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
-from ood_bench.methods.source import Source
 from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import OUTPUT
 

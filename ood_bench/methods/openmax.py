@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 class Tail(NamedTuple):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.shaping import ShapingDetector, logit_score
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _OUTSIDE = 0.001  # share of the training images' values below the first bin, and above the last
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ood_bench.methods.base import Array
 from ood_bench.methods.map_shaping import MapShapingDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.maps import RankOneRemovedMean
 
 

@@ -11,8 +11,8 @@ from scipy.special import softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
 from ood_bench.methods.unit import unit_length
+from ood_bench.papers.methods import Source
 
 _ROWS, _BANK = 256, 1024
 

@@ -9,7 +9,7 @@ import torch
 from ood_bench.methods.base import Array
 from ood_bench.methods.mahalanobis import Gaussians
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

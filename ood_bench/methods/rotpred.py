@@ -11,9 +11,9 @@ import torch
 from ood_bench.data.imageset import Array, ImageSet
 from ood_bench.methods.base import Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.retrained import retrained
-from ood_bench.methods.source import Source
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.rotation import ROTATION, TURNS
+from ood_bench.papers.methods import Source
 from ood_bench.scoring.quantities import LOGITS, Flat
 from ood_bench.training.spec import TrainingSpec
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ood_bench.methods.base import Array
-from ood_bench.methods.source import Source
 from ood_bench.methods.top_share import TopShareDetector
+from ood_bench.papers.methods import Source
 
 
 @dataclass

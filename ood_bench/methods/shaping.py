@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, build_detector
 from ood_bench.methods.posthoc import HeadDetector, LogitsDetector, RowsDetector
+from ood_bench.utils.suggest import did_you_mean
 
 LOGIT_SCORES = {
     "energy": "ood_bench.methods.energy.Energy",
@@ -85,7 +86,8 @@ def logit_score(base: str | Mapping[str, Mapping[str, Any]]) -> RowsDetector:
         raise ConfigError(f"base is {dict(base)}, it must be one score of the logits with its hyperparameters")
     name = _name(base)
     if name not in LOGIT_SCORES and "." not in name:
-        raise ConfigError(f"base is {name!r}, no score of the logits", f"choose one of {', '.join(LOGIT_SCORES)}")
+        near = did_you_mean(name, LOGIT_SCORES)
+        raise ConfigError(f"base is {name!r}, no score of the logits{near}", f"choose one of {', '.join(LOGIT_SCORES)}")
     options = {} if isinstance(base, str) else next(iter(base.values()))
     found = build_detector(name, {"_target_": LOGIT_SCORES.get(name, name), **options})
     if not isinstance(found, LogitsDetector):

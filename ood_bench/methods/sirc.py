@@ -14,7 +14,7 @@ from ood_bench.methods.knn import Knn
 from ood_bench.methods.nearest import drawn_bank
 from ood_bench.methods.posthoc import HeadDetector
 from ood_bench.methods.residual import ResidualSpace
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 
 @dataclass

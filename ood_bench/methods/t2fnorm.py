@@ -6,7 +6,7 @@ from typing import Any
 from ood_bench.methods.base import Networks
 from ood_bench.methods.msp import Msp
 from ood_bench.methods.retrained import retrained
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 from ood_bench.training.spec import TrainingSpec
 
 

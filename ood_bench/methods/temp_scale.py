@@ -13,7 +13,7 @@ from scipy.special import logsumexp, softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _log = logging.getLogger(__name__)
 _ROWS = 8192

@@ -10,7 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.grid import product
 from ood_bench.methods.shaping import ShapingDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _UNITS = 64  # percentiles of 50,000 images are taken for so many units at a time: 25 MB
 _OPENOOD_GRID = {"low": [1.0, 5.0, 10.0, 15.0], "high": [85.0, 90.0, 95.0, 99.0]}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, Setting
 from ood_bench.methods.posthoc import HeadDetector
-from ood_bench.methods.source import Source
+from ood_bench.papers.methods import Source
 
 _VALUES = 2**20
 

@@ -79,6 +79,11 @@ class Method:
     source: Source | None = field(default=None)
 
 
+def in_words(values: Mapping[str, Any], quote: str = "") -> str:
+    """Hyperparameters or candidates as ``name=value, ...``, each between two ``quote``."""
+    return ", ".join(f"{quote}{name}={json.dumps(value)}{quote}" for name, value in values.items())
+
+
 @functools.cache
 def methods() -> dict[str, Method]:
     """Every shipped method by config name, sorted."""

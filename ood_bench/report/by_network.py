@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
+from ood_bench.data.imageset import titled
 from ood_bench.report.format import NOTHING, markdown_table, number, paragraph
 from ood_bench.report.sections import Section
 from ood_bench.results import Record
@@ -39,7 +40,7 @@ def _page(images: str, protocol: str, records: Sequence[Record]) -> str:
     """The table of one ID set and protocol; empty where there are too few methods or networks."""
     cells: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
-        sets = cells.setdefault((_label(record), record.model), {})
+        sets = cells.setdefault((titled(record.method, record.variant), record.model), {})
         sets.setdefault(record.data.ood.title, []).append(record)
     networks = sorted({network for _, network in cells})
     shared = sorted(set.union(*(set(sets) for sets in cells.values())))
@@ -61,10 +62,6 @@ def _page(images: str, protocol: str, records: Sequence[Record]) -> str:
     table = markdown_table(["Method", "mean", *networks], rows, left=[0])
     listed = paragraph(f"OOD sets: {', '.join(shared)}.")
     return "\n\n".join([f"# {images}, protocol {protocol}", paragraph(_WORDS), listed, table]) + "\n"
-
-
-def _label(record: Record) -> str:
-    return f"{record.method} ({record.variant})" if record.variant else record.method
 
 
 def _mean(sets: dict[str, list[Record]]) -> tuple[float, float | None]:
