@@ -1,12 +1,14 @@
 """How long looking after many records takes: loading, ``store check``, a report; each in a process of its own."""
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def copies(source: Path, target: Path, count: int) -> None:
     store = RecordStore(target)
     for number, record in enumerate(islice(cycle(RecordStore(source).load()), count)):
         key, digest = f"{number:016x}", f"{number:064x}"
-        checkpoint = record.checkpoint.model_copy(update={"sha256": digest})
+        checkpoint = replace(record.checkpoint, sha256=digest)
         store.write(record.model_copy(update={"cell_key": key, "seed": number, "checkpoint": checkpoint}))
 
 
@@ -75,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             count, results = round(records * options.scale), Path(folder) / str(records)
             if not results.exists():
                 copies(options.results, results, count)
+                os.sync()  # or the copies are still being written while they are read
             seconds, megabytes = measure(work, results)
             allowed = f"limit {limit * options.scale:g} s" + (f", {_MEMORY} MB" if work == "check" else "")
             sys.stdout.write(f"{work:7} {count:7,} records {seconds:8.2f} s {megabytes:8.0f} MB   {allowed}\n")

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,9 @@ def _row(record: Record) -> dict[str, Any]:
             row |= {f"{group}{name}.low": metric.low, f"{group}{name}.high": metric.high}
     for name in ("convention", "positive", "rows", "tuned_on"):
         row[f"evaluation.{name}"] = getattr(record.evaluation, name)
-    for role, used in record.data:
-        row |= {} if used is None else {f"data.{role}": used.title, f"data.{role}.fingerprint": used.fingerprint}
+    for role in (field.name for field in fields(record.data)):
+        if (used := getattr(record.data, role)) is not None:
+            row |= {f"data.{role}": used.title, f"data.{role}.fingerprint": used.fingerprint}
     networks = record.checkpoint.networks
     accuracy = sum(network.id_accuracy for network in networks) / len(networks)
     row |= {"checkpoint.sha256": record.checkpoint.sha256, "checkpoint.id_accuracy": accuracy}

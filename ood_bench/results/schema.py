@@ -1,6 +1,7 @@
 """The parts of a record: what was measured, on which network and data, chosen how, and where."""
 
-import math
+from dataclasses import fields
+from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic.dataclasses import dataclass
 from ood_bench.data.imageset import titled
 
 _ROUNDING = 1e-6
+_SMALL = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict in its fields: as a whole it takes mappings, too
 _ROLES = {"id_train": "ID training set", "id_test": "ID test set", "ood": "OOD set", "outliers": "outliers"}
 _J = TypeVar("_J", dict[str, JsonValue], list[dict[str, JsonValue]])
 
@@ -31,23 +33,19 @@ def _without_nan(value: _J) -> _J:
     return value
 
 
-def _finite(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(map(_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
+def _finite(value: dict[str, JsonValue] | list[JsonValue] | list[dict[str, JsonValue]]) -> bool:
+    for one in value.values() if isinstance(value, dict) else value:
+        if isinstance(one, float):
+            if not isfinite(one):
+                return False
+        elif isinstance(one, (dict, list)) and not _finite(one):
+            return False
+    return True
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
 """A SHA-256 as 64 lower-case hex digits."""
-Text = Annotated[str, Field(strict=True), AfterValidator(_not_blank)]
+Text = Annotated[str, StringConstraints(pattern=r"\S", strict=True)]
 """A text with at least one visible character."""
 Percent = Annotated[float, Field(ge=-_ROUNDING, le=100 + _ROUNDING, strict=True)]
 """A finite number of percent; the slack is for rounding errors only."""
@@ -61,18 +59,18 @@ Candidates = Annotated[list[dict[str, JsonValue]], AfterValidator(_without_nan)]
 """A list of such objects, checked in one go because sweeps make it long."""
 
 
-_SMALL = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict in its fields: as a whole it takes mappings, too
-
-
 class Part(BaseModel):
-    """Base of the record and its parts: strict types, finite numbers, no unknown key, no assignment."""
+    """Base of models: strict types, finite numbers, no unknown key, no assignment.
+
+    The parts of a record are dataclasses with slots instead: a store has many, and they take half of the memory.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True, config=_SMALL)
 class Metric:
-    """One metric in percent. A dataclass with slots, like the other parts of which a record has many: less memory.
+    """One metric in percent.
 
     Attributes:
         value: the point estimate.
@@ -91,7 +89,8 @@ class Metric:
             raise ValueError(f"low {self.low} is above high {self.high}")
 
 
-class Evaluation(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Evaluation:
     """How the metrics were computed.
 
     Attributes:
@@ -111,7 +110,8 @@ class Evaluation(Part):
     tuned_on: Text
 
 
-class Tuning(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Tuning:
     """What the selection of hyperparameters did.
 
     Attributes:
@@ -124,7 +124,7 @@ class Tuning(Part):
     seen: dict[str, Count]
     candidates: Candidates
     objective: Text
-    curve: list[list[float | None]]
+    curve: list[list[Annotated[float, Field(strict=True)] | None]]
 
 
 @dataclass(frozen=True, slots=True, config=_SMALL)
@@ -152,7 +152,8 @@ class Network:
     trained_seconds: Seconds
 
 
-class Checkpoint(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Checkpoint:
     """The classifier that was scored: one network or several.
 
     Attributes:
@@ -188,7 +189,8 @@ class SetUsed:
         return titled(self.name, self.variant)
 
 
-class Data(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Data:
     """The image sets by role; ``outliers`` is for methods that train on an outlier set."""
 
     id_train: SetUsed
@@ -199,7 +201,7 @@ class Data(Part):
     @property
     def by_role(self) -> list[tuple[str, SetUsed]]:
         """The role in words and the set, in order."""
-        return [(_ROLES[name], one) for name, one in self if one is not None]
+        return [(_ROLES[one.name], used) for one in fields(self) if (used := getattr(self, one.name)) is not None]
 
     @property
     def used(self) -> list[SetUsed]:
@@ -207,7 +209,8 @@ class Data(Part):
         return [one for _, one in self.by_role]
 
 
-class Environment(Part):
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class Environment:
     """Where and with what the record was made.
 
     Attributes:
@@ -223,7 +226,7 @@ class Environment(Part):
     """
 
     git_revision: Text
-    git_dirty: bool
+    git_dirty: Annotated[bool, Field(strict=True)]
     python: Text
     platform: Text
     cpu: str

@@ -9,6 +9,7 @@ from ood_bench.utils.suggest import did_you_mean
 
 _LONGEST = 60
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_EMPTY = "must not be empty"
 _WITHOUT_VALUE = ("missing", "value_error")
 
 
@@ -36,8 +37,10 @@ def _fault(one: Any, known: Iterable[str]) -> str:
         return f"not whole JSON ({message.removeprefix('Invalid JSON: ')})"
     if one["type"] in _UNKNOWN:
         return f"{place}: unknown key{did_you_mean(place, known)}"
+    if one["type"] == "string_pattern_mismatch" and not one["input"].strip():
+        message = _EMPTY
     text = f"{place}: {message[0].lower()}{message[1:]}" if place else message
-    if one["type"] in _WITHOUT_VALUE:
+    if one["type"] in _WITHOUT_VALUE or message == _EMPTY:
         return text
     value = repr(one["input"])
     return f"{text}, is {value if len(value) <= _LONGEST else value[: _LONGEST - 3] + '...'}"

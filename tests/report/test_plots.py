@@ -1,6 +1,7 @@
 import io
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import matplotlib as mpl
 import pytest
@@ -99,7 +100,7 @@ def test_one_network_under_two_seeds_counts_once(swept):
     """Of seeds 0 and 1 on one network and seed 2 on another, the ratios are 1.2, 1.3 and 2.25."""
     first = next(record for record in swept if record.variant == "block1.1")
     update = {"seed": 1, "hyperparameters": {"norm_ratio": {"block1.1": 1.3}}}
-    other = first.checkpoint.model_copy(update={"sha256": "f" * 64})
+    other = replace(first.checkpoint, sha256="f" * 64)
     third = {"seed": 2, "hyperparameters": {"norm_ratio": {"block1.1": 2.25}}, "checkpoint": other}
     rows = gather([first, *(first.model_copy(update=one) for one in (update, third))])
     assert plots.ratio(rows) == pytest.approx((1.25 + 2.25) / 2)
