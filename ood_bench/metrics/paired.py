@@ -8,7 +8,7 @@ Signal Processing Letters 21 (2014).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,26 +70,90 @@ def delong(first: Pair, second: Pair) -> DeLong:
     Raises:
         MetricError: if scores cannot be ranked, are not paired, or a side has fewer than two rows.
     """
-    pairs = _paired(first, second)
-    if min(side.size for side in pairs[0]) < 2:
-        raise MetricError("DeLong's test needs at least two ID and two OOD rows")
-    parts = [placements(*scores) for scores in pairs]
-    values = [float(below.mean()) for below, _ in parts]
-    difference = values[0] - values[1]
-    changes = [one - other for one, other in zip(*parts, strict=True)]
-    error = math.sqrt(sum(float(change.var(ddof=1)) / change.size for change in changes))
+    return delong_of_means([first], [second])
+
+
+def delong_of_means(first: Sequence[Pair], second: Sequence[Pair]) -> DeLong:
+    """DeLong's test of two methods' mean AUROCs over several OOD sets against the same ID rows.
+
+    The ID rows are shared, so their part of the variance is that of each row's mean over the sets; the OOD sets are
+    independent of each other.
+
+    Args:
+        first: ID and OOD scores of one method, a pair for each OOD set; ID scores row by row of the same images.
+        second: scores of the other, in the same order.
+
+    Raises:
+        MetricError: as :func:`delong`, or if the sets differ in their number of ID rows.
+    """
+    pairs = [_paired(*both) for both in zip(first, second, strict=True)]
+    one, other = (_Placed.of([pair[side] for pair in pairs]) for side in (0, 1))
+    difference = one.value - other.value
+    error = (one - other).error()
     certain = math.copysign(math.inf, difference) if difference else 0.0
     z = difference / error if error > 0 else certain
     half = float(ndtri(0.975)) * error
     return DeLong(
-        first=100 * values[0],
-        second=100 * values[1],
+        first=100 * one.value,
+        second=100 * other.value,
         difference=100 * difference,
         low=100 * (difference - half),
         high=100 * (difference + half),
         z=z,
         p=2 * float(ndtr(-abs(z))),
     )
+
+
+def mean_auroc(pairs: Sequence[Pair]) -> tuple[float, float, float]:
+    """Mean AUROC over OOD sets against the same ID rows, and the ends of its 95 % interval by DeLong, in percent.
+
+    Args:
+        pairs: ID scores ``[N_id]`` and OOD scores ``[N_ood]`` of each set.
+
+    Raises:
+        MetricError: as :func:`delong_of_means`.
+    """
+    placed = _Placed.of([checked_scores(*pair) for pair in pairs])
+    half = float(ndtri(0.975)) * placed.error()
+    return 100 * placed.value, 100 * (placed.value - half), 100 * (placed.value + half)
+
+
+def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Holm's adjusted p-values of a family of tests, ``[n]`` like ``p``: below 0.05 they hold all together at 5 %."""
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+class _Placed(NamedTuple):
+    """Placements of each ID row, as the mean over sets, and of the OOD rows of each set."""
+
+    below: Scores
+    above: list[Scores]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[Scores, Scores]]) -> "_Placed":
+        if min(side.size for pair in pairs for side in pair) < 2:
+            raise MetricError("DeLong's test needs at least two ID and two OOD rows")
+        if len({ids.size for ids, _ in pairs}) > 1:
+            raise MetricError("a mean over OOD sets needs the same ID rows for each")
+        below, above = zip(*(placements(*pair) for pair in pairs), strict=True)
+        return cls(np.mean(below, axis=0), list(above))
+
+    @property
+    def value(self) -> float:
+        return float(self.below.mean())
+
+    def __sub__(self, other: "_Placed") -> "_Placed":
+        return _Placed(self.below - other.below, [a - b for a, b in zip(self.above, other.above, strict=True)])
+
+    def error(self) -> float:
+        """Standard error of the mean over sets, or of a difference of such means."""
+        ood = sum(float(one.var(ddof=1)) / one.size for one in self.above) / len(self.above) ** 2
+        return math.sqrt(float(self.below.var(ddof=1)) / self.below.size + ood)
 
 
 def bootstrap_difference(

@@ -1,33 +1,46 @@
-"""Methods beside networks: mean AUROC over OOD sets, where several networks scored the same sets by many methods."""
+"""Methods beside networks: mean AUROC over OOD sets, where many methods scored the same sets."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from ood_bench.data.imageset import titled
 from ood_bench.report.format import NOTHING, markdown_table, number, paragraph
+from ood_bench.report.means import Mean
 from ood_bench.report.sections import Section
 from ood_bench.results import Record
 from ood_bench.results.record_store import slug
 
-_METHODS, _NETWORKS = 8, 2
-"""Fewer methods or networks make no table: the others show them well."""
+_METHODS = 8
+"""Fewer methods make no table: the others show them well."""
 _PLACES = 2
-_WORDS = (
-    "Exact AUROC in percent, the mean over these OOD sets, highest mean over networks first. The half-width is the "
-    "mean of the half-widths of the sets' 95 % bootstrap intervals: an upper bound of the mean's own, because sets "
-    "share the ID rows. It speaks of rows, not of training seeds. Methods whose intervals overlap are not told apart; "
-    "paired tests on the same images tell more (`ood-bench compare`)."
+_SAME = 1e-3  # both AUROCs count the same rows
+_WORDS = "Exact AUROC in percent, the mean over these OOD sets, highest mean over networks first."
+_BOUND = (
+    "The half-width is the mean of the half-widths of the sets' 95 % bootstrap intervals: an upper bound of the mean's "
+    "own, because sets share the ID rows. It speaks of rows, not of training seeds. `ood-bench compare --means` gives "
+    "the mean's own interval, and tests that tell methods apart."
 )
+_TESTED = (
+    "The half-width is that of the mean's own 95 % interval by DeLong, ID rows being shared by the sets: it speaks of "
+    "rows, not of training seeds. Methods with `=` are not told apart from their network's best (bold) by "
+    "DeLong's test of the two means on the same images, p by Holm over all methods of the network, 5 %."
+)
+_Means = Mapping[tuple[str, str, str, str], Mean]
 
 
-def by_network(every: Sequence[Section]) -> dict[str, str]:
-    """A Markdown table by ID set and protocol, by name of the file; none where there is nothing to compare."""
+def by_network(every: Sequence[Section], tested: _Means) -> dict[str, str]:
+    """A Markdown table by ID set and protocol, by name of the file; none where there is nothing to compare.
+
+    Args:
+        every: the sections of all tables.
+        tested: what :func:`ood_bench.report.means.read` found.
+    """
     ran = [row for section in every if section.kind == "other" for row in section.ran]
     records = [record for row in ran for record in row.records]
     files = {}
     for (images, protocol), group in groupby(sorted(records, key=_place), key=_place):
-        if text := _page(images, protocol, list(group)):
+        if text := _page(images, protocol, list(group), tested):
             files[f"methods-{protocol}-{slug(images)}.md"] = text
     return files
 
@@ -36,7 +49,7 @@ def _place(record: Record) -> tuple[str, str]:
     return record.data.id_test.title, record.protocol
 
 
-def _page(images: str, protocol: str, records: Sequence[Record]) -> str:
+def _page(images: str, protocol: str, records: Sequence[Record], tested: _Means) -> str:
     """The table of one ID set and protocol; empty where there are too few methods or networks."""
     cells: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
@@ -46,9 +59,20 @@ def _page(images: str, protocol: str, records: Sequence[Record]) -> str:
     shared = sorted(set.union(*(set(sets) for sets in cells.values())))
     whole = {key: sets for key, sets in cells.items() if set(sets) == set(shared)}
     methods = sorted({method for method, _ in whole})
-    if len(methods) < _METHODS or len(networks) < _NETWORKS:
+    if len(methods) < _METHODS:
         return ""
     means = {key: _mean(sets) for key, sets in whole.items()}
+    found = {key: tested.get((images, protocol, key[1], key[0])) for key in whole}
+    fits = all(one and one.sets == len(shared) and abs(one.auroc - means[key][0]) < _SAME for key, one in found.items())
+
+    def text(key: tuple[str, str]) -> str:
+        if key not in means:
+            return NOTHING
+        value, half = means[key]
+        if not fits or not (one := found[key]):
+            return _value(value, half)
+        best = value == max(means[other][0] for other in means if other[1] == key[1])
+        return f"**{_value(value, one.half)}**" if best else _value(value, one.half) + " =" * one.level
 
     def overall(method: str) -> float:
         return statistics.fmean(means[method, network][0] for network in networks if (method, network) in means)
@@ -58,10 +82,15 @@ def _page(images: str, protocol: str, records: Sequence[Record]) -> str:
     rows = []
     for method in sorted(complete, key=overall, reverse=True) + sorted(others, key=overall, reverse=True):
         mean = number(overall(method), _PLACES) if method in complete else NOTHING
-        rows.append([method, mean, *(_text(means.get((method, network))) for network in networks)])
+        rows.append([method, mean, *(text((method, network)) for network in networks)])
     table = markdown_table(["Method", "mean", *networks], rows, left=[0])
     listed = paragraph(f"OOD sets: {', '.join(shared)}.")
-    return "\n\n".join([f"# {images}, protocol {protocol}", paragraph(_WORDS), listed, table]) + "\n"
+    return (
+        "\n\n".join(
+            [f"# {images}, protocol {protocol}", paragraph(f"{_WORDS} {_TESTED if fits else _BOUND}"), listed, table]
+        )
+        + "\n"
+    )
 
 
 def _mean(sets: dict[str, list[Record]]) -> tuple[float, float | None]:
@@ -71,8 +100,5 @@ def _mean(sets: dict[str, list[Record]]) -> tuple[float, float | None]:
     return statistics.fmean(one.value for one in found), statistics.fmean(halves) if len(halves) == len(found) else None
 
 
-def _text(mean: tuple[float, float | None] | None) -> str:
-    if mean is None:
-        return NOTHING
-    value, half = mean
+def _value(value: float, half: float | None) -> str:
     return number(value, _PLACES) + ("" if half is None else f" ± {number(half, _PLACES)}")

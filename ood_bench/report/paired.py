@@ -14,6 +14,7 @@ from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Array, Rows
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.metrics.paired import bootstrap_difference, delong
+from ood_bench.report import means
 from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
@@ -165,6 +166,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
+    parser.add_argument(
+        "--means", action="store_true", help="mean AUROC over OOD sets, each method against its network's best"
+    )
     return parser
 
 
@@ -174,7 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain_log()
     chosen = build_parser().parse_args(arguments)
     records = RecordStore(existing("--results", chosen.results)).load()
-    files = csv_files(tests(records, ScoreStore(chosen.store / "scores"), chosen.resamples))
+    scores = ScoreStore(chosen.store / "scores")
+    if chosen.means:
+        files = means.csv_files(means.tests(records, scores))
+    else:
+        files = csv_files(tests(records, scores, chosen.resamples))
     if not files:
         raise ConfigError(
             f"{chosen.results} has no two records whose scores are in {chosen.store}",

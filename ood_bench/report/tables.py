@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import latex, paired, plots
+from ood_bench.report import latex, means, paired, plots
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
@@ -41,8 +41,8 @@ class Rendered:
     problems: list[str]
 
 
-def table_files(every: Sequence[Section]) -> dict[str, str]:
-    """The Markdown and CSV files of all sections, by name."""
+def table_files(every: Sequence[Section], tested: Mapping[tuple[str, str, str, str], means.Mean]) -> dict[str, str]:
+    """The Markdown and CSV files of all sections, by name; ``tested`` is what :func:`means.read` found."""
     files: dict[str, str] = {}
     others = [section for section in every if section.kind != "paper"]
     for block, section in _papers(every):
@@ -52,7 +52,7 @@ def table_files(every: Sequence[Section]) -> dict[str, str]:
             files[f"{block.name}.md"] = block_page(block, section.rows, [row for one in beyond for row in one.rows])
             files[f"{block.name}.csv"] = csv_text([section, *beyond])
     others.sort(key=lambda section: (section.id, section.model, section.protocol))
-    files |= by_network(every)
+    files |= by_network(every, tested)
     return files | ({f"{_OTHER}.md": other_page(others), f"{_OTHER}.csv": csv_text(others)} if others else {})
 
 
@@ -72,7 +72,10 @@ def render(results: Path) -> Rendered:
     records = store.load()
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
     every = sections(records, load_blocks())
-    files = {f"{FOLDER}/{name}": text.encode() for name, text in table_files(every).items()}
+    files = {
+        f"{FOLDER}/{name}": text.encode()
+        for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
+    }
     files[PAGE] = page(every, details, paired.read(results / paired.PAIRED)).encode()
     for block, section in _papers(every):
         if section.ran:

@@ -5,7 +5,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ood_bench.metrics import exact
 from ood_bench.metrics.curve import MetricError
-from ood_bench.metrics.paired import bootstrap_difference, delong
+from ood_bench.metrics.paired import bootstrap_difference, delong, delong_of_means, holm, mean_auroc
 
 
 def auc_matrix(ids, oods):
@@ -92,3 +92,57 @@ def test_unpaired_rows_are_refused():
         delong(([1.0], [0.0, 0.5]), ([1.0], [0.0, 0.5]))
     with pytest.raises(MetricError, match="0 resamples"):
         bootstrap_difference(one, one, resamples=0)
+
+
+def two_methods_on_three_sets():
+    """Two methods on the same 50 ID images and on OOD sets of 20, 30 and 40; their ID scores differ by set."""
+    random = np.random.default_rng(3)
+    hardness = random.normal(size=50) + 1
+    methods = [[], []]
+    for size in (20, 30, 40):
+        ood = random.normal(size=size)
+        for method, noise in zip(methods, (0.5, 1.0), strict=True):
+            method.append(tuple(side + random.normal(scale=noise, size=side.size) for side in (hardness, ood)))
+    return methods
+
+
+def test_means_over_sets_have_the_variance_of_their_double_sums():
+    first, second = two_methods_on_three_sets()
+    kernels = [[auc_matrix(*pair) for pair in method] for method in (first, second)]
+    means = [np.mean([kernel.mean() for kernel in method]) for method in kernels]
+    # one estimate of the ID rows' part from the mean kernel over sets, one of the OOD rows' part for each set
+    ids = [np.mean([kernel.mean(axis=1) for kernel in method], axis=0) for method in kernels]
+    oods = [[kernel.mean(axis=0) for kernel in method] for method in kernels]
+
+    def error(id_part, ood_parts):
+        return np.sqrt(np.var(id_part, ddof=1) / 50 + sum(np.var(o, ddof=1) / o.size for o in ood_parts) / 9)
+
+    found = delong_of_means(first, second)
+    expected = error(ids[0] - ids[1], [a - b for a, b in zip(*oods, strict=True)])
+    assert (found.first, found.second) == pytest.approx([100 * mean for mean in means])
+    assert found.z == pytest.approx((means[0] - means[1]) / expected)
+    value, low, high = mean_auroc(first)
+    half = 100 * norm.ppf(0.975) * error(ids[0], oods[0])
+    assert (value, low, high) == pytest.approx((100 * means[0], 100 * means[0] - half, 100 * means[0] + half))
+
+
+def test_the_interval_of_a_mean_holds_the_spread_of_repeated_draws():
+    random = np.random.default_rng(0)
+    draws = []
+    for _ in range(400):
+        ids = random.normal(size=60) + 1
+        draws.append(mean_auroc([(ids, random.normal(size=40) * spread) for spread in (0.5, 1.0, 2.0)]))
+    truth = np.mean([value for value, _, _ in draws])
+    covered = np.mean([low <= truth <= high for _, low, high in draws])
+    assert 0.92 <= covered <= 0.98
+
+
+def test_holm_steps_down_and_never_falls():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
+
+
+def test_sets_with_other_id_rows_have_no_mean():
+    first, _ = two_methods_on_three_sets()
+    with pytest.raises(MetricError, match="same ID rows"):
+        mean_auroc([first[0], (first[1][0][:-1], first[1][1])])

@@ -1,6 +1,7 @@
 """Methods beside networks, from records of which every number is known."""
 
 from ood_bench.report.by_network import by_network
+from ood_bench.report.means import Mean
 from ood_bench.report.sections import sections
 from ood_bench.report.tables import render
 from ood_bench.results import RecordStore
@@ -8,7 +9,7 @@ from ood_bench.results import RecordStore
 SETS, NETWORKS = ("mnist", "noise"), ("net_a", "net_b")
 
 
-def tables(make, methods, networks=NETWORKS, without=()):
+def tables(make, methods, networks=NETWORKS, without=(), tested=None):
     """AUROC of method i on set j by network k is 70 + i + 2 j + 4 k; its interval is 0.75 wide."""
     records = []
     for i in range(methods):
@@ -18,7 +19,7 @@ def tables(make, methods, networks=NETWORKS, without=()):
                     key = f"{i:08x}{j:04x}{k:04x}"
                     auroc = 70.0 + i + 2 * j + 4 * k
                     records.append(make(f"m{i}", auroc=auroc, ood=ood, model=model, protocol="plain", cell_key=key))
-    return by_network(sections(records, []))
+    return by_network(sections(records, []), tested or {})
 
 
 def test_methods_stand_by_their_mean_over_sets_and_networks(make):
@@ -37,9 +38,34 @@ def test_a_method_that_a_network_lacks_comes_last_and_has_no_mean(make):
     assert last == ["m8", "–", "79.00 ± 0.38", "–"]
 
 
-def test_few_methods_or_one_network_make_no_table(make):
+def test_few_methods_make_no_table(make):
     assert tables(make, 7) == {}
-    assert tables(make, 8, networks=("net_a",)) == {}
+
+
+def cells_of(text):
+    lines = [line for line in text.splitlines() if line.startswith("| m")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_tests_of_the_means_give_their_half_widths_and_say_which_are_level(make):
+    images = "fashionmnist"
+
+    def mean(i, k, **changes):
+        return Mean(71 + i + 4 * k, 0.5, 2, level=i == 6)._replace(**changes)
+
+    tested = {(images, "plain", network, f"m{i}"): mean(i, k) for k, network in enumerate(NETWORKS) for i in range(8)}
+    (text,) = tables(make, 8, tested=tested).values()
+    assert "Holm" in text
+    assert cells_of(text)[:3] == [
+        ["m7", "80.00", "**78.00 ± 0.50**", "**82.00 ± 0.50**"],
+        ["m6", "79.00", "77.00 ± 0.50 =", "81.00 ± 0.50 ="],
+        ["m5", "78.00", "76.00 ± 0.50", "80.00 ± 0.50"],
+    ]
+    stale = tested | {(images, "plain", "net_a", "m0"): mean(0, 0, auroc=70.0)}
+    for other in (stale, tested | {(images, "plain", "net_a", "m0"): mean(0, 0, sets=1)}):
+        (text,) = tables(make, 8, tested=other).values()
+        assert "Holm" not in text
+        assert cells_of(text)[0][2] == "78.00 ± 0.38"
 
 
 def test_it_is_written_with_the_tables(make, results, fill):

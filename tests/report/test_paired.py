@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ood_bench.errors import ArtifactError
-from ood_bench.metrics.paired import bootstrap_difference, delong
-from ood_bench.report import paired
+from ood_bench.metrics.paired import bootstrap_difference, delong, delong_of_means, holm, mean_auroc
+from ood_bench.report import means, paired
 from ood_bench.results import RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
 
@@ -141,3 +141,51 @@ def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     with pytest.raises(ArtifactError, match=r"not a file of ood-bench compare"):
         paired.read(tmp_path)
+
+
+def mean_lines(folders):
+    assert run(folders, "--means") == 0
+    (path,) = (folders[0] / paired.PAIRED / means.FOLDER).glob("*.csv")
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_means_over_sets_are_tested_against_the_best_on_the_rows_of_all(folders, write):
+    few = np.arange(39, 4, -1)
+    every = {
+        "a": [scores(1), scores(2)],
+        "b": [scores(3, few), scores(4, few)],
+        "c": [Scores(s.id - 3, s.ood, ROWS, ROWS) for s in (scores(5), scores(6))],
+        "lacks_one": [scores(7)],
+    }
+    for number, (method, found) in enumerate(every.items()):
+        for ood, one in zip(("mnist", "kmnist"), found, strict=False):
+            write(100 * number + len(ood), method, one, ood=ood)
+    pairs = {
+        m: [(one.id[np.searchsorted(-one.id_rows, -few)] if m == "b" else one.id[few], one.ood) for one in found]
+        for m, found in every.items()
+        if len(found) == 2
+    }
+    values = {method: mean_auroc(found) for method, found in pairs.items()}
+    order = sorted(values, key=lambda method: -values[method][0])
+    lines = mean_lines(folders)
+    assert [line["method"] for line in lines] == order
+    assert {line["best"] for line in lines} == {order[0]}
+    assert {(line["sets"], line["n_id"]) for line in lines} == {("2", "35")}
+    p = [delong_of_means(pairs[order[0]], pairs[method]).p for method in order[1:]]
+    for line, expected, together in zip(lines[1:], p, holm(p), strict=True):
+        assert [float(line[name]) for name in ("auroc", "low", "high")] == pytest.approx(
+            values[line["method"]], abs=1e-4
+        )
+        assert (float(line["p"]), float(line["p_holm"])) == pytest.approx((expected, together), rel=1e-2)
+    found = means.read(folders[0] / paired.PAIRED)
+    assert [found[key].level for key in sorted(found)] == [
+        method == order[0] or together >= 0.05 for method, together in sorted(zip(order, [1.0, *holm(p)], strict=True))
+    ]
+
+
+def test_a_file_of_means_that_is_something_else_is_named(folders, tmp_path):
+    path = tmp_path / means.FOLDER / "net.csv"
+    path.parent.mkdir()
+    path.write_text("id,auroc\na,1\n")
+    with pytest.raises(ArtifactError, match="compare --means"):
+        means.read(tmp_path)

@@ -23,7 +23,7 @@ PAGE, SHEET = "fssd_fashionmnist.md", "fssd_fashionmnist.csv"
 
 
 def table_files(results, conf):
-    return tables.table_files(sections(RecordStore(results).load(), load_blocks(conf)))
+    return tables.table_files(sections(RecordStore(results).load(), load_blocks(conf)), {})
 
 
 def seeds(make, method, aurocs, fprs, **changes):
