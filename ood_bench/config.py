@@ -24,11 +24,18 @@ class _Part(BaseModel):
 
 
 class DataSettings(_Part):
-    """Where image sets are looked for; whether missing ones are downloaded, and missing OOD sets left out."""
+    """Where image sets are looked for; whether missing ones are downloaded, and missing OOD sets left out.
+
+    Attributes:
+        decode: ``store`` decodes a set once, into the store; ``stream`` decodes image files whenever they are scored.
+        limit: images kept of each set, for a trial; none for all.
+    """
 
     root: Path
     download: bool
     skip_missing: bool = False
+    decode: Literal["store", "stream"] = "store"
+    limit: Annotated[int, Field(gt=0, strict=True)] | None = None
 
 
 class FolderSettings(_Part):

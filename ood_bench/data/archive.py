@@ -225,6 +225,9 @@ class ArchiveSource(FolderSource):
     def stamps(self, root: Path) -> Any:
         return super().stamps(root) if (root / self.path).is_dir() else [stamp(root / self.archive, root)]
 
+    def stream(self, root: Path) -> ImageSet | None:
+        return super().stream(root) if (root / self.path).is_dir() else None
+
     def read(self, root: Path) -> ImageSet:
         if (root / self.path).is_dir() or self.missing(root) is not None:
             return super().read(root)

@@ -20,7 +20,7 @@ from ood_bench.utils.progress import ticking
 Resize = Literal["none", "squash", "short_side_crop", "center_crop", "random_crop"]
 Mode = Literal["RGB", "L"]
 _CHUNK = 128
-_MOST_THREADS = 16
+MOST_THREADS = 16
 _MOST_PIXELS = 89_478_485  # from there on Pillow warns of decompression bombs
 _POLICIES = "squash, short_side_crop, center_crop or random_crop"
 
@@ -141,6 +141,14 @@ def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
     return centre
 
 
+def other_size(name: str, path: Path, pixels: Images, first: Path, shape: tuple[int, ...]) -> DataError:
+    """The error about a picture of another size than the first, ``[C, H, W]`` like ``shape``."""
+    return DataError(
+        f"{name}: {path} is {pixels.shape[1]}x{pixels.shape[2]} but {first.name} is {shape[1]}x{shape[2]}; set "
+        f"source.size and source.resize ({_POLICIES})"
+    )
+
+
 def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
     """All pictures as uint8 ``[N, C, H, W]``, in the order of ``paths``.
 
@@ -154,7 +162,7 @@ def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
         side = "x".join(map(str, first.shape))
         raise DataError(
             f"{name}: {len(paths):,} images {side} need {len(paths) * first.size / 2**30:.1f} GiB of memory",
-            "set source.size and source.resize, or source.rows",
+            "set source.size and source.resize, or source.rows, or data.decode=stream",
         ) from error
 
     def decode(start: int) -> int:
@@ -162,14 +170,11 @@ def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
         for index in range(start, stop):
             pixels = decode_file(paths[index], index, how)
             if pixels.shape != first.shape:
-                raise DataError(
-                    f"{name}: {paths[index]} is {pixels.shape[1]}x{pixels.shape[2]} but {paths[0].name} is "
-                    f"{first.shape[1]}x{first.shape[2]}; set source.size and source.resize ({_POLICIES})"
-                )
+                raise other_size(name, paths[index], pixels, paths[0], first.shape)
             images[index] = pixels
         return stop - start
 
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool, ticking(f"decoding {name}", len(paths), "images") as ticker:
         try:
             for done in pool.map(decode, range(0, len(paths), _CHUNK)):

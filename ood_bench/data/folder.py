@@ -17,6 +17,7 @@ from pydantic import Field
 from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
+from ood_bench.data.stream import StreamedImages, streamed
 from ood_bench.data.walk import EXTENSIONS, walk
 from ood_bench.errors import ConfigError, DataError
 from ood_bench.utils.printable import printable
@@ -150,20 +151,31 @@ class FolderSource(Source):
             raise DataError(message)
         return self.read_folder(root / self.path)
 
+    def stream(self, root: Path) -> ImageSet | None:
+        identity = self.identity(root)
+        files, labels, classes = self._contents(root / self.path)
+        images = StreamedImages(files, self._decoding, self.name)
+        return streamed(self.name, images, labels, identity, variant=self.full_variant, class_names=classes)
+
     def read_folder(self, folder: Path) -> ImageSet:
         """The set, from a folder that lies anywhere."""
+        files, labels, classes = self._contents(folder)
+        images = decode_files(files, self._decoding, self.name)
+        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=classes)
+
+    def _contents(self, folder: Path) -> tuple[list[Path], list[int] | None, list[str]]:
+        """The set's files in its order, their labels if it has any, and the names of its classes."""
         listing = self._listing(folder)
         if listing.others:
             kinds = sorted(listing.others.items())[:_MOST_KINDS]
             shown = ", ".join(f"{kind} {count}" for kind, count in kinds)
             _log.info("%s: %d files of other kinds left out (%s)", self.name, listing.others.total(), shown)
         paths = self._rows(folder, list(listing.files))
-        images = decode_files([folder / path for path in paths], self._decoding, self.name)
+        files = [folder / path for path in paths]
         if self.layout != "classes":
-            return ImageSet.of(self.name, images, variant=self.full_variant)
+            return files, None, []
         number = {owner: label for label, owner in enumerate(listing.classes)}
-        labels = [number[_owner(path)] for path in paths]
-        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=listing.classes)
+        return files, [number[_owner(path)] for path in paths], listing.classes
 
     @property
     def _decoding(self) -> Decoding:

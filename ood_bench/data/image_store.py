@@ -31,7 +31,7 @@ class ImageStore:
     def __init__(self, root: Path) -> None:
         self._folder = Path(root) / "images"
 
-    def open(self, source: Source, data_root: Path) -> ImageSet:
+    def open(self, source: Source, data_root: Path, *, stream: bool = False) -> ImageSet:
         """The set that ``source`` describes, read now if this is its first use.
 
         Several processes may ask for the same set at once: one reads, the others wait. An entry that is not
@@ -40,11 +40,14 @@ class ImageStore:
         Args:
             source: what to open.
             data_root: folder that holds the data sets' files.
+            stream: whether sets of image files stay undecoded, and out of the store.
 
         Raises:
             DataError: if the files are missing or cannot be read.
             ArtifactError: if the store cannot be written.
         """
+        if stream and (found := source.stream(data_root)) is not None:
+            return found
         identity = source.identity(data_root)
         entry = self._folder / f"{source.name}-{content_key(identity)}"
         with contextlib.suppress(ArtifactError):

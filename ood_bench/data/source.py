@@ -137,6 +137,16 @@ class Source(Strict, ABC):
         if (message := self.missing(root)) is not None:
             raise DataError(message)
 
+    def stream(self, root: Path) -> ImageSet | None:
+        """The set with :class:`~ood_bench.data.stream.StreamedImages`, for kinds that are image files; by default none.
+
+        Its fingerprint is that of :meth:`identity`, since no pixel has been read.
+
+        Raises:
+            DataError: as :meth:`read`.
+        """
+        return None
+
     @abstractmethod
     def read(self, root: Path) -> ImageSet:
         """Reads, checks and decodes the whole set.

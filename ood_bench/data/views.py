@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_bench.data.imageset import ImageSet, Rows, Rows32
+from ood_bench.data.stream import stream_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class View:
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:
         """uint8 images ``[B, C, H, W]`` in the view's order."""
+        if (stream := stream_of(self.images)) is not None:
+            rows = np.arange(len(self.images)) if self.rows is None else self.rows
+            yield from map(torch.from_numpy, stream.batches(rows, batch_size))
+            return
         for start in range(0, len(self), batch_size):
             index = slice(start, start + batch_size)
             yield torch.from_numpy(self.images.images[index if self.rows is None else self.rows[index]].copy())

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.views import View
 from ood_bench.errors import ArtifactError, ConfigError, DamagedError, NotFiniteError
 from ood_bench.models.card import WEIGHTS, network_of, read_card, scoring_key, write_card
 from ood_bench.models.folding import folded
@@ -130,8 +131,7 @@ def accuracy(classifier: Classifier, images: ImageSet) -> float:
         raise ValueError(f"{images.name} has no labels")
     correct = 0
     with torch.inference_mode():
-        for start in range(0, len(images), _BATCH):
-            batch = torch.from_numpy(images.images[start : start + _BATCH].copy())
+        for start, batch in zip(range(0, len(images), _BATCH), View(images).batches(_BATCH), strict=True):
             logits = classifier.network(classifier.normalise(batch)).cpu()
             if not logits.isfinite().all():
                 raise NotFiniteError(

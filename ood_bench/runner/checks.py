@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ood_bench.checkpoints.choice import Choice
+from ood_bench.data.stream import stream_of
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
 from ood_bench.models.classifier import Classifier
@@ -93,6 +94,19 @@ def check_checkpoint(checkpoint: Path | None, choice: Choice) -> None:
     if checkpoint.exists():
         raise ConfigError(f"checkpoint={checkpoint} is a named pipe, a socket or a device: it takes a file")
     raise ConfigError(f"checkpoint={checkpoint}: there is no such file; checkpoint=null trains instead")
+
+
+def refuse_streamed(method: str, specs: Sequence[TrainingSpec]) -> None:
+    """Raises :class:`ConfigError` for networks to train on images that are not in the store."""
+    for spec in specs:
+        if spec.checkpoint is None and any(
+            stream_of(one) is not None for one in (spec.data, spec.outliers) if one is not None
+        ):
+            raise ConfigError(
+                f"method {method} needs a network to be trained on {spec.data.title}, which data.decode=stream decodes "
+                "anew whenever it is read",
+                "set checkpoint= to published weights, or data.decode=store",
+            )
 
 
 def refuse_folders(method: str, specs: Sequence[TrainingSpec]) -> None:

@@ -14,7 +14,14 @@ from ood_bench.metrics import convention_named
 from ood_bench.models.heads import model_title, without_default_head
 from ood_bench.protocols.base import Protocol, build_protocol
 from ood_bench.runner.cell import Cell
-from ood_bench.runner.checks import check_checkpoint, check_ood, check_protocol, check_taps, refuse_folders
+from ood_bench.runner.checks import (
+    check_checkpoint,
+    check_ood,
+    check_protocol,
+    check_taps,
+    refuse_folders,
+    refuse_streamed,
+)
 from ood_bench.runner.classes import check_classes
 from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.recipe import recipe_from
@@ -58,6 +65,7 @@ class Prepared:
     def _row(self, method: str, detector: Detector, specs: Sequence[TrainingSpec], seed: int) -> list[Cell]:
         """The cells of one detector, one for each OOD set."""
         refuse_folders(method, specs)
+        refuse_streamed(method, specs)
         trained_on = [spec.outliers for spec in specs if spec.outliers is not None]
         cells = []
         for name, ood in self.sets.ood.items():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.stream import stream_of
 from ood_bench.metrics import Measure, convention_named, measure
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import model_title
@@ -54,7 +55,7 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
             "checkpoint": _checkpoint(classifiers),
             "data": _data(cell),
             "deviations": _deviations(cell, classifiers),
-            "notes": [*outcome.notes, *_ties(outcome), *_imports(classifiers)],
+            "notes": [*outcome.notes, *_ties(outcome), *_imports(classifiers), *_streams(cell)],
             "environment": environment(classifiers[0].device),
             "seconds": seconds,
             "created": utc_now(),
@@ -87,6 +88,14 @@ def _ties(outcome: Outcome) -> list[str]:
 def _imports(classifiers: Sequence[Classifier]) -> list[str]:
     """What was chosen of published weights, and what was left out of their file."""
     return list(dict.fromkeys(note for classifier in classifiers for note in classifier.card.get("notes", ())))
+
+
+def _streams(cell: Cell) -> list[str]:
+    """Which sets' fingerprints are not those of pixels."""
+    sets = (cell.specs[0].data, cell.test, cell.ood)
+    names = list(dict.fromkeys(images.name for images in sets if stream_of(images) is not None))
+    how = "decoded while they were scored: their fingerprints are over names, sizes and times of files, not over pixels"
+    return [f"Images of {', '.join(names)} were {how}."] if names else []
 
 
 def _data(cell: Cell) -> dict[str, Any]:

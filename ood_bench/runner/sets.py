@@ -13,6 +13,7 @@ from torch import nn
 from ood_bench.config import RunSettings
 from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.limit import limited
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
 from ood_bench.errors import ConfigError, DataError, reason
@@ -84,7 +85,10 @@ def open_sets(settings: RunSettings) -> RunSets:
     }
     _require(list(sources.values()), settings.data.root, download=settings.data.download)
     store = ImageStore(settings.store.root)
-    opened = {role: store.open(source, settings.data.root) for role, source in sources.items()}
+    stream, limit = settings.data.decode == "stream", settings.data.limit
+    opened = {role: store.open(source, settings.data.root, stream=stream) for role, source in sources.items()}
+    if limit is not None:
+        opened = {role: limited(images, limit) for role, images in opened.items()}
     return RunSets(
         opened["train"],
         opened["test"],
