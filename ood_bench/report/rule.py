@@ -124,7 +124,7 @@ def networks_needed(std: float, published: Published, margin: float) -> int | No
 def _quantiles() -> tuple[Array, Array]:
     """Numbers of networks, and Student's t at 97.5 % for each."""
     n = np.arange(2, _MOST + 1, dtype=np.float64)
-    return n, stdtrit(n - 1, 0.975)
+    return n, np.asarray(stdtrit(n - 1, 0.975), dtype=np.float64)
 
 
 def _enough(std: float, published: Published, margin: float) -> str:
