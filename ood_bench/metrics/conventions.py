@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy.typing as npt
 
-from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
+from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, openood, outlier_exposure
 from ood_bench.metrics.curve import Curve, MetricError
 
 
@@ -60,6 +60,7 @@ _ALL: Final = (
         {"auprc_out_ratio_1to5": "aupr_out"},
         positive="ood",
     ),
+    Convention("openood", openood.DESCRIPTION, openood.metrics, positive="ood"),
 )
 CONVENTIONS: Final[Mapping[str, Convention]] = {convention.name: convention for convention in _ALL}
 

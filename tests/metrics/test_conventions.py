@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, outlier_exposure
+from ood_bench.metrics import eloc, exact, featurenorm, fssd, mahalanobis, odin, openood, outlier_exposure
 from ood_bench.metrics.conventions import CONVENTIONS, convention_named, evaluate
 from ood_bench.metrics.curve import Curve, MetricError
 
@@ -21,6 +21,7 @@ def test_each_name_leads_to_its_module_and_passes_the_options_on() -> None:
     assert evaluate("featurenorm", IDS, OODS) == featurenorm.metrics(IDS, OODS)
     assert evaluate("eloc", IDS, OODS) == eloc.metrics(IDS, OODS)
     assert evaluate("outlier_exposure", IDS, OODS, seed=5) == outlier_exposure.metrics(IDS, OODS, seed=5)
+    assert evaluate("openood", IDS, OODS) == openood.metrics(IDS, OODS)
     options = {"row": "odin", "grid": "data"}
     assert evaluate("odin", IDS, OODS, **options) == odin.metrics(IDS, OODS, row="odin", grid="data")
 
@@ -48,8 +49,8 @@ def test_twins() -> None:
 
 
 def test_unknown_convention_lists_those_that_exist() -> None:
-    with pytest.raises(MetricError, match="'openood': choose one of exact, fssd, mahalanobis, featurenorm, odin"):
-        evaluate("openood", IDS, OODS)
+    with pytest.raises(MetricError, match="'openoood': choose one of exact, fssd, mahalanobis, featurenorm, odin"):
+        evaluate("openoood", IDS, OODS)
 
 
 @pytest.mark.parametrize(
