@@ -16,6 +16,7 @@ from ood_bench.utils.suggest import did_you_mean
 # Stands in for the ID set that noise and patches take their shape from.
 _STAND_IN = {"shape": [3, 32, 32]}
 _PARTS = {"id": ("train", "test"), "ood": ("source",)}
+_OPTIONAL = ("validation", "validation_ood")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Entry:
     Attributes:
         group: ``"id"`` or ``"ood"``.
         key: name of the config file, which the command line selects by.
-        part: key of the source's node: ``"train"``, ``"test"`` or ``"source"``.
+        part: key of the source's node: ``"train"``, ``"test"`` or ``"source"``; ``"validation"`` where there is one.
         licence: licence of the images, as far as it is known.
         note: what else a reader should know.
         source: where the images come from.
@@ -65,7 +66,8 @@ def entries() -> list[Entry]:
         for path in sorted((conf_dir() / group).glob("*.yaml")):
             node = load_node(path)
             licence, note = str(node.get("licence", "")), str(node.get("note", ""))
-            found += [Entry(group, path.stem, part, licence, note, source_of(node, part)) for part in _PARTS[group]]
+            parts = [*_PARTS[group], *(part for part in _OPTIONAL if part in node)]
+            found += [Entry(group, path.stem, part, licence, note, source_of(node, part)) for part in parts]
     return found
 
 

@@ -83,6 +83,14 @@ class Protocol(Strict, ABC):
             ConfigError: if a set that the protocol needs is not among them.
         """
 
+    @property
+    def wants_validation(self) -> bool:
+        """Whether the run opens the ID set's own validation sets for :meth:`validate_on`; by default not."""
+        return False
+
+    def validate_on(self, inside: ImageSet, outside: ImageSet) -> None:
+        """Takes note of ``validation`` and ``validation_ood`` of the ID set's config, if both are there."""
+
     def identity(self) -> dict[str, Any]:
         """Everything of the protocol that determines a cell's numbers, JSON-able: all options but the words."""
         options = asdict(self)

@@ -77,6 +77,8 @@ def check_ood(sets: RunSets) -> None:
 def check_protocol(protocol: Protocol, sets: RunSets) -> None:
     """Raises :class:`ConfigError` for image sets and seeds that the protocol cannot work with."""
     protocol.attach(sets.ood)
+    if sets.own_validation is not None:
+        protocol.validate_on(*sets.own_validation)
     for ood in sets.ood.values():
         protocol.check_sets(sets.test, ood)
         try:

@@ -125,7 +125,7 @@ def prepare(settings: RunSettings) -> Prepared:
     device = device_named(settings.device)
     untrained = untrained_network(settings)
     check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)
-    sets = open_sets(settings)
+    sets = open_sets(settings, own_validation=protocol.wants_validation)
     check_id(settings, sets)
     check_classes(settings.id, sets, published=settings.checkpoint is not None)
     check_shapes(untrained, settings.model["name"], sets)

@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
 """What networks raise for images of a size that they cannot take: torch's own, and those of other libraries."""
 _OF_METHODS = ("outliers", "validation")
+_OWN = ("validation", "validation_ood")
 QUICKSTART = "ood-bench experiment=quickstart"
 
 
@@ -51,6 +52,7 @@ class RunSets:
         ood: OOD sets by config name.
         outliers: training outliers by method name.
         validation: images on which a method chooses its networks' epochs, by method name.
+        own_validation: the ID set's own validation sets, ID and OOD, if the protocol wants them and they are named.
     """
 
     train: ImageSet
@@ -58,10 +60,15 @@ class RunSets:
     ood: Mapping[str, ImageSet]
     outliers: Mapping[str, ImageSet]
     validation: Mapping[str, ImageSet] = field(default_factory=dict)
+    own_validation: tuple[ImageSet, ImageSet] | None = None
 
 
-def open_sets(settings: RunSettings) -> RunSets:
+def open_sets(settings: RunSettings, *, own_validation: bool = False) -> RunSets:
     """Opens all sets of a run, after making sure that all are there.
+
+    Args:
+        settings: the run.
+        own_validation: whether the protocol wants the ID set's own validation sets.
 
     Raises:
         DataError: if files are missing (one message for all of them) or unreadable.
@@ -83,6 +90,8 @@ def open_sets(settings: RunSettings) -> RunSets:
             if node.get(role)
         },
     }
+    own = _OWN if own_validation and all(settings.id.get(part) for part in _OWN) else ()
+    sources |= {part: source_of(settings.id, part, shape=shape) for part in own}
     _require(list(sources.values()), settings.data.root, download=settings.data.download)
     store = ImageStore(settings.store.root)
     stream, limit = settings.data.decode == "stream", settings.data.limit
@@ -97,6 +106,7 @@ def open_sets(settings: RunSettings) -> RunSets:
             {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
             for role in _OF_METHODS
         ),
+        own_validation=(opened[own[0]], opened[own[1]]) if own else None,
     )
 
 
@@ -172,6 +182,7 @@ def check_shapes(network: nn.Module, model: str, sets: RunSets) -> None:
     others = {f"ood.{name}": images for name, images in sets.ood.items()}
     others |= {f"method.{name}.outliers": images for name, images in sets.outliers.items()}
     others |= {f"method.{name}.validation": images for name, images in sets.validation.items()}
+    others |= {f"id.{part}": images for part, images in zip(_OWN, sets.own_validation or (), strict=False)}
     for place, images in others.items():
         if images.shape[0] != channels:
             raise DataError(

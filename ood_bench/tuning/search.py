@@ -67,7 +67,15 @@ AUROC = Rule("AUROC (percent) on the validation rows, highest; the first of equa
 ID_MEAN = Rule("mean score of ID validation rows, highest; the first of equals", "highest")
 
 
-def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str, rule: Rule = FPR95) -> Choice:
+def search(
+    detector: Detector,
+    scorer: Scorer,
+    seen: Sequence[View],
+    words: str,
+    rule: Rule = FPR95,
+    *,
+    candidates: Sequence[Setting] | None = None,
+) -> Choice:
     """The best of a detector's settings on validation rows.
 
     Args:
@@ -77,8 +85,9 @@ def search(detector: Detector, scorer: Scorer, seen: Sequence[View], words: str,
             highest mean score. Empty where there is but one setting.
         words: the same in words.
         rule: :data:`FPR95` or :data:`AUROC`.
+        candidates: the settings; by default the detector's.
     """
-    settings = detector.grid() if len(seen) == 1 else detector.candidates()
+    settings = candidates or (detector.grid() if len(seen) == 1 else detector.candidates())
     if len(settings) == 1:
         return Choice(settings[0])
     counts = {view.images.name: len(view) for view in seen}

@@ -328,3 +328,25 @@ def test_a_methods_own_head_is_a_second_network_tuned_on_id_rows(quick, training
     assert plain.tuning is None
     assert own.tuning.seen == {own.id: 15}
     assert own.hyperparameters["epsilon"] in (0.01, 0.02)
+
+
+def test_openoods_protocol_chooses_on_the_id_sets_own_validation_sets(quick):
+    words = [
+        *(word for word in quick if word != "method=msp"),
+        "method=[msp,energy]",
+        "protocol=openood_v15",
+        "+id.validation={kind: digits, classes: [0,1,2,3,4,5,6,7], split: test, test_fraction: 0.1, seed: 1}",
+        "+id.validation_ood={name: static, kind: noise, recipe: uniform, shape: [1,8,8], count: 30, seed: 5}",
+    ]
+    msp, energy = run(*words).records
+    assert (msp.evaluation.tuned_on, msp.tuning) == ("nothing", None)
+    assert energy.tuning.seen == {"digits": 144, "static": 30}
+    assert [one["temperature"] for one in energy.tuning.candidates] == [1.0, 10.0, 100.0, 1000.0]
+    assert (
+        energy.hyperparameters["temperature"]
+        == energy.tuning.candidates[int(np.argmax(energy.tuning.curve))]["temperature"]
+    )
+    assert energy.metrics["id_accuracy"].value == energy.checkpoint.networks[0].id_accuracy
+    assert list(energy.metrics) == ["fpr95_ood_positive", "auroc", "aupr_in", "aupr_out", "id_accuracy"]
+    with pytest.raises(ConfigError, match="the config of digits has no `validation` and `validation_ood`"):
+        run(*words[:-1])
