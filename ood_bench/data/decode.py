@@ -35,12 +35,14 @@ class Decoding:
             side, then cuts the centre; ``"center_crop"`` and ``"random_crop"`` only cut.
         size: height and width after resizing; none for ``"none"``.
         seed: seed of random crops.
+        short_side: length of the short side before ``"short_side_crop"`` cuts; the smaller of ``size`` if none.
     """
 
     mode: Mode = "RGB"
     resize: Resize = "none"
     size: tuple[int, int] | None = None
     seed: int = 0
+    short_side: int | None = None
 
     def __str__(self) -> str:
         if self.size is None:
@@ -49,7 +51,7 @@ class Decoding:
         return {
             "none": "",
             "squash": f"squashed to {area}, PIL bilinear",
-            "short_side_crop": f"short side to {min(self.size)}, PIL bilinear, centre {area}",
+            "short_side_crop": f"short side to {self.short_side or min(self.size)}, PIL bilinear, centre {area}",
             "center_crop": f"centre {area}",
             "random_crop": f"random {area} crop, seed {self.seed}",
         }[self.resize]
@@ -129,7 +131,8 @@ def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
 
     height, width = how.size
     if how.resize in ("squash", "short_side_crop"):
-        picture = functional.resize(picture, [height, width] if how.resize == "squash" else [min(how.size)])
+        short = [how.short_side or min(how.size)]
+        picture = functional.resize(picture, [height, width] if how.resize == "squash" else short)
     spare_across, spare_down = picture.width - width, picture.height - height
     if spare_across < 0 or spare_down < 0:
         raise DataError(f"{picture.height}x{picture.width} is smaller than the crop {height}x{width}; use squash")

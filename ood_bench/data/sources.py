@@ -9,6 +9,7 @@ from ood_bench.data.cifar import Cifar
 from ood_bench.data.embedded import Digits, PhotoPatches
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.idx import Idx
+from ood_bench.data.imglist import Imglist
 from ood_bench.data.mnist import TorchvisionMnist
 from ood_bench.data.noise import Noise
 from ood_bench.data.npy import NpySource
@@ -25,6 +26,7 @@ _CLASSES: tuple[type[Source], ...] = (
     Idx,
     FolderSource,
     ArchiveSource,
+    Imglist,
     Cifar,
     Svhn,
     NpySource,

@@ -17,7 +17,8 @@ def stem(path):
 def test_an_id_config_is_complete(path):
     node = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     assert isinstance(node, dict)
-    assert set(node) - {"note"} == {
+    optional = {"validation", "validation_ood"}
+    assert set(node) - {"note"} - optional == {
         "name",
         "variant",
         "licence",
@@ -28,7 +29,7 @@ def test_an_id_config_is_complete(path):
         "test",
     }
     assert len(node["normalisation"]["mean"]) == len(node["normalisation"]["std"]) == node["shape"][0]
-    assert all(isinstance(source_of(node, part), Source) for part in ("train", "test"))
+    assert all(isinstance(source_of(node, part), Source) for part in ("train", "test", *(optional & set(node))))
 
 
 @pytest.mark.parametrize("path", OOD, ids=stem)
