@@ -72,9 +72,7 @@ class Imglist(Source):
 
     def __post_init__(self) -> None:
         if self.short_side is not None and (self.size is None or self.short_side < self.size):
-            raise ConfigError(
-                f"{self.name}: short_side {self.short_side} is smaller than size {self.size}, or without it"
-            )
+            raise ConfigError(f"{self.name}: short_side={self.short_side} needs a size up to it, not {self.size}")
 
     @property
     def full_variant(self) -> str:

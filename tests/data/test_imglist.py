@@ -121,7 +121,7 @@ def test_no_list(root, content, message):
 
 def test_a_short_side_goes_with_a_smaller_size():
     for size in (None, 64):
-        with pytest.raises(ConfigError, match=f"short_side 32 needs a size that is no larger, not {size}"):
+        with pytest.raises(ConfigError, match=f"short_side=32 needs a size up to it, not {size}"):
             source(short_side=32, size=size)
 
 
