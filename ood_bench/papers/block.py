@@ -63,6 +63,9 @@ class Block(BaseModel):
         classifier: tables of that file that hold the classifier's test error (method and OOD set "none").
         average_of: the OOD sets of which ``ood: [average]`` is the mean, by default those that the file selects; empty
             where no average is shown.
+        groups: OOD sets by the name in ``ood`` that stands for the mean over them, such as near and far.
+        spread: which standard deviation over networks the published table has, and ours beside it.
+        images: variant of the image sets that the published table is of, where that is not the official release.
         names: published names of those of our names that the file spells differently.
         says: what the paper or its code does, by aspect ("classifier", "rows", ...), for the page's comparison.
     """
@@ -85,6 +88,9 @@ class Block(BaseModel):
     further: list[Further] = []
     classifier: list[str] = []
     average_of: list[str] = []
+    groups: dict[str, _Names] = {}
+    spread: Literal["sample", "population"] = "sample"
+    images: str = ""
     names: dict[str, str] = {}
     published_only: list[str] = []
     says: dict[Aspect, str] = {}
@@ -138,9 +144,15 @@ class Block(BaseModel):
         return [self.table, *self.also, *(one.table for one in self.further), *self.classifier]
 
     @property
+    def means(self) -> dict[str, list[str]]:
+        """The OOD sets over which a name in ``ood`` is the mean."""
+        return ({AVERAGE: self.average_of} if AVERAGE in self.ood else {}) | self.groups
+
+    @property
     def scored(self) -> list[str]:
-        """The OOD sets whose records the block shows, one by one or on average."""
-        return [*(name for name in self.ood if name != AVERAGE), *self.average_of]
+        """The OOD sets whose records the block shows, one by one or in a mean."""
+        members = [name for sets in self.means.values() for name in sets]
+        return [*(name for name in self.ood if name not in self.means), *members]
 
     def concerns(self, record: Record) -> bool:
         """Whether the record is of this model, ID set and protocol."""

@@ -28,7 +28,7 @@ def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[st
     return {
         "paper": printed or "",
         "ours": _text(stat.mean),
-        "std": _text(stat.std),
+        "std": _text(stat.shown_std),
         "n": str(stat.n),
         "difference": _text(stat.mean - float(printed)) if printed else "",
         "far": "yes" if outside_tolerance(stat, printed) else "",

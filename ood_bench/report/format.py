@@ -58,7 +58,7 @@ def number(value: float, places: int, sign: bool = False) -> str:
 
 def spread(stat: Stat, places: int) -> str:
     """Mean ± std (n), n networks; mean (1) for one."""
-    middle = "" if stat.std is None else f" ± {number(stat.std, places)}"
+    middle = "" if stat.shown_std is None else f" ± {number(stat.shown_std, places)}"
     return f"{number(stat.mean, places)}{middle} ({stat.n})"
 
 

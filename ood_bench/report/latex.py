@@ -52,8 +52,9 @@ def table(section: Section) -> str:
 def _caption(section: Section) -> str:
     block = section.block
     reference = f" Published: {escaped(block.reference)}." if block else ""
+    kind = block.spread if block else "sample"
     return (
-        f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ sample standard deviation over networks, in percent; "
+        f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ {kind} standard deviation over networks, in percent; "
         r"$\dagger$: the published value is further away than the tolerance (two standard deviations; one point for a "
         "single network; the rounding)."
     )
@@ -79,6 +80,6 @@ def _ours(row: Row, metric: str, printed: str | None) -> str:
     if stat is None:
         return _NOTHING
     places = decimals(printed)
-    spread = "" if stat.std is None else rf" \pm {number(stat.std, places)}"
+    spread = "" if stat.shown_std is None else rf" \pm {number(stat.shown_std, places)}"
     dagger = r"^{\dagger}" if outside_tolerance(stat, printed) else ""
     return f"${number(stat.mean, places)}{spread}{dagger}$"

@@ -24,14 +24,21 @@ from ood_bench.report.verdicts import outside_tolerance
 _METRICS_A_TABLE = 3
 _MARK = " †"
 _OURS = "Ours is mean ± sample standard deviation over networks (their number); a single network has no deviation."
-LEGEND = paragraph(
-    f"{_OURS} The difference is ours minus the paper's. † The paper's value is further from our mean than two of our "
+_DAGGER = (
+    "The difference is ours minus the paper's. † The paper's value is further from our mean than two of our {sample}"
     "standard deviations (for a single network: than one point), and than its own rounding."
 )
 _EXACT = paragraph(
     "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
     "bootstrap interval over images, its ends averaged over networks."
 )
+
+
+def legend(block: Block) -> str:
+    """What the numbers of a block's table are."""
+    if block.spread == "sample":
+        return paragraph(f"{_OURS} {_DAGGER.format(sample='')}")
+    return paragraph(f"{_OURS.replace('sample', 'population')} {_DAGGER.format(sample='sample ')}")
 
 
 def _names(rows: Sequence[Row], footnotes: Footnotes | None, with_ood: bool) -> tuple[list[str], list[list[str]]]:
@@ -171,7 +178,7 @@ def insert(block: Block, rows: Sequence[Row]) -> str:
     """A block's table for a readme, with what it is about; a line that says so where no cell was run."""
     if not any(row.records for row in rows):
         return f"No results yet: run `ood-bench paper={block.name}`."
-    return "\n\n".join([heading(block, rows), compared(rows, block), LEGEND])
+    return "\n\n".join([heading(block, rows), compared(rows, block), legend(block)])
 
 
 def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
@@ -179,7 +186,7 @@ def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
     ran = [row for row in rows if row.records]
     every = [*ran, *beyond]
     footnotes = Footnotes.of(every)
-    parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), LEGEND]
+    parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), legend(block)]
     if block.notes:
         parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
     if exact := measured(ran, None, exact=True, with_ood=_several_oods(rows)):

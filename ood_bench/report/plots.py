@@ -62,7 +62,7 @@ def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
     """Every plot of a paper's block, by the end of its file name (``comparison.svg``); details are by cell key."""
     with style.context(_STYLE, after_reset=True):  # whatever a user's own matplotlibrc says
         figures = {"comparison": comparison(section)}
-        for ood in dict.fromkeys(row.ood for row in section.ran):
+        for ood in dict.fromkeys(row.ood for row in section.ran if not row.averages):
             mine = [row for row in section.ran if row.ood == ood]
             figures |= {f"roc-{ood}": figure} if (figure := curves(mine, details)) else {}
         return _files(figures)

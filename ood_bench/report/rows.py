@@ -1,14 +1,15 @@
 """Rows of a table: the seeds of one method on one OOD set, and their mean and spread."""
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ood_bench.data.imageset import titled
 from ood_bench.errors import RecordError
-from ood_bench.papers.block import AVERAGE, Block
+from ood_bench.papers.block import Block
 from ood_bench.results import Record
 from ood_bench.results.schema import Metric
 
@@ -25,6 +26,7 @@ class Stat:
         n: number of networks.
         low: mean over networks of the lower end of the 95 % bootstrap interval, none if a record has none.
         high: mean of the upper end.
+        population: whether tables show the population standard deviation (``ddof=0``) instead.
     """
 
     mean: float
@@ -32,6 +34,14 @@ class Stat:
     n: int
     low: float | None
     high: float | None
+    population: bool = False
+
+    @property
+    def shown_std(self) -> float | None:
+        """The standard deviation that tables show."""
+        if self.std is None or not self.population:
+            return self.std
+        return self.std * math.sqrt((self.n - 1) / self.n)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Row:
         id_title: ID set with its variant, what was trained on if that is another, and weights that were imported.
         ood_title: OOD set with its variant.
         records: by seed, several of one seed where the row averages over OOD sets; empty for a cell that was not run.
+        averages: whether it averages over OOD sets.
+        population: whether its spread is shown as the population standard deviation.
     """
 
     method: str
@@ -53,16 +65,13 @@ class Row:
     id_title: str
     ood_title: str
     records: tuple[Record, ...]
+    averages: bool = False
+    population: bool = False
 
     @property
     def label(self) -> str:
         """The method as tables print it."""
         return titled(self.method, self.variant)
-
-    @property
-    def averages(self) -> bool:
-        """Whether it averages over OOD sets."""
-        return self.ood == AVERAGE
 
     @property
     def networks(self) -> int:
@@ -89,6 +98,7 @@ class Row:
             n=len(values),
             low=None if self.averages else _mean_end([[one.low for one in network] for network in networks]),
             high=None if self.averages else _mean_end([[one.high for one in network] for network in networks]),
+            population=self.population,
         )
 
 
@@ -153,27 +163,25 @@ def _in_common(record: Record) -> dict[str, Any]:
     }
 
 
-def _averages(rows: Sequence[Row], block: Block) -> list[Row]:
-    """One row for each method that has all of the OOD sets over which the block averages, with the networks that do.
+def _averages(rows: Sequence[Row], mean: str, members: Sequence[str]) -> list[Row]:
+    """One row for each method that has all of the OOD sets of a mean, with the networks that do.
 
-    Where a set was scored in several variants, each choice of variants has an average of its own, which names them.
+    Where a set was scored in several variants, each choice of variants has a mean of its own, which names them.
     """
-    if AVERAGE not in block.ood:
-        return []
     groups: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
     for row in rows:
-        if row.ood in block.average_of:
+        if row.ood in members:
             groups.setdefault((row.method, row.variant, row.id_title), {}).setdefault(row.ood, []).append(row)
     found = []
     for (method, variant, id_title), sets in groups.items():
-        choices = list(itertools.product(*(sets.get(name, []) for name in block.average_of)))
+        choices = list(itertools.product(*(sets.get(name, []) for name in members)))
         for choice in choices:
             whole = set.intersection(*({_network(record) for record in row.records} for row in choice))
             records = tuple(record for row in choice for record in row.records if _network(record) in whole)
             several = ", ".join(row.ood_title for row in choice if len(sets[row.ood]) > 1)
-            title = f"{AVERAGE} with {several}" if several else AVERAGE
+            title = f"{mean} with {several}" if several else mean
             if records:
-                found.append(Row(method, variant, AVERAGE, id_title, title, records))
+                found.append(Row(method, variant, mean, id_title, title, records, averages=True))
     return found
 
 
@@ -184,12 +192,14 @@ def _network(record: Record) -> tuple[int, str]:
 
 def arrange(rows: Sequence[Row], block: Block) -> list[Row]:
     """A block's rows in the paper's order, OOD set by OOD set, with an empty row for every cell that was not run."""
-    rows = [*(row for row in rows if row.ood in block.ood), *_averages(rows, block)]
+    means = [row for name, members in block.means.items() for row in _averages(rows, name, members)]
+    rows = [*(row for row in rows if row.ood in block.ood and row.ood not in block.means), *means]
     there = {(row.method, row.ood) for row in rows if not row.variant}
     cells = itertools.product(block.ood, block.methods)
     missing = [Row(method, "", ood, block.id, ood, ()) for ood, method in cells if (method, ood) not in there]
+    shown = [replace(row, population=block.spread == "population") for row in (*rows, *missing)]
 
     def place(row: Row) -> tuple[int, int, str, str, str]:
         return block.ood.index(row.ood), block.methods.index(row.method), row.variant, row.id_title, row.ood_title
 
-    return sorted([*rows, *missing], key=place)
+    return sorted(shown, key=place)

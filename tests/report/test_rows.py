@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from ood_bench.errors import RecordError
@@ -146,6 +147,26 @@ def test_an_average_is_taken_over_sets_first_and_then_over_seeds(make, conf):
     assert stat.std == pytest.approx(11 / 2**0.5)
     assert stat.n == 2
     assert row.stat("auroc", exact=True).low is None
+
+
+def test_groups_have_means_of_their_own_and_the_spread_that_the_paper_prints(make, conf):
+    path = conf / "paper" / "fssd_fashionmnist.yaml"
+    groups = "ood: [mnist, near, far]\n  groups: {near: [mnist, kmnist], far: [svhn]}\n  spread: population"
+    path.write_text(path.read_text().replace("ood: [mnist]", groups))
+    block = load_blocks(conf)[0]
+    values = {("mnist", 0): 70.0, ("kmnist", 0): 80.0, ("svhn", 0): 60.0}
+    values |= {("mnist", 1): 90.0, ("kmnist", 1): 82.0, ("svhn", 1): 64.0}
+    records = [
+        make("msp", seed=seed, auroc=auroc, ood=ood, cell_key=f"{number:016x}")
+        for number, ((ood, seed), auroc) in enumerate(values.items())
+    ]
+    rows = {row.ood: row for row in arrange(gather(records), block) if row.method == "msp"}
+    assert list(rows) == ["mnist", "near", "far"]
+    assert [rows[name].averages for name in rows] == [False, True, True]
+    near, far = rows["near"].stat("auroc"), rows["far"].stat("auroc")
+    assert (near.mean, near.shown_std, near.std) == (80.5, pytest.approx(np.std([75, 86])), pytest.approx(11 / 2**0.5))
+    assert (far.mean, far.shown_std) == (62.0, pytest.approx(2.0))
+    assert rows["mnist"].stat("auroc").shown_std == pytest.approx(10.0)
 
 
 def test_an_average_never_mixes_networks(make, conf):

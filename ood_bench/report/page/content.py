@@ -83,7 +83,7 @@ def _cell(row: Row, metric: str, printed: str | None) -> Json:
         cell["p"] = printed
     if (stat := row.stat(metric)) is not None:
         cell |= {"v": rounded(stat.mean), "n": stat.n}
-        numbers = {"s": stat.std, "lo": stat.low, "hi": stat.high, "t": judged.tolerance, "c": judged.chance}
+        numbers = {"s": stat.shown_std, "lo": stat.low, "hi": stat.high, "t": judged.tolerance, "c": judged.chance}
         cell |= {key: rounded(value) for key, value in numbers.items() if value is not None}
         cell["said"] = _said(stat, printed)
     return cell
@@ -93,8 +93,8 @@ def _said(stat: Stat, printed: str | None) -> dict[str, str]:
     """Our mean, standard deviation and difference from the paper as the tables print them."""
     places = decimals(printed)
     said = {"v": number(stat.mean, places)}
-    if stat.std is not None:
-        said["s"] = number(stat.std, places)
+    if stat.shown_std is not None:
+        said["s"] = number(stat.shown_std, places)
     if printed is not None:
         said["d"] = number(stat.mean - float(printed), places, sign=True).replace("-", "−")
     return said
