@@ -1,7 +1,7 @@
 """The blocks of papers' tables that this project reproduces: their cells, and the numbers published for them."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ood_bench import papers
 from ood_bench.errors import ConfigError
+from ood_bench.papers.audit import PATTERNS, Flag, flags
 from ood_bench.results import Record
 from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.faults import faults
@@ -30,12 +31,14 @@ class Further(BaseModel):
     Attributes:
         title: what their columns are called.
         table: value of the file's column ``table``.
+        names: words of that table for our names, where they are not those of the block's.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     title: str
     table: str
+    names: dict[str, str] = {}
 
 
 class Block(BaseModel):
@@ -102,7 +105,11 @@ class Block(BaseModel):
     @functools.cached_property
     def published(self) -> dict[tuple[str, str, str], str]:
         """Published values as printed, by the file's words for method, OOD set and metric."""
-        return {key: value for table in (self.table, *self.also) for key, value in self._cells(table).items()}
+        return {key: value for cells in self._by_table.values() for key, value in cells.items()}
+
+    @functools.cached_property
+    def _by_table(self) -> dict[str, dict[tuple[str, str, str], str]]:
+        return {table: self._cells(table) for table in (self.table, *self.also)}
 
     @functools.cached_property
     def _further(self) -> list[dict[tuple[str, str, str], str]]:
@@ -129,9 +136,23 @@ class Block(BaseModel):
             ConfigError: if the file has nothing for this block at all.
         """
         cells = self.published if further is None else self._further[further]
-        places = (self.theirs(ood), *_ANY)
-        found = (cells.get((self.theirs(method), place, self.theirs(metric))) for place in places)
+        names = {} if further is None else self.further[further].names
+        found = (cells.get(key) for key in self._keys(method, ood, metric, names))
         return next((value for value in found if value is not None), None)
+
+    def _keys(self, method: str, ood: str, metric: str, names: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Where the file may hold a number: for the OOD set, or for none."""
+        theirs = [names.get(name, self.theirs(name)) for name in (method, ood, metric)]
+        return [(theirs[0], place, theirs[2]) for place in (theirs[1], *_ANY)]
+
+    def flags(self, method: str, ood: str, metric: str) -> list[Flag]:
+        """What is known against the published value of a cell."""
+        for key in self._keys(method, ood, metric, {}):
+            for table in [table for table, cells in reversed(self._by_table.items()) if key in cells]:
+                names = (table, key[0], self.theirs(self.model), self.theirs(self.id), *key[1:])
+                cell = dict(zip(PATTERNS, names, strict=True))
+                return [flag for flag in flags(self.csv) if flag.concerns(cell)]
+        return []
 
     @functools.cached_property
     def test_errors(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ood_bench.report.format import bullet, markdown_table, number, paragraph
+from ood_bench.report.format import NOTHING, bullet, markdown_table, number, paragraph
 from ood_bench.report.rows import Row
 from ood_bench.results import Record
 from ood_bench.results.schema import Network
@@ -75,7 +75,8 @@ def _images(rows: Sequence[Row]) -> str:
     for row in rows:
         for record in row.records:
             for role, used in record.data.by_role:
-                text = f"{role} {used.title}, {used.n:,} images, fingerprint `{used.fingerprint[:_SHORT]}`"
+                pixels = f"fingerprint `{used.fingerprint[:_SHORT]}`" if used.fingerprint else "pixels not known"
+                text = f"{role} {used.title}, {used.n:,} images, {pixels}"
                 users = found.setdefault((role, used.title), {}).setdefault(text, [])
                 if not any(row is one for one in users):
                     users.append(row)
@@ -133,27 +134,29 @@ class Footnotes:
 
 def _networks(row: Row) -> tuple[Network, ...]:
     """The distinct networks of a row, sorted."""
-    found = {network.weights_sha256: network for record in row.records for network in record.checkpoint.networks}
-    return tuple(sorted(found.values(), key=lambda network: (network.recipe, network.seed, network.weights_sha256)))
+    found = {network.identity: network for record in row.records for network in record.checkpoint.networks}
+    return tuple(sorted(found.values(), key=lambda network: (network.recipe, network.seed, network.identity)))
 
 
 def classifiers(rows: Sequence[Row]) -> str:
     """Table of the trained classifiers with their ID accuracy, mean ± std over distinct networks."""
     groups: dict[tuple[str, str, int, tuple[str, ...]], list[Row]] = {}
     accuracies: dict[tuple[str, str, int, tuple[str, ...]], list[float]] = {}
+    counts: dict[tuple[str, str, int, tuple[str, ...]], int] = {}
     for row in rows:
         networks = _networks(row)
         for kind in sorted({(network.model, network.recipe, network.epochs) for network in networks}):
             alike = [network for network in networks if (network.model, network.recipe, network.epochs) == kind]
-            key = (*kind, tuple(network.weights_sha256 for network in alike))
+            key = (*kind, tuple(network.identity for network in alike))
             groups.setdefault(key, []).append(row)
-            accuracies[key] = [network.id_accuracy for network in alike]
+            counts[key] = len(alike)
+            accuracies[key] = [one.id_accuracy for one in alike if one.id_accuracy is not None]
     lines = []
     for key in sorted(groups, key=lambda key: (key[0], key[1], key[2], len(key[3]), key[3])):
         values = accuracies[key]
         std = f" ± {number(statistics.stdev(values), 2)}" if len(values) > 1 else ""
-        accuracy = f"{number(statistics.fmean(values), 2)}{std}"
-        lines.append([key[0], key[1], str(key[2]), str(len(values)), accuracy, methods_of(groups[key], rows)])
+        accuracy = f"{number(statistics.fmean(values), 2)}{std}" if len(values) == counts[key] else NOTHING
+        lines.append([key[0], key[1], str(key[2]), str(counts[key]), accuracy, methods_of(groups[key], rows)])
     return markdown_table(_TRAINED_COLUMNS, lines, left={0, 1, 5})
 
 

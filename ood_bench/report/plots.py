@@ -87,7 +87,7 @@ def comparison(section: Section) -> Figure:
     panels = figure.subplots(1, len(section.metrics), sharey=True, squeeze=False)[0]
     for panel, metric in zip(panels, section.metrics, strict=True):
         for place, row in enumerate(rows):
-            _compare(panel, row, metric, section.printed(row, metric), place)
+            _compare(panel, row, metric, section, place)
         panel.set_xlabel(f"{metric_title(metric)}, percent")
         panel.set_ylim(len(rows) - 0.5, -0.5)
     names = [f"{row.label}, {row.ood_title}" if several else row.label for row in rows]
@@ -96,12 +96,12 @@ def comparison(section: Section) -> Figure:
     return figure
 
 
-def _compare(panel: Axes, row: Row, metric: str, printed: str | None, place: int) -> None:
-    if printed is not None:
+def _compare(panel: Axes, row: Row, metric: str, section: Section, place: int) -> None:
+    if (printed := section.printed(row, metric)) is not None:
         panel.plot([float(printed)], [place], marker="|", markersize=15, markeredgewidth=2, color="#14171f")
     if (stat := row.stat(metric)) is None:
         return
-    colour = COLOURS[judge(row, metric, printed).verdict]
+    colour = COLOURS[judge(row, metric, printed, section.block).verdict]
     reach = 2 * (stat.std or 0.0)
     panel.errorbar([stat.mean], [place], xerr=[reach], fmt="o", color=colour, markersize=5, capsize=3)
 
@@ -147,7 +147,7 @@ def ratio(rows: Iterable[Row]) -> float:
     for row in rows:
         for record in row.records:
             value = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
-            found.setdefault(record.checkpoint.sha256, {})[record.seed] = value
+            found.setdefault(record.checkpoint.identity, {})[record.seed] = value
     return statistics.fmean(statistics.fmean(map(float, seeds.values())) for seeds in found.values())
 
 
@@ -177,7 +177,7 @@ def _blocks(rows: Sequence[Row]) -> Figure:
     lower.set_ylabel("NormRatio")
     lower.set_xticks(range(len(blocks)), [printable(name, keep="") for name in blocks], rotation=45, ha="right")
     figure.legend(fontsize=7, loc="outside lower center", ncols=4, frameon=False)
-    networks = len({record.checkpoint.sha256 for row in rows for record in row.records})
+    networks = len({record.checkpoint.identity for row in rows for record in row.records})
     figure.suptitle(
         f"FeatureNorm of each block: {one.model}, {rows[0].id_title}, {networks} network{'s' * (networks > 1)}\n"
         "bars: mean over OOD sets; dark: the block that NormRatio chooses",

@@ -76,7 +76,7 @@ class Row:
     @property
     def networks(self) -> int:
         """Number of networks (or ensembles) that were scored."""
-        return len({record.checkpoint.sha256 for record in self.records})
+        return len({record.checkpoint.identity for record in self.records})
 
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
         """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
@@ -87,7 +87,7 @@ class Row:
         for record in self.records:
             kind = record.exact if exact else record.metrics
             if metric in kind:
-                by_network.setdefault(record.checkpoint.sha256, []).append(kind[metric])
+                by_network.setdefault(record.checkpoint.identity, []).append(kind[metric])
         if not by_network:
             return None
         networks = list(by_network.values())
@@ -110,8 +110,10 @@ def _mean_end(ends: Sequence[Sequence[float | None]]) -> float | None:
 
 def _id_title(record: Record) -> str:
     trained, tested = record.data.id_train, record.data.id_test
+    if record.from_scores is not None or trained is None:
+        return f"{tested.title}, from scores"
     if all(network.recipe == "imported" for network in record.checkpoint.networks):
-        return f"{tested.title}, imported weights {record.checkpoint.sha256[:8]}"
+        return f"{tested.title}, imported weights {record.checkpoint.identity[:8]}"
     return tested.title + (f", trained on {trained.title}" if trained.variant != tested.variant else "")
 
 
@@ -158,7 +160,7 @@ def _in_common(record: Record) -> dict[str, Any]:
     return {
         "conventions": (how.convention, how.positive),
         "training": {(network.model, network.recipe, network.epochs) for network in record.checkpoint.networks},
-        "images": [used.fingerprint for used in (data.id_train, data.id_test, data.ood)],
+        "images": [used and used.fingerprint for used in (data.id_train, data.id_test, data.ood)],
         "row counts": (record.n_id, record.n_ood),
     }
 
@@ -187,7 +189,7 @@ def _averages(rows: Sequence[Row], mean: str, members: Sequence[str]) -> list[Ro
 
 def _network(record: Record) -> tuple[int, str]:
     """The seed and the network that it scored."""
-    return record.seed, record.checkpoint.sha256
+    return record.seed, record.checkpoint.identity
 
 
 def arrange(rows: Sequence[Row], block: Block) -> list[Row]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from scipy.special import stdtr
 
+from ood_bench.papers.block import Block
 from ood_bench.report.rows import Row, Stat
 
 STDS = 2.0
@@ -86,8 +87,15 @@ def smaller_is_better(metric: str) -> bool:
     return metric.startswith(_SMALLER_IS_BETTER)
 
 
-def judge(row: Row, metric: str, printed: str | None) -> Judgement:
-    """The verdict on one cell: our runs, if any, against the published value as printed, if any."""
+def judge(row: Row, metric: str, printed: str | None, block: Block | None = None) -> Judgement:
+    """The verdict on one cell: our runs, if any, against the published value as printed, if any.
+
+    Args:
+        row: the cell's runs.
+        metric: its metric.
+        printed: the published value.
+        block: the paper's block, which knows what speaks against the value, and which images it is of.
+    """
     if not row.records:
         return Judgement(Verdict.NOT_RUN, "there is no record of this cell")
     stat = row.stat(metric)
@@ -95,7 +103,10 @@ def judge(row: Row, metric: str, printed: str | None) -> Judgement:
         return Judgement(Verdict.INCOMPARABLE, "there is no published number")
     if stat is None:
         return Judgement(Verdict.INCOMPARABLE, "our records lack this metric")
-    if others := _other_images(row):
+    flagged = block.flags(row.method, row.ood, metric) if block else []
+    if against := [flag for flag in flagged if flag.compare == "no" or (flag.compare == "tuned" and _untuned(row))]:
+        return Judgement(Verdict.INCOMPARABLE, "; ".join(f"{flag.kind}: {flag.reason}" for flag in against))
+    if others := _other_images(row, block.images if block else ""):
         return Judgement(Verdict.INCOMPARABLE, f"not the official images: {', '.join(others)}")
     allowed = tolerance(stat, printed)
     return Judgement(_compared(stat, metric, printed), _basis(stat, printed), allowed, chance(stat, printed))
@@ -117,7 +128,13 @@ def _basis(stat: Stat, printed: str) -> str:
     return f"tolerance {allowed:.2f}: the rounding of the published value"
 
 
-def _other_images(row: Row) -> list[str]:
-    """Sets with which the row was trained or scored that are not the official release."""
+def _untuned(row: Row) -> bool:
+    """Whether nothing was chosen for the row."""
+    return all(record.evaluation.tuned_on == "nothing" for record in row.records)
+
+
+def _other_images(row: Row, official: str) -> list[str]:
+    """Sets with which the row was trained or scored that are not the official release, or of the published variant."""
     roles = [(one.data.id_train, one.data.id_test, one.data.ood) for one in row.records]
-    return list(dict.fromkeys(used.title for sets in roles for used in sets if used.variant))
+    others = (used for sets in roles for used in sets if used is not None and used.variant not in ("", official))
+    return list(dict.fromkeys(used.title for used in others))

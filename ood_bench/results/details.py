@@ -102,7 +102,7 @@ class Details(Part):
 def details_of(
     cell_key: str,
     scores: tuple[Array, Array],
-    sets: tuple[ImageSet, ImageSet],
+    sets: tuple[ImageSet, ImageSet] | None,
     rows: tuple[Rows | None, Rows | None],
 ) -> Details:
     """Everything that a page draws of a cell.
@@ -110,7 +110,7 @@ def details_of(
     Args:
         cell_key: the cell's key.
         scores: float64 ``[n_id]`` and ``[n_ood]``, higher means more in-distribution.
-        sets: the whole ID test set and the whole OOD set.
+        sets: the whole ID test set and the whole OOD set, or none where images are not known.
         rows: int64 row numbers in those sets, one for each score; no thumbnails are made where either is none.
 
     Raises:
@@ -118,7 +118,9 @@ def details_of(
     """
     curve = Curve.of(*scores)
     id_rows, ood_rows = rows
-    images = None if id_rows is None or ood_rows is None else thumbnails(scores, sets, (id_rows, ood_rows))
+    images = None
+    if sets is not None and id_rows is not None and ood_rows is not None:
+        images = thumbnails(scores, sets, (id_rows, ood_rows))
     return Details(
         cell_key=cell_key,
         histogram=histogram(*scores),

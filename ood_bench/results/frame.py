@@ -43,9 +43,8 @@ def _row(record: Record) -> dict[str, Any]:
     for role in (field.name for field in fields(record.data)):
         if (used := getattr(record.data, role)) is not None:
             row |= {f"data.{role}": used.title, f"data.{role}.fingerprint": used.fingerprint}
-    networks = record.checkpoint.networks
-    accuracy = sum(network.id_accuracy for network in networks) / len(networks)
-    row |= {"checkpoint.sha256": record.checkpoint.sha256, "checkpoint.id_accuracy": accuracy}
+    checkpoint = record.checkpoint
+    row |= {"checkpoint.sha256": checkpoint.sha256, "checkpoint.id_accuracy": checkpoint.id_accuracy}
     row |= {"hyperparameters": _text(record.hyperparameters), "deviations": _text(record.deviations)}
     versions = record.environment
     row |= {"device": versions.device, "git_revision": versions.git_revision, "git_dirty": versions.git_dirty}

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from ood_bench.errors import RecordError
 from ood_bench.results.schema import (
@@ -17,6 +24,7 @@ from ood_bench.results.schema import (
     Data,
     Environment,
     Evaluation,
+    FromScores,
     Metric,
     Part,
     Seconds,
@@ -82,6 +90,7 @@ class Record(Part):
         deviations: every known difference from the paper's protocol, a sentence each.
         notes: other remarks for the table's footnotes, a sentence each.
         environment: code revision, versions and device.
+        from_scores: the files, where only scores were at hand; none, and absent from JSON, for what was scored here.
         seconds: time that the cell took, without training.
         created: ISO 8601 time in UTC.
     """
@@ -107,8 +116,13 @@ class Record(Part):
     deviations: list[Text]
     notes: list[Text]
     environment: Environment
+    from_scores: FromScores | None = None
     seconds: Seconds
     created: Annotated[str, AfterValidator(_utc)]
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if key != "from_scores" or value is not None}
 
     @property
     def address(self) -> str:

@@ -132,12 +132,12 @@ class Network:
     """One trained network; an ensemble has several.
 
     Attributes:
-        key: content key of the trained artifact.
+        key: content key of the trained artifact; of a network known by its scores alone, what tells it from others.
         model: name of the architecture.
         recipe: name of the training recipe.
         seed: training seed.
-        weights_sha256: hash over the weights.
-        id_accuracy: accuracy on the ID test set, percent.
+        weights_sha256: hash over the weights, none where they are not known.
+        id_accuracy: accuracy on the ID test set, percent, none where it is not known.
         epochs: epochs trained.
         trained_seconds: time that training took.
     """
@@ -146,10 +146,15 @@ class Network:
     model: Text
     recipe: Text
     seed: StrictInt
-    weights_sha256: Sha256
-    id_accuracy: Percent
+    weights_sha256: Sha256 | None
+    id_accuracy: Percent | None
     epochs: Count
     trained_seconds: Seconds
+
+    @property
+    def identity(self) -> str:
+        """What equal networks have in common: the hash of the weights, or the key where those are not known."""
+        return self.weights_sha256 or self.key
 
 
 @dataclass(frozen=True, slots=True, config=_SMALL)
@@ -158,13 +163,25 @@ class Checkpoint:
 
     Attributes:
         key: content key of the classifier as a whole.
-        sha256: hash over all of its weights.
+        sha256: hash over all of its weights, none where they are not known.
         networks: its networks, at least one.
     """
 
     key: Text
-    sha256: Sha256
+    sha256: Sha256 | None
     networks: Annotated[list[Network], Field(min_length=1)]
+
+    @property
+    def identity(self) -> str:
+        """What equal classifiers have in common: the hash of the weights, or the key where those are not known."""
+        return self.sha256 or self.key
+
+    @property
+    def id_accuracy(self) -> float | None:
+        """Mean accuracy of the networks, none where one is not known."""
+        found = [network.id_accuracy for network in self.networks]
+        known = [value for value in found if value is not None]
+        return sum(known) / len(known) if len(known) == len(found) else None
 
 
 @dataclass(frozen=True, slots=True, config=_SMALL)
@@ -174,13 +191,13 @@ class SetUsed:
     Attributes:
         name: canonical name.
         variant: what the pixels are where they are not the official release (``"JPEG copy"``), else empty.
-        fingerprint: SHA-256 over pixels and labels.
+        fingerprint: SHA-256 over pixels and labels, none where only scores are known.
         n: number of images in the whole set.
     """
 
     name: Text
     variant: StrictStr
-    fingerprint: Sha256
+    fingerprint: Sha256 | None
     n: Count
 
     @property
@@ -191,9 +208,12 @@ class SetUsed:
 
 @dataclass(frozen=True, slots=True, config=_SMALL)
 class Data:
-    """The image sets by role; ``outliers`` is for methods that train on an outlier set."""
+    """The image sets by role; ``outliers`` is for methods that train on an outlier set.
 
-    id_train: SetUsed
+    The training set is none where only scores are known.
+    """
+
+    id_train: SetUsed | None
     id_test: SetUsed
     ood: SetUsed
     outliers: SetUsed | None = None
@@ -207,6 +227,17 @@ class Data:
     def used(self) -> list[SetUsed]:
         """The sets of all roles, in order."""
         return [one for _, one in self.by_role]
+
+
+@dataclass(frozen=True, slots=True, config=_SMALL)
+class FromScores:
+    """Says that a record is made from scores that somebody else computed: weights and pixels are not known.
+
+    Attributes:
+        files: SHA-256 of the files by name.
+    """
+
+    files: dict[str, Sha256]
 
 
 @dataclass(frozen=True, slots=True, config=_SMALL)

@@ -124,7 +124,7 @@ def referred(found: Iterable[Entry], records: Iterable[Record]) -> set[Path]:
     found, records = list(found), list(records)
     keys = _keys(found)
     wanted = {network.key for record in records for network in record.checkpoint.networks}
-    fingerprints = {one.fingerprint for record in records for one in record.data.used}
+    fingerprints = {one.fingerprint for record in records for one in record.data.used if one.fingerprint}
     cells = {record.cell_key for record in records}
     while more := {one.initial for one in keys.values() if one.own in wanted and one.initial} - wanted:
         wanted |= more

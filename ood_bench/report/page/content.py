@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ood_bench.papers.methods import methods
-from ood_bench.report.format import decimals, interval, metric_title, number
+from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Verdict, judge
@@ -72,12 +72,13 @@ def _row(row: Row, section: Section, place: int, index: int) -> Json:
         "id": row.id_title,
         "n": row.networks,
         "seeds": len({record.seed for record in row.records}),
-        "cells": [_cell(row, metric, section.printed(row, metric)) for metric in section.metrics],
+        "cells": [_cell(row, metric, section) for metric in section.metrics],
     }
 
 
-def _cell(row: Row, metric: str, printed: str | None) -> Json:
-    judged = judge(row, metric, printed)
+def _cell(row: Row, metric: str, section: Section) -> Json:
+    printed = section.printed(row, metric)
+    judged = judge(row, metric, printed, section.block)
     cell: Json = {"m": metric, "x": judged.verdict.value, "why": judged.reason}
     if printed is not None:
         cell["p"] = printed
@@ -114,7 +115,11 @@ def detail(
     """
     how = row.records[0].evaluation
     seeds = [_seed(record, row, texts, details, index < images) for index, record in enumerate(row.records)]
-    sets = [(role, used.title, used.n, used.fingerprint[:12]) for one in row.records for role, used in one.data.by_role]
+    sets = [
+        (role, used.title, used.n, (used.fingerprint or NOTHING)[:12])
+        for one in row.records
+        for role, used in one.data.by_role
+    ]
     evaluation = {
         "convention": how.convention,
         "positive": how.positive,
@@ -181,7 +186,8 @@ def _metrics(found: Mapping[str, Metric]) -> Json:
 
 def _network(one: Network) -> Json:
     names = {"model": one.model, "recipe": one.recipe, "seed": one.seed, "epochs": one.epochs}
-    return names | {"accuracy": number(one.id_accuracy, 2), "weights": one.weights_sha256[:12]}
+    accuracy = NOTHING if one.id_accuracy is None else number(one.id_accuracy, 2)
+    return names | {"accuracy": accuracy, "weights": (one.weights_sha256 or NOTHING)[:12]}
 
 
 def _tuning(record: Record, texts: Texts) -> Json | None:
