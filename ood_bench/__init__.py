@@ -2,14 +2,17 @@
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
-__all__ = ["__version__", "run"]
+    from ood_bench.metrics import Measure
+
+__all__ = ["__version__", "evaluate", "run"]
 
 try:
     __version__ = metadata.version("ood-bench")
@@ -40,3 +43,33 @@ def run(overrides: Sequence[str] = ()) -> "pd.DataFrame":
     from ood_bench.runner.execute import execute  # noqa: PLC0415
 
     return frame(execute(compose_settings(overrides)).records)
+
+
+def evaluate(
+    id_scores: "npt.ArrayLike",
+    ood_scores: "npt.ArrayLike",
+    *,
+    protocol: str = "plain",
+    resamples: int = 1000,
+    seed: int = 0,
+    options: Mapping[str, str] | None = None,
+) -> "dict[str, Measure]":
+    """The metrics of scores by a protocol's convention, whatever made them.
+
+    Args:
+        id_scores: ``[N_id]``, higher means more in-distribution.
+        ood_scores: ``[N_ood]``, likewise.
+        protocol: name of the protocol, as in ``conf/protocol``.
+        resamples: of the bootstrap for intervals; 0 for none.
+        seed: of the bootstrap.
+        options: of the metric convention, where it needs any, such as ``{"row": "msp"}`` for ODIN's.
+
+    Returns:
+        Value and 95 % interval in percent by metric; those of the exact definitions with ``exact.`` before their names.
+
+    Raises:
+        OodBenchError: if there is no such protocol, or the scores cannot be ranked.
+    """
+    from ood_bench.evidence.evaluation import evaluate as evaluated  # noqa: PLC0415 - importing scipy takes long
+
+    return evaluated(id_scores, ood_scores, protocol, options or {}, resamples=resamples, seed=seed)

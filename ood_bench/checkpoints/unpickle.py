@@ -104,13 +104,13 @@ _MADE: Mapping[str, Callable[..., Any]] = {
 """What stands for the results of the calls that are data."""
 
 
-def _called(name: Any, args: Any) -> Any:
+def _called(name: Any, args: Any, known: Mapping[str, Callable[..., Any]]) -> Any:
     """What stands for the result of a call: data, or an inert record of a class (spelled with a capital)."""
     if not isinstance(name, Name):
         raise ArtifactError(f"its pickle calls a {type(name).__name__}, which is no name: it is refused")
     if name.dotted == "torch._tensor._rebuild_from_type_v2":  # a tensor that has attributes
-        return _called(args[0], args[2])
-    if (make := _MADE.get(name.dotted)) is not None:
+        return _called(args[0], args[2], known)
+    if (make := known.get(name.dotted)) is not None:
         return make(*args[:_MOST])
     if name.dotted in _RECORDED or name.dotted.rsplit(".", 1)[-1].lstrip("_")[:1].isupper():
         return Inert(name)
@@ -128,7 +128,7 @@ _REFUSED = b"".join((pickle.PUT, pickle.GET, pickle.DICT, pickle.PERSID, pickle.
 _REFUSED += b"".join((pickle.NEWOBJ_EX, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER))
 
 
-class _Counted(dict[int, Any]):
+class Counted(dict[int, Any]):
     """What the unpickler does at each instruction, for so many of them."""
 
     left = 2_000_000  # a network takes some ten thousand; each can take a hundred bytes of memory
@@ -145,8 +145,12 @@ class RestrictedUnpickler(pickle._Unpickler):
 
     Dictionaries keep text keys only: no network has others, and to hash what a file holds can take for ever. Sets are
     lists for the same reason.
+
+    Attributes:
+        made: what stands for the results of the calls that are data, by the name that is called.
     """
 
+    made: ClassVar[Mapping[str, Callable[..., Any]]] = _MADE
     stack: list[Any]
     pop_mark: Callable[[], list[Any]]
     claim: Callable[[str, int], None]
@@ -160,7 +164,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         if len(module) + len(name) > _LONGEST:
             raise ArtifactError(f"its pickle mentions a name of more than {_LONGEST} letters: it is refused")
         dotted = f"{module}.{name}"
-        if module.split(".", maxsplit=1)[0] in _STANDARD_LIBRARY and dotted not in {*_RECORDED, *_MADE}:
+        if module.split(".", maxsplit=1)[0] in _STANDARD_LIBRARY and dotted not in {*_RECORDED, *self.made}:
             raise ArtifactError(
                 f"its pickle mentions {dotted}, which no network needs and which could run commands if it were loaded "
                 f"the usual way. {_INSTEAD}"
@@ -172,10 +176,10 @@ class RestrictedUnpickler(pickle._Unpickler):
 
     def _reduce(self) -> None:
         args = self.stack.pop()
-        self.stack[-1] = _called(self.stack[-1], args)
+        self.stack[-1] = _called(self.stack[-1], args, self.made)
 
     def _instantiate(self, name: Any, args: list[Any]) -> None:  # of the two instructions of Python 1
-        self.stack.append(_called(name, args))
+        self.stack.append(_called(name, args, self.made))
 
     def _new(self) -> None:
         self.stack.pop()  # arguments
@@ -242,7 +246,7 @@ class PickleModule:
     __name__ = "pickle"
 
     def __init__(self, room: int, sizes: Mapping[str, int]) -> None:
-        allowed = {"claim": self._claim, "dispatch": _Counted(RestrictedUnpickler.dispatch)}
+        allowed = {"claim": self._claim, "dispatch": Counted(RestrictedUnpickler.dispatch)}
         self.Unpickler = type("Unpickler", (RestrictedUnpickler,), allowed)
         self._room, self._sizes = room, sizes
         self._claimed: dict[str, int] = {}

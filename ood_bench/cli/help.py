@@ -26,6 +26,7 @@ COMMANDS = {
     "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
     "checkpoints": Command("ood_bench.checkpoints.__main__", "import published weights"),
     "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),
+    "scores": Command("ood_bench.evidence.__main__", "score files as records; audit of published numbers"),
     "compare": Command("ood_bench.report.paired", "paired tests of methods on the same images"),
     "status": Command("ood_bench.sweep.status", "progress of sweeps"),
     "store": Command("ood_bench.store.__main__", "check, clear (gc) and export what is stored"),

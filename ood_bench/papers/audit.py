@@ -63,6 +63,7 @@ def flags(csv: str) -> tuple[Flag, ...]:
 
 def flagged(csv: str) -> Iterator[tuple[dict[str, Any], list[Flag]]]:
     """Every published number of a file that has flags, as its columns, with them."""
-    for cell in load(csv).to_dict("records"):
+    for row in load(csv).to_dict("records"):
+        cell = {str(name): value for name, value in row.items()}
         if mine := [flag for flag in flags(csv) if flag.concerns(cell)]:
-            yield {str(name): value for name, value in cell.items()}, mine
+            yield cell, mine

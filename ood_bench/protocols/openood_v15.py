@@ -116,7 +116,7 @@ def _combinations(sweep: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     >>> _combinations({"a": [1, 2], "low,high": [[3, 4]]})
     [{'a': 1, 'low': 3, 'high': 4}, {'a': 2, 'low': 3, 'high': 4}]
     """
-    combinations = product(**dict(reversed(sweep.items())))
+    combinations = product(**dict(reversed(list(sweep.items()))))
     return [dict(pair for name in sweep for pair in _pairs(name, one[name])) for one in combinations]
 
 

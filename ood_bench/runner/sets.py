@@ -98,14 +98,16 @@ def open_sets(settings: RunSettings, *, own_validation: bool = False) -> RunSets
     opened = {role: store.open(source, settings.data.root, stream=stream) for role, source in sources.items()}
     if limit is not None:
         opened = {role: limited(images, limit) for role, images in opened.items()}
+    outliers, validation = (
+        {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
+        for role in _OF_METHODS
+    )
     return RunSets(
         opened["train"],
         opened["test"],
         {name: opened[f"ood {name}"] for name in ood},
-        *(
-            {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
-            for role in _OF_METHODS
-        ),
+        outliers,
+        validation,
         own_validation=(opened[own[0]], opened[own[1]]) if own else None,
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.rows import Row, Stat, gather
 from ood_bench.report.verdicts import (
     STDS,
@@ -31,7 +32,9 @@ def row(make):
     """Rows of MSP with given AUROCs, FPR80 = 100 - AUROC."""
 
     def of(*aurocs, **changes):
-        (found,) = gather([make("msp", seed, auroc, 100 - auroc, **changes) for seed, auroc in enumerate(aurocs)])
+        changes = {"method": "msp", **changes}
+        records = [make(seed=seed, auroc=auroc, fpr80=100 - auroc, **changes) for seed, auroc in enumerate(aurocs)]
+        (found,) = gather(records)
         return found
 
     return of
@@ -128,3 +131,31 @@ def test_the_documents_error_rates():
         expected = 2 * stats.t.sf(STDS / math.sqrt(1 + 1 / n), n - 1)
         assert abs(100 * expected - rate) < 0.05
         assert chance(stat(50.0, 1.0, n), f"{50 + STDS}") == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def openood():
+    return next(block for block in load_blocks() if block.name == "openood_cifar10")
+
+
+@pytest.mark.parametrize(
+    ("method", "tuned_on", "reason"),
+    [
+        ("energy", "validation rows", "tolerance"),
+        ("energy", "nothing", "tuned: hyperparameters chosen by OpenOOD's search"),
+        ("fdbd", "validation rows", "std of 0.00: one network instead of three"),
+    ],
+)
+def test_flags_on_published_numbers_feed_the_verdict(method, tuned_on, reason, row, openood):
+    mine = row(87.0, 88.0, method=method, evaluation={"tuned_on": tuned_on})
+    judged = judge(dataclasses.replace(mine, ood="near"), "auroc", "87.58", openood)
+    assert judged.verdict is (Verdict.WITHIN if reason == "tolerance" else Verdict.INCOMPARABLE)
+    assert judged.reason.startswith(reason)
+
+
+def test_the_images_that_a_published_table_is_of_are_official_for_it(row, openood):
+    mine = row(77.0, 78.0, id_variant="OpenOOD", ood_variant="OpenOOD")
+    assert judge(mine, "auroc", "77.3").reason.startswith("not the official images: ")
+    assert judge(mine, "auroc", "77.3", openood).verdict is Verdict.WITHIN
+    others = row(77.0, 78.0, id_variant="OpenOOD", ood_variant="JPEG copy")
+    assert judge(others, "auroc", "77.3", openood).reason == "not the official images: mnist (JPEG copy)"

@@ -1,0 +1,25 @@
+"""The metrics of scores in memory by a protocol's convention."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+from omegaconf import OmegaConf
+
+from ood_bench.errors import ConfigError
+from ood_bench.metrics import Measure, measure
+from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.suggest import did_you_mean
+
+
+def evaluate(
+    id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, protocol: str, choices: Mapping[str, Any], **resampling: int
+) -> dict[str, Measure]:
+    """See :func:`ood_bench.evaluate`."""
+    path = conf_dir() / "protocol" / f"{protocol}.yaml"
+    if not path.is_file():
+        known = options("protocol")
+        raise ConfigError(f"no protocol {protocol!r}{did_you_mean(protocol, known)}", f"known: {', '.join(known)}")
+    convention = str(OmegaConf.select(OmegaConf.load(path), "convention", default="exact"))
+    own, exact = measure(convention, id_scores, ood_scores, **resampling, **choices)
+    return own | {f"exact.{name}": value for name, value in exact.items()}
