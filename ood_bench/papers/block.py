@@ -147,6 +147,8 @@ class Block(BaseModel):
 
     def flags(self, method: str, ood: str, metric: str) -> list[Flag]:
         """What is known against the published value of a cell."""
+        if not flags(self.csv):
+            return []
         for key in self._keys(method, ood, metric, {}):
             for table in [table for table, cells in reversed(self._by_table.items()) if key in cells]:
                 names = (table, key[0], self.theirs(self.model), self.theirs(self.id), *key[1:])

@@ -1,9 +1,7 @@
 """Pages of results: a paper's block beside ours, what goes beyond it, and records that belong to no block."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 
-from ood_bench.papers.audit import Flag
 from ood_bench.papers.block import Block
 from ood_bench.report.footnotes import Footnotes, classifiers, how_made, settings
 from ood_bench.report.format import (
@@ -21,7 +19,7 @@ from ood_bench.report.format import (
 )
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import outside_tolerance
+from ood_bench.report.verdicts import flags_in_words, outside_tolerance
 
 _METRICS_A_TABLE = 3
 _MARK = " †"
@@ -34,9 +32,6 @@ _EXACT = paragraph(
     "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
     "bootstrap interval over images, its ends averaged over networks."
 )
-
-
-_COMPARED = {"yes": "", "no": " (*no verdict*)", "tuned": " (*no verdict where ours is not tuned*)"}
 
 
 def legend(block: Block) -> str:
@@ -195,27 +190,14 @@ def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
     parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), legend(block)]
     if block.notes:
         parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
-    if flagged := _flagged(block):
-        parts += ["Flags on published numbers:", flagged]
+    if flags := flags_in_words(block):
+        parts += ["Flags on published numbers:", "\n".join(map(bullet, flags))]
     if exact := measured(ran, None, exact=True, with_ood=_several_oods(rows)):
         parts += ["## Exact metrics", _EXACT, exact]
     if beyond:
         parts += ["## Beyond the paper", "Cells that the paper's table does not have.", *_warning(beyond, block.images)]
         parts += [measured(beyond, footnotes, exact=False), measured(beyond, None, exact=True)]
     return _joined([*parts, *_details(every, footnotes, block)])
-
-
-def _flagged(block: Block) -> str:
-    """The flags on a block's published numbers as a Markdown list, each with its methods; empty for none."""
-    found: dict[Flag, list[str]] = {}
-    for method, ood, metric in itertools.product(block.methods, block.ood, block.metrics):
-        if block.printed(method, ood, metric) is not None:
-            for flag in block.flags(method, ood, metric):
-                found.setdefault(flag, []).append(method)
-    texts: dict[str, list[str]] = {}
-    for flag, methods in found.items():
-        texts.setdefault(f"{flag.kind}{_COMPARED[flag.compare]}: {flag.reason}", []).extend(methods)
-    return "\n".join(bullet(f"**{', '.join(dict.fromkeys(methods))}**: {text}") for text, methods in texts.items())
 
 
 def other_page(others: Iterable[Section]) -> str:

@@ -1,5 +1,6 @@
 """The rule that says whether a published number was reproduced; ``docs/verdicts.md`` is this module in words."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ STDS = 2.0
 SINGLE_NETWORK = 1.0
 """What it may be away, in points, where there is one network and hence no deviation."""
 _EQUAL = 1e-9
+_COMPARED = {"yes": "", "no": " (no verdict)", "tuned": " (no verdict where ours is not tuned)"}
 _SMALLER_IS_BETTER = ("fpr", "detection_error", "test_error", "error")
 
 
@@ -126,6 +128,16 @@ def _basis(stat: Stat, printed: str) -> str:
     if stat.std is None and allowed == SINGLE_NETWORK:
         return f"tolerance {allowed:.2f}: a single network, whose spread is unknown"
     return f"tolerance {allowed:.2f}: the rounding of the published value"
+
+
+def flags_in_words(block: Block) -> list[str]:
+    """What is known against a block's published numbers, a line each with the methods that it concerns."""
+    found: dict[str, list[str]] = {}
+    for method, ood, metric in itertools.product(block.methods, block.ood, block.metrics):
+        if block.printed(method, ood, metric) is not None:
+            for flag in block.flags(method, ood, metric):
+                found.setdefault(f"{flag.kind}{_COMPARED[flag.compare]}: {flag.reason}", []).append(method)
+    return [f"{', '.join(dict.fromkeys(methods))}: {text}" for text, methods in found.items()]
 
 
 def _untuned(row: Row) -> bool:

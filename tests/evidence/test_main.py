@@ -78,6 +78,7 @@ def test_they_stand_in_tables_and_are_tested_in_pairs(folder):
     rows = [line for line in page.split("\n") if line.startswith("| msp") and "from scores" in line]
     assert any("| near " in line for line in rows)
     assert "pixels not known" in page
+    assert "- fdbd, nci: std of 0.00 (no verdict): one network instead of three" in page
     (test,) = (folder / "results/paired").glob("*.csv")
     assert test.read_text().count("msp,scale") == 2
 

@@ -7,7 +7,7 @@ from ood_bench.papers.methods import methods
 from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import Verdict, judge
+from ood_bench.report.verdicts import Verdict, flags_in_words, judge
 from ood_bench.results import Record
 from ood_bench.results.details import Details
 from ood_bench.results.schema import Metric, Network
@@ -57,7 +57,7 @@ def _section(section: Section) -> Json:
         "reference": block.reference if block else "",
         "source": f"{block.csv}.csv, {block.table}" if block else "",
         "command": f"ood-bench paper={block.name}" if block else "",
-        "notes": list(block.notes) if block else [],
+        "notes": [*block.notes, *flags_in_words(block)] if block else [],
         "says": dict(block.says) if block else {},
     }
 
