@@ -8,14 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from ood_bench.errors import RecordError
 from ood_bench.results.schema import (
@@ -120,10 +113,6 @@ class Record(Part):
     seconds: Seconds
     created: Annotated[str, AfterValidator(_utc)]
 
-    @model_serializer(mode="wrap")
-    def _without_absent(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in whole(self).items() if key != "from_scores" or value is not None}
-
     @property
     def address(self) -> str:
         """What no two records share: the cell's key and the names of its sets; see :func:`address`."""
@@ -162,12 +151,17 @@ class Record(Part):
         Raises:
             ValueError: if a number became NaN or infinite after validation.
         """
-        content = self.model_dump(mode="json", by_alias=True)
+        content = self._content({})
         return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _content(self, without: Mapping[str, bool]) -> dict[str, Any]:
+        """The JSON content without some keys, and without ``from_scores`` where there are none."""
+        absent = {} if self.from_scores is not None else {"from_scores": True}
+        return self.model_dump(mode="json", by_alias=True, exclude={**without, **absent})
 
     def substance(self) -> dict[str, Any]:
         """The JSON content without the circumstances that may differ between equal runs: times and machine."""
-        content = self.model_dump(mode="json", by_alias=True, exclude=_CIRCUMSTANCES)
+        content = self._content(_CIRCUMSTANCES)
         for network in content["checkpoint"]["networks"]:
             del network["trained_seconds"]
         return content

@@ -170,7 +170,7 @@ def test_what_would_take_for_ever_or_fill_the_memory(read, wrapped, main):
 
 
 def test_more_instructions_than_a_network_takes(read, monkeypatch):
-    monkeypatch.setattr("ood_bench.checkpoints.unpickle._Counted.left", 50)
+    monkeypatch.setattr("ood_bench.checkpoints.unpickle.Counted.left", 50)
     with pytest.raises(ArtifactError, match="holds a list"):
         read(zip_of(b"\x80\x02" + b"]" * 48 + b"."))
     with pytest.raises(ArtifactError, match="more instructions than a network takes"):
