@@ -113,6 +113,9 @@ class Detector(Strict, ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     """What it reads, in words: logits, pooled features, feature maps, gradients, networks or images of its own."""
 
+    younger: ClassVar[frozenset[str]] = frozenset()
+    """Hyperparameters that came after the method's first records: only values other than the default count in keys."""
+
     tunes_by_id: ClassVar[bool] = False
     """Whether ``tune=id_only`` may choose among the method's settings by the mean of :meth:`id_scores`."""
 
@@ -228,8 +231,10 @@ class Detector(Strict, ABC):
         return raw_scores[:, 0]
 
     def hyperparameters(self) -> dict[str, Any]:
-        """All hyperparameters by name, JSON-able."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.init}  # type: ignore[arg-type]
+        """All hyperparameters by name, JSON-able, but for :attr:`younger` ones at their default."""
+        known = [item for item in fields(self) if item.init]  # type: ignore[arg-type]
+        values = {item.name: (getattr(self, item.name), item.default) for item in known}
+        return {name: now for name, (now, default) in values.items() if name not in self.younger or now != default}
 
 
 def at_every(settings: Sequence[Setting], scores: Array) -> Array:

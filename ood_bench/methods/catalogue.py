@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 
 from ood_bench.methods.base import Detector, build_detector
 from ood_bench.methods.posthoc import RowsDetector
+from ood_bench.papers.definitions import Measured, measured
 from ood_bench.papers.methods import FILE, Method, in_words
 from ood_bench.utils.configs import conf_dir, options
 
@@ -22,6 +24,14 @@ _HEAD = """\
 Made by `python -m ood_bench.methods` from the classes in `ood_bench/methods` and their configs; do not edit.
 A score is higher for in-distribution images, always. *Grid* is what `tune=aps`, `validation_ood` and `per_set` search
 for a method that is given one value of each hyperparameter; `ood-bench list method NAME` shows one method.
+"""
+_OTHERS = """\
+## Other definitions
+
+Where libraries compute something else under a name, `method.NAME.definition` chooses whose it is, and records and
+tables name it. This is what that changed in mean AUROC, in percent, the largest difference first; in brackets its 95 %
+interval by DeLong. Variants that a hyperparameter chooses (ASH's `kind`) or that are methods of their own (`ash_map`,
+`scale_map`, `nac_layers`, `gradnorm_all`) are rows of the tables of results.
 """
 _LEARNS = "ID training images"
 
@@ -62,17 +72,28 @@ def as_json(found: dict[str, Method]) -> str:
     return json.dumps({name: asdict(one) for name, one in found.items()}, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_markdown(found: dict[str, Method]) -> str:
-    """The page of all methods."""
+def as_markdown(found: dict[str, Method], others: Sequence[Measured] = ()) -> str:
+    """The page of all methods, with what other definitions of them changed."""
     rows = [
         f"| [{name}](#{name}) | {one.about} | {', '.join(one.needs)} | {one.source.year if one.source else ''} |"
         for name, one in found.items()
     ]
     table = "\n".join(["| method | what it is | needs | year |", "| --- | --- | --- | --- |", *rows])
-    return "\n".join([_HEAD, table, "", *(_section(name, one) for name, one in found.items())])
+    sections = [_section(name, one, [other for other in others if other.method == name]) for name, one in found.items()]
+    return "\n".join([_HEAD, *([_differences(others)] if others else []), table, "", *sections])
 
 
-def _section(name: str, one: Method) -> str:
+def _differences(others: Sequence[Measured]) -> str:
+    rows = [
+        f"| [{one.method}](#{one.method}) | {one.label} | {one.shipped:.2f} | {one.other:.2f} | {one.points} "
+        f"| {one.model} on {one.id}, {one.sets} OOD sets |"
+        for one in sorted(others, key=lambda one: (-abs(one.difference), one.place))
+    ]
+    head = ["| method | as | shipped | as that | difference | measured with |", "| --- | --- | --: | --: | --: | --- |"]
+    return "\n".join([_OTHERS, *head, *rows, "", "## All methods", ""])
+
+
+def _section(name: str, one: Method, others: Sequence[Measured]) -> str:
     items = []
     if one.source is not None:
         paper = f"[{one.source.words}]({one.source.link})" if one.source.link else one.source.words
@@ -84,6 +105,7 @@ def _section(name: str, one: Method) -> str:
     if one.grid:
         items.append(f"- Grid: {in_words(one.grid, '`')}")
     items += [f"- Deviation: {sentence}" for sentence in one.deviations]
+    items += [f"- {other.words}" for other in others]
     return "\n".join([f"## {name}", "", one.definition, "", *items, ""])
 
 
@@ -93,5 +115,5 @@ def write() -> int:
     FILE.write_text(as_json(found), encoding="utf-8")
     page = Path(__file__).resolve().parents[2] / PAGE
     if page.parent.is_dir():
-        page.write_text(as_markdown(found), encoding="utf-8")
+        page.write_text(as_markdown(found, measured()), encoding="utf-8")
     return 0
