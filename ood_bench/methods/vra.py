@@ -26,20 +26,21 @@ class Vra(ShapingDetector):
     Differences: for ImageNet the authors' code takes two numbers for all units (0.5 and 1 for ResNet-50). OpenOOD has
     another method by this name: f is cut off at l as at h, and both are percentiles of all units' values together, on
     1,000 ID validation images (``definition="openood"``, with its grid, here on training images). pytorch-ood 0.4 cuts
-    off at l too, by each unit's percentiles, or those of each place of a map.
+    off at l too, by each unit's percentiles (``definition="pytorch_ood"``; of a map, by those of each place), and takes
+    1 and 99.
 
     Attributes:
         low: percentile l. The authors take 60 for CIFAR, where 0 leaves small values as they are; OpenOOD takes 10.
         high: percentile h. The authors take 90 for CIFAR-10, and 95 for CIFAR-100 and VRA+, where 100 leaves large
             values as they are; OpenOOD takes 90.
         shift: lambda of VRA+, in units of the features; the authors take 0.6 for CIFAR.
-        definition: ``paper`` or ``openood``.
+        definition: ``paper``, ``openood`` or ``pytorch_ood``.
     """
 
     low: float = 60.0
     high: float = 95.0
     shift: float = 0.0
-    definition: Literal["paper", "openood"] = "paper"
+    definition: Literal["paper", "openood", "pytorch_ood"] = "paper"
 
     source = Source(
         title="VRA: Variational Rectified Activation for Out-of-distribution Detection",
@@ -58,19 +59,19 @@ class Vra(ShapingDetector):
                 f"method vra: low is {self.low} and high {self.high}",
                 "set method.vra.low to at least 0, and method.vra.high above it and to at most 100",
             )
-        if self.definition == "openood" and self.shift:
+        if self.definition != "paper" and self.shift:
             raise ConfigError(
-                f"method vra: shift is {self.shift}, which definition openood does not have",
+                f"method vra: shift is {self.shift}, which definition {self.definition} does not have",
                 "set method.vra.shift=0 or method.vra.definition=paper",
             )
 
     def candidates(self) -> list[dict[str, Any]]:
-        """OpenOOD's grid for its definition; the authors publish none."""
-        return product(**_OPENOOD_GRID) if self.definition == "openood" else [{}]
+        """OpenOOD's grid, which pytorch-ood has too, for their definitions; the authors publish none."""
+        return [{}] if self.definition == "paper" else product(**_OPENOOD_GRID)
 
     def deviations(self) -> list[str]:
         """Where OpenOOD's percentiles come from."""
-        if self.definition == "paper":
+        if self.definition != "openood":
             return []
         return ["Percentiles are those of ID training images; OpenOOD takes 1,000 ID validation images."]
 
@@ -81,12 +82,13 @@ class Vra(ShapingDetector):
             return
         units = np.array_split(features.T, max(1, features.shape[1] // _UNITS))
         found = np.concatenate([np.percentile(part, [self.low, self.high], axis=1) for part in units], axis=1)
-        self._low = found[0] if self.low > 0 else np.full_like(found[0], -np.inf)
-        self._high = found[1] if self.high < 100 else np.full_like(found[1], np.inf)
+        free = self.definition == "paper"  # at 0 and 100
+        self._low = np.full_like(found[0], -np.inf) if free and self.low == 0 else found[0]
+        self._high = np.full_like(found[1], np.inf) if free and self.high == 100 else found[1]
 
     def shape(self, features: Array) -> Array:
         """Logits of the changed features."""
-        if self.definition == "openood":
+        if self.definition != "paper":
             return self.logits(features.clip(self._low, self._high))
         raised = np.where(features > self._high, self._high, features + self.shift)
         return self.logits(raised * (features >= self._low))

@@ -50,14 +50,18 @@ def test_openoods_definition_cuts_off_at_both_by_all_units_together():
     assert [learned().candidates(), learned().deviations()] == [[{}], []]
 
 
-def test_pytorch_ood_cuts_off_below_where_the_authors_write_0():
+@pytest.mark.parametrize(("low", "high"), [(0, 100), (60, 95)])
+def test_pytorch_ood_cuts_off_below_where_the_authors_write_0(low, high):
     weight, bias = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
-    theirs = VRA(None, lambda maps: maps.flatten(1) @ weight.T + bias, 0.6, 0.95)
+    theirs = VRA(None, lambda maps: maps.flatten(1) @ weight.T + bias, low / 100, high / 100)
     theirs.fit_feature_maps(torch.from_numpy(TRAIN)[:, :, None, None], torch.zeros(200))
     scores = -theirs.predict_feature_maps(torch.from_numpy(ROWS)[:, :, None, None]).numpy()
-    raised = ROWS.clip(np.quantile(TRAIN, 0.6, axis=0))  # no value is below the lower limit: the same method
-    np.testing.assert_allclose(learned(low=60.0).score(raised), scores, rtol=1e-5)
-    assert not np.allclose(learned(low=60.0).score(ROWS), scores, rtol=0.01)
+    found = learned(low=low, high=high, definition="pytorch_ood")
+    np.testing.assert_allclose(found.score(ROWS), scores, rtol=1e-5)
+    assert len(found.candidates()) == 16
+    assert found.deviations() == []
+    assert found.variant == "as pytorch_ood"
+    assert not np.allclose(learned(low=low, high=high).score(ROWS), scores, rtol=0.01)
 
 
 def test_without_limits_it_is_the_energy_and_openoods_without_the_lower_is_react():
@@ -83,6 +87,7 @@ def test_the_order_of_units_does_not_matter_also_above_64():
         ({"low": -1.0}, r"low is -1\.0"),
         ({"high": 101.0}, r"high 101\.0"),
         ({"definition": "openood", "shift": 0.5}, r"shift is 0\.5.*: set method\.vra\.shift=0"),
+        ({"definition": "pytorch_ood", "shift": 0.5}, r"shift is 0\.5, which definition pytorch_ood does not have"),
     ],
 )
 def test_what_cannot_work_is_refused(changes, message):
