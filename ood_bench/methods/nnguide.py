@@ -1,6 +1,7 @@
 """NNGuide: energy, guided by likeness to the nearest training images."""
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +26,22 @@ class NnGuide(HeadDetector):
 
     Differences: the authors' ResNet-50 clips its features first (ReAct), which is another method; the draw differs from
     theirs, which takes NumPy's global generator. OpenOOD takes k 100 and the *first* 1 % in file order, which is one
-    class of sorted lists, and its ``alpha`` cannot be tuned. pytorch-ood takes what it is given: ``share=1``.
+    class of sorted lists (``definition=openood k=100``; its bank goes on to the end of a batch), and its ``alpha``
+    cannot be tuned. pytorch-ood takes all that it is given: ``definition=pytorch_ood``.
 
     Attributes:
         k: how many neighbours are averaged.
-        share: share of the ID training images in the bank, above 0 and at most 1.
+        share: share of the ID training images in the bank, above 0 and at most 1; 1 for pytorch-ood, whatever it is.
         seed: seeds the draw.
+        definition: ``paper``, ``openood`` or ``pytorch_ood``.
     """
 
     k: int = 10
     share: float = 0.01
     seed: int = 0
+    definition: Literal["paper", "openood", "pytorch_ood"] = "paper"
 
+    younger: ClassVar = frozenset({"definition"})
     source = Source(
         title="Nearest Neighbor Guidance for Out-of-Distribution Detection",
         authors="Park, Jung and Teoh",
@@ -61,7 +66,9 @@ class NnGuide(HeadDetector):
         Raises:
             ConfigError: if the bank has fewer images than ``k``.
         """
-        rows = features[drawn_bank(len(features), self.share, self.k, self.seed, "nnguide")]
+        share = 1.0 if self.definition == "pytorch_ood" else self.share
+        drawn = drawn_bank(len(features), share, self.k, self.seed, "nnguide")
+        rows = features[: len(drawn)] if self.definition == "openood" else features[drawn]
         self._bank = unit_length(rows) * self._energy(rows)[:, None]
 
     def score(self, features: Array) -> Array:

@@ -33,8 +33,9 @@ def slow(bank, k):
 
 
 @pytest.mark.parametrize("k", [1, 10, 100])
-def test_score_against_the_formula_and_pytorch_ood(k):
-    ours = learned(k=k).score(ROWS)
+@pytest.mark.parametrize("changes", [{}, {"definition": "pytorch_ood", "share": 0.01}])
+def test_score_against_the_formula_and_pytorch_ood(k, changes):
+    ours = learned(k=k, **changes).score(ROWS)
     np.testing.assert_allclose(ours, slow(TRAIN, k), rtol=1e-9, atol=1e-12)
     head = torch.nn.Linear(8, 3)
     head.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
@@ -51,7 +52,10 @@ def test_the_bank_is_a_share_of_the_training_images_drawn_by_the_seed():
     chosen = [np.abs(directions @ bank.T / np.linalg.norm(bank, axis=1)).argmax(axis=0) for bank in places]
     assert [len(set(rows)) for rows in chosen] == [30, 30, 30]
     assert set(chosen[0]) != set(chosen[2])
-    assert set(chosen[0]) != set(range(30))  # as OpenOOD has it
+    assert set(chosen[0]) != set(range(30))
+    openood = learned(share=0.3, k=4, definition="openood")
+    np.testing.assert_allclose(openood.score(ROWS), slow(TRAIN[:30], 4), rtol=1e-9)
+    assert openood.variant == "as openood"
     np.testing.assert_allclose(learned(share=0.3, k=4).score(ROWS), slow(TRAIN[chosen[0]], 4), rtol=1e-9)
 
 
