@@ -1,7 +1,7 @@
 """Distance to the k-th nearest training image in feature space."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +25,20 @@ class Knn(FeaturesDetector):
     The authors' ``run_cifar.py`` squares the distance as here, and its bank holds all training images.
 
     Differences that do not change ranks: OpenOOD adds 1e-10 after the division, which cancels in differences, but gives
-    NaN for features of norm 0; pytorch-ood 0.4 takes the root. pytorch-ood before 0.4 did not normalise.
+    NaN for features of norm 0; pytorch-ood 0.4 takes the root.
+
+    pytorch-ood before 0.4 did not normalise, which changes them (``definition=pytorch_ood_0.3``; its k was 1); 0.4 does
+    the same with ``normalize=False``.
 
     Attributes:
         k: which neighbour; the paper takes 50 for CIFAR-10, 200 for CIFAR-100 and 1,000 for ImageNet.
+        definition: ``paper``, or ``pytorch_ood_0.3``.
     """
 
     k: int = 50
+    definition: Literal["paper", "pytorch_ood_0.3"] = "paper"
 
+    younger: ClassVar = frozenset({"definition"})
     source = Source(
         title="Out-of-Distribution Detection with Deep Nearest Neighbors",
         authors="Sun et al.",
@@ -53,7 +59,7 @@ class Knn(FeaturesDetector):
         return not hasattr(self, "_bank") or setting["k"] <= len(self._bank)
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
-        """The bank: normalised features b of all training images, and beside them ``-|b|^2 / 2``.
+        """The bank: features b, as they are compared, of all training images, and beside them ``-|b|^2 / 2``.
 
         Raises:
             ConfigError: if there are fewer than ``k``.
@@ -63,7 +69,7 @@ class Knn(FeaturesDetector):
                 f"method knn: k is {self.k}, and there are {len(features)} ID training images",
                 f"set method.knn.k to at most {len(features)}",
             )
-        bank = normalised(features)
+        bank = self._scaled(features)
         self._bank = np.hstack([bank, -0.5 * (bank**2).sum(axis=1, keepdims=True)])
 
     def score(self, features: Array) -> Array:
@@ -72,6 +78,9 @@ class Knn(FeaturesDetector):
         The neighbour is found by ``g . b - |b|^2 / 2``, largest where the distance is smallest; its distance is then
         taken from the difference of the vectors, which is exact where it is small.
         """
-        rows = normalised(features)
+        rows = self._scaled(features)
         _, places = largest_products(np.hstack([rows, np.ones((len(rows), 1))]), self._bank, self.k)
         return np.asarray(-((rows - self._bank[places[:, -1], :-1]) ** 2).sum(axis=1))
+
+    def _scaled(self, features: Array) -> Array:
+        return normalised(features) if self.definition == "paper" else features

@@ -14,8 +14,8 @@ RANDOM = np.random.default_rng(0)
 TRAIN, ROWS = RANDOM.random((70, 8)), RANDOM.random((30, 8))
 
 
-def learned(k, train=TRAIN):
-    found = Knn(k)
+def learned(k, train=TRAIN, **changes):
+    found = Knn(k, **changes)
     found.learn(train, np.zeros(len(train), np.int64))
     return found
 
@@ -38,6 +38,15 @@ def test_score_against_the_formula_and_pytorch_ood(k):
     np.testing.assert_allclose(ours, [slow(row, k) for row in ROWS.tolist()], rtol=1e-9)
     theirs = KNN(None, k=k).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
     np.testing.assert_allclose(ours, -(theirs.predict_features(torch.from_numpy(ROWS)).numpy() ** 2), rtol=1e-8)
+
+
+@pytest.mark.parametrize("k", [1, 7, 70])
+def test_pytorch_ood_before_0_4_did_not_normalise(k):
+    """As version 0.4 does with ``normalize=False``."""
+    theirs = KNN(None, k=k, normalize=False).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
+    ours = learned(k, definition="pytorch_ood_0.3")
+    np.testing.assert_allclose(ours.score(ROWS), -(theirs.predict_features(torch.from_numpy(ROWS)).numpy() ** 2))
+    assert ours.variant == "as pytorch_ood_0.3"
 
 
 def test_openoods_shift_by_1e_10_cancels():
