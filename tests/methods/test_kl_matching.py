@@ -1,12 +1,14 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from pytorch_ood.detector import KLMatching as Theirs
 from scipy.special import softmax
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
+from ood_bench.errors import ConfigError
 from ood_bench.methods.kl_matching import KlMatching
 
 RANDOM = np.random.default_rng(0)
@@ -15,8 +17,8 @@ TRAIN[:, 4] -= 100  # class 4 is never predicted
 LABELS = RANDOM.integers(0, 5, 200)
 
 
-def learned(train=TRAIN, labels=LABELS):
-    found = KlMatching()
+def learned(train=TRAIN, labels=LABELS, **changes):
+    found = KlMatching(**changes)
     found.learn(train, labels)
     return found
 
@@ -34,6 +36,18 @@ def slow(train, logits):
 
 def test_score_against_the_formula():
     np.testing.assert_allclose(learned().score(LOGITS), slow(TRAIN, LOGITS), rtol=1e-9)
+
+
+def test_pytorch_ood_before_0_4_took_labels_and_the_predicted_class_alone():
+    rows = softmax(TRAIN, axis=1)
+    typical = [np.mean([row for row, label in zip(rows, LABELS, strict=True) if label == k], axis=0) for k in range(5)]
+    expected = [
+        -sum(a * math.log(a / b) for a, b in zip(p, typical[p.argmax()], strict=True)) for p in softmax(LOGITS, axis=1)
+    ]
+    np.testing.assert_allclose(learned(definition="pytorch_ood_0.3").score(LOGITS), expected, rtol=1e-9)
+    assert not np.allclose(learned().score(LOGITS), expected, rtol=0.1)
+    with pytest.raises(ConfigError, match=r"no training image of class 4: set method\.kl_matching\.definition=paper"):
+        learned(labels=LABELS % 4, definition="pytorch_ood_0.3")
 
 
 def test_pytorch_ood_agrees():
