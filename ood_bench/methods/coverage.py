@@ -19,19 +19,29 @@ def edges(count: int) -> Array:
     return np.concatenate([low[:-1], high, [1.2]])
 
 
+def edges_to_the_ends(count: int) -> Array:
+    """Edges of ``count`` bins, as pytorch-ood has them: finer towards 0 and 1, where the last reach to all states.
+
+    The middle one is not 1/2 but, by rounding of float32, 3e-8 below: states of saturated images lie between the two.
+    """
+    middle = np.nextafter(np.float32(0.5), np.float32(0))
+    low = np.geomspace(1e-6, float(middle), count // 2 + 1)[1:]
+    return np.concatenate([[0.0], low, 1 - low[-2::-1], [1.2]])
+
+
 class Coverage:
     """Coverage of the states ``sigmoid(steepness * v)`` of D units: ``min(n / full, 1)`` of each unit's bins.
 
     Args:
         values: v of the images that are counted, ``[N, D]``, float64 or float32.
         steepness: of the sigmoid.
-        bins: number of edges of bins, even and at least 4.
+        bounds: edges of the bins, ascending, around all states.
         full: how many images cover a bin fully.
     """
 
-    def __init__(self, values: Array | Rows32, steepness: float, bins: int, full: int) -> None:
-        self._steepness, self._bins = steepness, bins
-        found = np.bincount(self._places(values).ravel(), minlength=values.shape[1] * bins)
+    def __init__(self, values: Array | Rows32, steepness: float, bounds: Array, full: int) -> None:
+        self._steepness, self._bounds = steepness, bounds
+        found = np.bincount(self._places(values).ravel(), minlength=values.shape[1] * len(bounds))
         self._covered = np.minimum(found / full, 1)
 
     def of(self, values: Array | Rows32) -> Array:
@@ -43,8 +53,8 @@ class Coverage:
     def _places(self, values: Array | Rows32) -> npt.NDArray[np.int64]:
         """Where each value's bin lies in a row of all units' bins, ``[n, D]``."""
         states = expit(self._steepness * values.astype(np.float64, copy=False))
-        found = np.searchsorted(edges(self._bins), states, side="right") - 1
-        return np.asarray(found + self._bins * np.arange(values.shape[1]))
+        found = np.searchsorted(self._bounds, states, side="right") - 1
+        return np.asarray(found + len(self._bounds) * np.arange(values.shape[1]))
 
 
 def balanced(labels: npt.NDArray[np.int64], classes: int, images: int, seed: int, method: str) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 from ood_bench.data.imageset import Rows32
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, View, at_every
-from ood_bench.methods.coverage import Coverage, balanced
+from ood_bench.methods.coverage import Coverage, balanced, edges
 from ood_bench.methods.nac import Nac
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.tap_gradients import activation_times_gradient
@@ -95,7 +95,10 @@ class NacLayers(Detector):
         widths, rows = self._products(scorer, View(scorer.train, drawn))
         self._ends = np.cumsum(widths)[:-1]
         parts = np.split(rows, self._ends, axis=1)
-        self._coverages = [Coverage(part, *one) for part, one in zip(parts, options, strict=True)]
+        self._coverages = [
+            Coverage(part, steepness, edges(int(bins)), int(full))
+            for part, (steepness, bins, full) in zip(parts, options, strict=True)
+        ]
         self._fitted_on = fitted_on
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:

@@ -53,22 +53,34 @@ def test_edges_are_the_authors():
     assert (np.diff(edges(50)) > 0).all()
 
 
+def theirs(train, rows, bins=10, steepness=3.0, full=5):
+    """Scores by pytorch-ood."""
+    network = nn.Sequential(nn.Identity(), nn.Linear(8, 4)).double()
+    network[1].weight.data, network[1].bias.data = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
+    found = NACUE(network, [network[0]], m_bins=bins, alpha=steepness, o_star=full)
+    found.fit([torch.from_numpy(train).requires_grad_()])
+    return -found(torch.from_numpy(rows).requires_grad_()).numpy()
+
+
 def test_pytorch_ood_differs_by_its_bins_only(monkeypatch):
     """Where no probability is so small that the 1e-12 that it adds matters."""
     train, rows = TRAIN / 4, ROWS / 4
-    network = nn.Sequential(nn.Identity(), nn.Linear(8, 4)).double()
-    network[1].weight.data, network[1].bias.data = torch.from_numpy(WEIGHT), torch.from_numpy(BIAS)
-
-    def theirs():
-        found = NACUE(network, [network[0]], m_bins=10, alpha=3.0, o_star=5)
-        found.fit([torch.from_numpy(train).requires_grad_()])
-        return -found(torch.from_numpy(rows).requires_grad_()).numpy()
-
     ours = learned(train).score(rows)
-    assert np.abs(theirs() - ours).max() > 0.01
+    assert np.abs(theirs(train, rows) - ours).max() > 0.01
     bounds = torch.from_numpy(edges(10))
     monkeypatch.setattr(nac, "_bin_indices_geometric", lambda z, m: torch.bucketize(z, bounds, right=True) - 1)
-    np.testing.assert_allclose(theirs(), ours, rtol=1e-6)
+    np.testing.assert_allclose(theirs(train, rows), ours, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 20.0])
+@pytest.mark.parametrize(("steepness", "bins", "full"), [(3.0, 10, 5), (100.0, 50, 50), (0.1, 4, 1)])
+def test_pytorch_oods_definition_gives_its_scores(scale, steepness, bins, full):
+    """At the largest scale probabilities lie far below the 1e-12 that it adds, and states beyond its last edges."""
+    train, rows = scale * TRAIN, scale * ROWS * (RANDOM.random((40, 8)) < 0.8)  # a state of 1/2 where a feature is 0
+    train[:20] = 0
+    found = learned(train, steepness=steepness, bins=bins, full=full, definition="pytorch_ood", images=4)
+    np.testing.assert_allclose(found.score(rows), theirs(train, rows, bins, steepness, full), rtol=1e-6)
+    assert found.variant == "as pytorch_ood"
 
 
 def test_as_many_images_of_every_class_are_counted():
