@@ -1,6 +1,7 @@
 """NECO: largest logit times the share of the features' length within the principal space."""
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +23,25 @@ class Neco(HeadDetector):
 
     Differences: the authors give ``dim`` for each network, leave the logit out for ResNets, and standardise the
     numerator only for DeiT and Swin. Their comment advises against standardising where classes have collapsed, as for a
-    ViT on CIFAR-10. The share of 0.9 comes from the code of Mahalanobis++ (github.com/mueller-mp/maha-norm), whose port
-    to OpenOOD standardises training images only. OpenOOD and pytorch-ood 0.4 have no such detector. An x of 0, for
-    which the ratio is NaN there, has ratio 0 here.
+    ViT on CIFAR-10. The share of 0.9 comes from the code of Mahalanobis++ (github.com/mueller-mp/maha-norm). Its port
+    to OpenOOD standardises training images only, and scores by ``||V' f|| / ||f||`` (``definition=maha_norm``). OpenOOD
+    and pytorch-ood 0.4 have no such detector. An x of 0, for which the ratio is NaN there, has ratio 0 here.
 
     Attributes:
         variance: share of the variance that V holds at least, above 0 and at most 1.
         dim: how many directions V has; 0 for the fewest that hold ``variance``.
         standardise: False for x = f.
         logit: False for the ratio alone.
+        definition: ``paper``, or ``maha_norm``.
     """
 
     variance: float = 0.9
     dim: int = 0
     standardise: bool = True
     logit: bool = True
+    definition: Literal["paper", "maha_norm"] = "paper"
 
+    younger: ClassVar = frozenset({"definition"})
     source = Source(
         title="NECO: NEural Collapse Based Out-of-distribution detection",
         authors="Ben Ammar et al.",
@@ -53,6 +57,12 @@ class Neco(HeadDetector):
             raise ConfigError(
                 f"method neco: variance is {self.variance} and dim is {self.dim}",
                 "set method.neco.variance above 0 and to at most 1, and method.neco.dim to at least 0",
+            )
+
+        if self.definition == "maha_norm" and not self.standardise:
+            raise ConfigError(
+                "method neco: definition is maha_norm, which differs by how it standardises, and standardise is False",
+                "set method.neco.standardise=True, or method.neco.definition=paper",
             )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
@@ -85,7 +95,7 @@ class Neco(HeadDetector):
 
     def score(self, features: Array) -> Array:
         """Ratio of lengths, times the largest logit."""
-        rows = (features - self._shift) / self._scale
+        rows = features if self.definition == "maha_norm" else (features - self._shift) / self._scale
         inside, whole = np.linalg.norm(rows @ self._axes - self._centre, axis=1), np.linalg.norm(rows, axis=1)
         ratio = np.divide(inside, whole, out=np.zeros_like(whole), where=whole > 0)
         return np.asarray(ratio * self.logits(features).max(axis=1)) if self.logit else ratio

@@ -41,6 +41,19 @@ def test_score_against_the_authors_computation(dim, standardise):
     np.testing.assert_allclose(found.score(ROWS), ratios, rtol=1e-9)
 
 
+def test_the_port_of_maha_norm_standardises_training_images_only():
+    scaled = StandardScaler().fit_transform(TRAIN)
+    pca = PCA(8).fit(scaled)
+    dim = np.where(np.cumsum(pca.explained_variance_ratio_) >= 0.9)[0][0] + 1
+    ratios = np.array([np.linalg.norm(pca.transform(row[None])[0, :dim]) / np.linalg.norm(row) for row in ROWS])
+    found = learned(definition="maha_norm")
+    np.testing.assert_allclose(found.score(ROWS), ratios * (ROWS @ WEIGHT.T + BIAS).max(axis=1), rtol=1e-9)
+    assert not np.allclose(found.score(ROWS), learned().score(ROWS), rtol=0.01)
+    assert found.variant == "as maha_norm"
+    with pytest.raises(ConfigError, match=r"method neco: definition is maha_norm.*: set method\.neco\.standardise"):
+        Neco(definition="maha_norm", standardise=False)
+
+
 def test_all_dimensions_leave_the_largest_logit():
     largest = (ROWS @ WEIGHT.T + BIAS).max(axis=1)
     for found in (learned(dim=8), learned(variance=1.0)):
