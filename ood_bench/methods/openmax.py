@@ -1,7 +1,7 @@
 """OpenMax: probability of an unknown class, from how far logits lie from each class's mean."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,22 +65,25 @@ class OpenMax(LogitsDetector):
     200, the cosine distance: ``distance=eucos alpha=10``; the libmr that it brings along moves distances by 10,000
     before the fit: ``shift=10000``. Defaults are OpenOOD's, which computes the same with libmr 0.1.9, whose shift is 1
     and whose likelihood ends at 1e-6; its exp overflows for logits above 709. The shift matters: with 1, w is 0 for
-    images nearer than 1 below the tail's start; with 10,000 it is some hundredths there. pytorch-ood shifts by 10,000,
-    takes a tail of 25 and alpha 10, counts wrongly classified images too, searches its fit by a general optimiser, and
-    takes the distance to classes that are predicted for no image of a batch to be 0.
+    images nearer than 1 below the tail's start; with 10,000 it is some hundredths there. pytorch-ood counts
+    wrongly classified images too (``definition=pytorch_ood tail=25 alpha=10 shift=10000``), searches its fit by a
+    general optimiser, and takes the distance to classes that are predicted for no image of a batch to be 0.
 
     Attributes:
         tail: how many distances of a class the Weibull distribution is fitted to; the paper takes 20.
         alpha: how many logits are revised, at most K.
         distance: ``euclidean``; or ``eucos``, over 200, plus the cosine distance.
         shift: what distances are moved by before the fit, above 0.
+        definition: ``openood``, or ``pytorch_ood``, which takes all images of a class.
     """
 
     tail: int = 20
     alpha: int = 3
     distance: Literal["euclidean", "eucos"] = "euclidean"
     shift: float = 1.0
+    definition: Literal["openood", "pytorch_ood"] = "openood"
 
+    younger: ClassVar = frozenset({"definition"})
     source = Source(
         title="Towards Open Set Deep Networks",
         authors="Bendale and Boult",
@@ -116,16 +119,17 @@ class OpenMax(LogitsDetector):
                 f"method openmax: alpha is {self.alpha}, and there are {classes} classes",
                 f"set method.openmax.alpha to at most {classes}",
             )
-        right = logits.argmax(axis=1) == labels
-        counts = np.bincount(labels[right], minlength=classes)
+        every = self.definition == "pytorch_ood"
+        counted = np.full(len(labels), True) if every else logits.argmax(axis=1) == labels
+        counts = np.bincount(labels[counted], minlength=classes)
         if (least := int(counts.min())) < self.tail:
             remedy = f"set method.openmax.tail to at most {least}, or " if least >= 2 else ""
             raise ConfigError(
                 f"method openmax: tail is {self.tail}, and {least} training images of class {counts.argmin()} are "
-                "classified rightly",
+                + ("there" if every else "classified rightly"),
                 f"{remedy}train for longer",
             )
-        rows = [logits[right & (labels == label)] for label in range(classes)]
+        rows = [logits[counted & (labels == label)] for label in range(classes)]
         self._means = np.stack([row.mean(axis=0) for row in rows])
         tails = [np.sort(self._distances(row, mean))[-self.tail :] for row, mean in zip(rows, self._means, strict=True)]
         if equal := [label for label, distances in enumerate(tails) if np.ptp(distances) <= 1e-12 * distances[-1]]:

@@ -89,6 +89,16 @@ def test_pytorch_ood_agrees_on_images_that_are_classified_rightly():
     np.testing.assert_allclose(1 / (1 + np.exp(learned(shift=10_000.0).score(ROWS))), unknown, rtol=0.02)
 
 
+def test_pytorch_oods_definition_counts_wrongly_classified_images_too():
+    theirs = Theirs(None, tailsize=25, alpha=4).fit_logits(torch.from_numpy(TRAIN), torch.from_numpy(LABELS))
+    unknown = theirs.predict_logits(torch.from_numpy(ROWS)).numpy()
+    settings = {"tail": 25, "alpha": 4, "shift": 10_000.0}
+    found = learned(definition="pytorch_ood", **settings)
+    np.testing.assert_allclose(1 / (1 + np.exp(found.score(ROWS))), unknown, rtol=0.02)
+    assert not np.allclose(1 / (1 + np.exp(learned(**settings).score(ROWS))), unknown, rtol=0.2)
+    assert found.variant == "as pytorch_ood"
+
+
 @pytest.mark.parametrize(("alpha", "tail"), [(0, 20), (3, 1)])
 def test_impossible_numbers_are_refused(alpha, tail):
     with pytest.raises(ConfigError, match="method openmax: tail is"):
@@ -105,6 +115,7 @@ def test_impossible_numbers_are_refused(alpha, tail):
             {},
             "tail is 20, and 0 training images of class 0 are .*: train for longer",
         ),
+        ({}, {"tail": 51, "definition": "pytorch_ood"}, "tail is 51, and 50 training images of class 0 are there: set"),
         ({"train": 5 * np.eye(4)[LABELS]}, {}, "training images of class 0 lie equally far"),
     ],
 )
