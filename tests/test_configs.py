@@ -89,7 +89,7 @@ def test_tune(name):
 
 CHANGED = ("method", "ood", "protocol")
 PAPERS = shipped("paper")
-SWEEPS = ["gpu_suite", "gpu_suite_short", "gpu_suite_toy", "posthoc"]  # see tests/sweep
+SWEEPS = ["gpu_suite", "gpu_suite_short", "gpu_suite_toy", "posthoc", "definitions"]  # see tests/sweep
 WHOLE_RUNS = [f"{group}={name}" for group in ("experiment", "paper") for name in shipped(group) if name not in SWEEPS]
 
 

@@ -1,0 +1,28 @@
+"""The sweep of methods by several definitions: its jobs are possible, and no definition is forgotten."""
+
+import pytest
+
+from ood_bench.config import compose_settings
+from ood_bench.methods.base import build_detector
+from ood_bench.methods.definitions import PROTOCOL, definitions
+from ood_bench.utils.configs import options
+
+WORDS = ["experiment=definitions"]
+JOBS = [compose_settings([*own, *WORDS, "sweep=null"]) for own in compose_settings(WORDS).sweep.overrides()]
+
+
+@pytest.mark.parametrize("settings", JOBS)
+def test_each_job_scores_the_sets_of_the_sweep_of_post_hoc_methods(settings):
+    network = compose_settings(["experiment=posthoc", "sweep=null", "model=resnet20"])
+    assert list(settings.ood) == list(network.ood)
+    assert (settings.id["name"], settings.model) == (network.id["name"], network.model)
+    assert settings.protocol["name"] == PROTOCOL
+
+
+def test_every_definition_of_every_method_is_scored_once():
+    nodes = [(name, node) for job in JOBS for name, node in job.method.items()]
+    found = sorted((name, node["definition"]) for name, node in nodes)
+    assert found == sorted((name, definition) for name in options("method") for definition in definitions(name))
+    for name, node in nodes:
+        shipped = node["definition"] == definitions(name)[0]
+        assert build_detector(name, node).variant == ("" if shipped else f"as {node['definition']}")
