@@ -121,8 +121,13 @@ class Detector(Strict, ABC):
 
     @property
     def variant(self) -> str:
-        """What the method's name in tables is followed by; empty for the plain method."""
-        return ""
+        """What the method's name in tables is followed by; empty for the plain method.
+
+        By default whose definition it is, where the class has a field ``definition`` and it is not the default.
+        """
+        chosen = [item for item in fields(self) if item.name == "definition"]  # type: ignore[arg-type]
+        found = [str(value) for item in chosen if (value := getattr(self, item.name)) != item.default]
+        return f"as {found[0]}" if found else ""
 
     @property
     def block(self) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
@@ -35,21 +36,25 @@ class Gram(Detector):
     Differences: the authors read the output of every convolution and activation, and we the named taps. They take the
     mean over a tenth of the test images, and average ten such draws. OpenOOD reads all modules that are convolutions
     or ReLUs (on its CIFAR ResNet the convolutions alone, which calls ReLU as a function), powers 1 to 5, bounds by
-    label, draws its tenth of each class's training images without seed, and takes the mean before the division by
-    ``max p``. pytorch-ood 0.4 takes bounds by label and does not divide by ``max p``; its powers go up to the number of
-    layers.
+    label, draws its tenth of each class's training images without seed, and takes its mean deviation from the bounds of
+    their labels, before the division by ``max p``. pytorch-ood 0.4 does the same for the layers that it is given, and
+    does not divide by ``max p`` at all; its powers go up to the number of layers. ``definition`` is about bounds, units
+    and division; taps, powers and the draw stay as they are set.
 
     Attributes:
         taps: names of taps; ``[all]`` for every tap of the model; ``[stages]`` for the ends of its stages. A tap
             without positions counts as a map of one.
         powers: ascending; the authors' code takes 1 to 10.
         seed: seeds the draw of the tenth.
+        definition: ``paper``, ``openood`` or ``pytorch_ood``.
     """
 
     taps: list[str] = field(default_factory=lambda: ["all"])
     powers: list[int] = field(default_factory=lambda: list(range(1, 11)))
     seed: int = 0
+    definition: Literal["paper", "openood", "pytorch_ood"] = "paper"
 
+    younger: ClassVar = frozenset({"definition"})
     needs: ClassVar[tuple[str, ...]] = ("logits", "feature maps", "ID training images")
     source = Source(
         title="Detecting Out-of-Distribution Examples with Gram Matrices",
@@ -85,11 +90,13 @@ class Gram(Detector):
         return named_taps(classifier, self.taps)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
-        """Bounds of each class from nine tenths of the ID training images, units from the rest; labels are not used.
+        """Bounds of each class from nine tenths of the ID training images, units from the rest.
+
+        Labels are used by other definitions than the paper's only.
 
         Raises:
-            ConfigError: if there are too few images, no image is predicted as some class, or no held-out image deviates
-                at a tap.
+            ConfigError: if there are too few images, no image is predicted as (or of) some class, no held-out image
+                deviates at a tap, or labels are needed and missing.
         """
         fitted_on = f"{scorer.classifier.key}-{scorer.train.fingerprint}"
         if fitted_on == self._fitted_on:
@@ -103,6 +110,7 @@ class Gram(Detector):
             "powers": self.powers,
             "seed": self.seed,
             "device": scorer.classifier.device.type,
+            **({} if self.definition == "paper" else {"bounds": "by label"}),
         }
         # A column for each statistic: the tap's number, its unit, K smallest and K largest values.
         numbers, units, *bounds = scorer.engine.cached("gram", identity, lambda: self._learned(scorer, taps))
@@ -119,30 +127,36 @@ class Gram(Detector):
         ]
 
     def _learned(self, scorer: Scorer, taps: Sequence[str]) -> Array:
-        count = len(scorer.train)
+        count, by_label = len(scorer.train), self.definition != "paper"
+        if by_label and scorer.train.labels is None:
+            raise ConfigError(
+                f"method gram: definition {self.definition} takes labels, and {scorer.train.name} has none",
+                "set method.gram.definition=paper",
+            )
         if (held := int(_HELD_OUT * count)) < 1:
             raise ConfigError(
                 f"method gram: {count} training images leave none to hold out of the bounds", "use 10 or more"
             )
         order = np.random.RandomState(self.seed).permutation(count)
         learned: list[Bounds] = []
-        for logits, values in self._batches(scorer, View(scorer.train, np.sort(order[held:])), taps):
+        for logits, classes, values in self._batches(scorer, View(scorer.train, np.sort(order[held:])), taps):
             learned = learned or [Bounds(logits.shape[1]) for _ in taps]
             for one, tap in zip(learned, taps, strict=True):
-                one.add(gram_rows(values[tap], self.powers).cpu().numpy(), logits.argmax(axis=1))
+                one.add(gram_rows(values[tap], self.powers).cpu().numpy(), classes)
         bounds = [one.values for one in learned]
         if missing := np.flatnonzero(np.isinf(bounds[0][0, :, 0])).tolist():
             raise ConfigError(
-                f"method gram: no training image is predicted as class {listed(map(str, missing))}",
-                "train for longer, or leave the method out",
+                f"method gram: no training image is {'of' if by_label else 'predicted as'} class "
+                f"{listed(map(str, missing))}",
+                "use more training images" if by_label else "train for longer, or leave the method out",
             )
         found = self._measured(taps, bounds)
         rest = View(scorer.train, np.sort(order[:held]))
-        sums = sum(
-            self._relative(logits, [one.reduction(values[one.tap]).cpu().numpy() for one in found]).sum(axis=0)
-            for logits, values in self._batches(scorer, rest, taps)
-        )
-        units = np.asarray(sums) / held
+        sums = np.zeros(len(taps))
+        for logits, classes, values in self._batches(scorer, rest, taps):
+            rows = [one.reduction(values[one.tap]).cpu().numpy() for one in found]
+            sums += _of(classes, rows, None if by_label else logits).sum(axis=0)
+        units = sums / held
         if still := [tap for tap, unit in zip(taps, units, strict=True) if unit <= _ROUNDING]:
             raise ConfigError(
                 f"method gram: none of {held} held-out training images deviates at tap {listed(still)}",
@@ -154,23 +168,24 @@ class Gram(Detector):
 
     def _batches(
         self, scorer: Scorer, view: View, taps: Sequence[str]
-    ) -> Iterator[tuple[Array, dict[str, torch.Tensor]]]:
-        """Logits ``[B, K]`` and values of the taps, some images at a time: no rows of all images are kept."""
-        classifier = scorer.classifier
+    ) -> Iterator[tuple[Array, npt.NDArray[np.int64], dict[str, torch.Tensor]]]:
+        """Logits ``[B, K]``, classes ``[B]`` and values of the taps, some images at a time: no rows of all are kept.
+
+        Classes are predicted ones, or labels for definitions that take those.
+        """
+        classifier, first = scorer.classifier, 0
+        known = view.images.labels if self.definition != "paper" else None
+        labels = known if known is None or view.rows is None else known[view.rows]
         with ticking(f"Gram matrices of {view.images.title}", len(view), "images") as ticker, full_precision():
             for batch in view.batches(_BATCH):
                 with torch.inference_mode():
                     values = forward_to_all(classifier, classifier.normalise(batch), [*taps, OUTPUT])
                     logits = values[OUTPUT].double().cpu().numpy()
                     refuse_not_finite(classifier, view, "at its output", logits)
-                    yield logits, values
+                    classes = logits.argmax(axis=1) if labels is None else labels[first : first + len(batch)]
+                    yield logits, classes, values
+                first += len(batch)
                 ticker.advance(len(batch))
-
-    def _relative(self, logits: Array, deviations: Sequence[Array]) -> Array:
-        """Deviations ``[n, taps]`` from the predicted class over its probability, of ``[n, K]`` from every class."""
-        rows, predicted = np.arange(len(logits)), logits.argmax(axis=1)
-        mine = np.stack([one[rows, predicted] for one in deviations], axis=1)
-        return np.asarray(mine / softmax(logits, axis=1)[rows, predicted][:, None])
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """The logits, and each tap's deviation from every class."""
@@ -181,4 +196,17 @@ class Gram(Detector):
         logits, *deviations = (
             rows.astype(np.float64) for rows in scorer.bank(view, self.quantities(scorer.classifier)).values()
         )
-        return at_every(settings, -(self._relative(logits, deviations) / self._units).sum(axis=1))
+        divided = _of(logits.argmax(axis=1), deviations, None if self.definition == "pytorch_ood" else logits)
+        return at_every(settings, -(divided / self._units).sum(axis=1))
+
+
+def _of(classes: npt.NDArray[np.int64], deviations: Sequence[Array], logits: Array | None) -> Array:
+    """Deviations ``[n, taps]`` from each row's class, of ``[n, K]`` from every class.
+
+    Args:
+        classes: ``[n]``.
+        deviations: for each tap.
+        logits: ``[n, K]``, to divide by the largest probability; none for no division.
+    """
+    mine = np.stack([one[np.arange(len(classes)), classes] for one in deviations], axis=1)
+    return np.asarray(mine if logits is None else mine / softmax(logits, axis=1).max(axis=1, keepdims=True))

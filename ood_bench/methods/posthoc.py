@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,13 +38,6 @@ class RowsDetector(Detector):
 
         What it learns is kept in attributes that are not fields.
         """
-
-    @property
-    def variant(self) -> str:
-        """Whose definition it is, where the class has several and it is not the authors'."""
-        chosen = [item for item in fields(self) if item.name == "definition"]  # type: ignore[arg-type]
-        found = [str(value) for item in chosen if (value := getattr(self, item.name)) != item.default]
-        return f"as {found[0]}" if found else ""
 
     @property
     def learns(self) -> bool:

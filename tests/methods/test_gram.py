@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_ood.detector import Gram as Theirs
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
@@ -32,9 +33,13 @@ def deviations(rows, low, high):
     return (np.maximum(low - rows, 0) / abs(low + 1e-6) + np.maximum(rows - high, 0) / abs(high + 1e-6)).sum(axis=1)
 
 
-def test_scores_of_a_network_against_the_formula(toys):
-    powers = [1, 2, 5]
-    found, using = toys.fitted("gram", taps=list(TAPS), powers=powers)
+@pytest.mark.parametrize("definition", ["paper", "openood", "pytorch_ood"])
+def test_scores_of_a_network_against_the_formula(definition, toys):
+    """Every seventh training image has another label than is predicted for it."""
+    powers, paper = [1, 2, 5], definition == "paper"
+    labels = np.where(np.arange(240) % 7 == 0, (toys.TRAIN.labels + 1) % 4, toys.TRAIN.labels)
+    using = toys.scorer_with(toys.classifier(), train=ImageSet.of("relabelled", toys.TRAIN.images, labels))
+    found, using = toys.fitted("gram", using=using, taps=list(TAPS), powers=powers, definition=definition)
     images = toys.image_set("near", 20)
     ours = found.raw_scores(using, View(images), [{}])[0, :, 0]
     network = toys.double(using.classifier)
@@ -42,17 +47,42 @@ def test_scores_of_a_network_against_the_formula(toys):
     rows, p = statistics(toys, network, images, powers)
     held = np.random.RandomState(0).permutation(240)[:24]
     kept = np.setdiff1d(np.arange(240), held)
+    classes = train_p.argmax(axis=1) if paper else labels
     expected = np.zeros(20)
     for tap in TAPS:
         low, high = (
-            np.array([pick(train[tap][kept[train_p[kept].argmax(axis=1) == label]], axis=0) for label in range(4)])
+            np.array([pick(train[tap][kept[classes[kept] == label]], axis=0) for label in range(4)])
             for pick in (np.min, np.max)
         )
-        of, most = train_p[held].argmax(axis=1), train_p[held].max(axis=1)
-        unit = np.mean(deviations(train[tap][held], low[of], high[of]) / most)
-        expected -= deviations(rows[tap], low[p.argmax(axis=1)], high[p.argmax(axis=1)]) / p.max(axis=1) / unit
+        of = classes[held]
+        unit = np.mean(deviations(train[tap][held], low[of], high[of]) / (train_p[held].max(axis=1) if paper else 1))
+        apart = deviations(rows[tap], low[p.argmax(axis=1)], high[p.argmax(axis=1)])
+        expected -= apart / (1 if definition == "pytorch_ood" else p.max(axis=1)) / unit
     np.testing.assert_allclose(ours, expected, rtol=2e-3)
     assert expected.std() > 0.1 * abs(expected).mean()
+    assert found.variant == ("" if paper else f"as {definition}")
+
+
+def test_pytorch_ood_gives_the_scores_of_its_definition(toys, monkeypatch):
+    """With a draw that holds out 6 images of each label, as it draws them."""
+    draws = (np.random.RandomState(seed).permutation(240)[:24] for seed in range(1000))
+    seed, held = next(
+        pair for pair in enumerate(draws) if (np.bincount(toys.TRAIN.labels[pair[1]], minlength=4) == 6).all()
+    )
+    found, using = toys.fitted("gram", seed=seed, taps=list(TAPS), powers=[1, 2, 3], definition="pytorch_ood")
+    network = toys.double(using.classifier)
+    theirs = Theirs(network, [None] * len(TAPS), 4, [1, 2, 3])
+    monkeypatch.setattr(
+        theirs, "_create_feature_list", lambda x: (network(x), [toys.tap_value(network, tap, x) for tap in TAPS])
+    )
+    places = [np.isin(np.flatnonzero(toys.TRAIN.labels == label), held) for label in range(4)]
+    orders = iter([torch.from_numpy(np.argsort(~mine, kind="stable")) for mine in places])
+    monkeypatch.setattr(torch, "randperm", lambda count: next(orders))
+    with torch.no_grad():
+        theirs.fit([(toys.inputs(toys.TRAIN), torch.from_numpy(toys.TRAIN.labels))])
+    images = toys.image_set("near", 20)
+    ours = found.raw_scores(using, View(images), [{}])[0, :, 0]
+    np.testing.assert_allclose(ours, -theirs.predict(toys.inputs(images)).detach().numpy(), rtol=2e-3)
 
 
 def test_held_out_images_score_minus_one_a_tap_on_average_and_those_of_the_bounds_0(toys):
@@ -94,6 +124,11 @@ def test_training_images_that_give_no_bounds_are_refused(toys):
     one = ImageSet.of("one", toys.TRAIN.images[::4], toys.TRAIN.labels[::4])
     with pytest.raises(ConfigError, match="method gram: no training image is predicted as class 1, 2, 3"):
         toys.fitted("gram", using=toys.scorer_with(toys.classifier(), train=one))
+    with pytest.raises(ConfigError, match="method gram: no training image is of class 1, 2, 3: use more"):
+        toys.fitted("gram", using=toys.scorer_with(toys.classifier(), train=one), definition="openood")
+    none = ImageSet.of("none", toys.TRAIN.images)
+    with pytest.raises(ConfigError, match=r"definition openood takes labels, and none has none: set method\.gram"):
+        toys.fitted("gram", using=toys.scorer_with(toys.classifier(), train=none), definition="openood")
     still = ImageSet.of("still", toys.TRAIN.images[np.arange(40) % 4], np.arange(40) % 4)
     with pytest.raises(ConfigError, match=r"none of 4 held-out training images deviates at tap conv1, .*use more"):
         toys.fitted("gram", using=toys.scorer_with(toys.classifier(), train=still))

@@ -131,7 +131,12 @@ CHANGES = {
         "head": ({"magnitudes": [20.0]}, "godin_inner", "godin_cosine"),
         "magnitudes": ({}, [0.0], [20.0]),
     },
-    "gram": {"taps": ({}, ["all"], ["conv2"]), "powers": ({}, [1, 2, 3], [1, 2]), "seed": ({}, 0, 1)},
+    "gram": {
+        "taps": ({}, ["all"], ["conv2"]),
+        "powers": ({}, [1, 2, 3], [1, 2]),
+        "seed": ({}, 0, 1),
+        "definition": ({}, "paper", "openood"),
+    },
     "grad_uncertainty": {"with_bias": ({}, False, True)},
     "grad_uncertainty_all": {},
     "gradnorm_all": {"temperature": ({}, 1.0, 2.0)},
