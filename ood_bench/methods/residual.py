@@ -78,8 +78,8 @@ class Residual(HeadDetector):
     The paper has it as a baseline. Principal directions are the eigenvectors, by falling eigenvalue, of the second
     moment of ID training images about u.
 
-    Differences: OpenOOD fits on ID validation images, with ``dim`` 512. pytorch-ood 0.4 has no such detector; it is its
-    ViM without the logits. Features below 768 values: see :func:`principal_dim`.
+    Differences: OpenOOD fits on ID validation images, which no method learns from here, with ``dim`` 512. pytorch-ood
+    0.4 has no such detector; it is its ViM without the logits. Features below 768 values: see :func:`principal_dim`.
 
     Attributes:
         dim: how many principal directions are left out; 0 for the rule of the authors' code by the features' width.
