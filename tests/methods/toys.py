@@ -243,13 +243,29 @@ def inputs(images, rows=None):
     return torch.from_numpy((pixels / 255.0 - mean) / std)
 
 
+def batch_norm(layer, x):
+    """A batch norm by the formula, with torch's own eps."""
+    return F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias)
+
+
+def tapped(network, taps, x):
+    """Output of the network, and the values of its taps as they were when their modules returned them."""
+    found = {}
+    handles = [
+        network.get_submodule(network.taps[tap]).register_forward_hook(
+            lambda *call, tap=tap: found.update({tap: call[2].clone()})
+        )
+        for tap in taps
+    ]
+    output = network(x)
+    for handle in handles:
+        handle.remove()
+    return output, found
+
+
 def tap_value(network, tap, x):
     """Value of a tap, by running the whole network."""
-    kept = []
-    handle = network.get_submodule(network.taps[tap]).register_forward_hook(lambda *found: kept.append(found[2]))
-    network(x)
-    handle.remove()
-    return kept[0]
+    return tapped(network, [tap], x)[1][tap]
 
 
 @contextlib.contextmanager

@@ -1,20 +1,18 @@
 """Heads of generalized ODIN against their formulas, and on every network that can take them."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from ood_bench.errors import ConfigError
 from ood_bench.models import heads
 from ood_bench.models.classifier import Classifier, build_network, freeze
 from ood_bench.models.resnet_v2 import ResNetV2
+from ood_bench.utils.configs import options
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 LENET = {"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet", "channel_dropout": 0.0, "dropout": 0.0}
 
 
@@ -89,25 +87,18 @@ def test_autocast_does_not_reach_the_head(network):
     torch.testing.assert_close(under, single.fc2(z.bfloat16().float()), rtol=0, atol=0)
 
 
-SHIPPED = [path.stem for path in sorted((CONF / "model").glob("*.yaml"))]
-
-
-def content(name, **changes):
-    return {**OmegaConf.to_container(OmegaConf.load(CONF / "model" / f"{name}.yaml"), resolve=True), **changes}
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_network_wears_a_head(name):
+@pytest.mark.parametrize("name", options("model"))
+def test_every_shipped_network_wears_a_head(name, toys):
     with torch.device("meta"):
-        linear = build_network(content(name), (3, 32, 32), 10)
-        network = build_network(content(name, head="godin_cosine"), (3, 32, 32), 10)
+        linear, network, turned = (
+            build_network({**toys.content("model", name), "head": head}, (3, 32, 32), 10)
+            for head in ("linear", "godin_cosine", "rotation")
+        )
     path, last = [found for found in linear.named_modules() if isinstance(found[1], nn.Linear)][-1]
     assert heads.head_taps(network) == {
         tap: f"{path}.{inner}" for tap, inner in heads.DecomposedConfidence.taps.items()
     }
     assert network.get_submodule(f"{path}.parts.h").weight.shape == (10, last.in_features)
-    with torch.device("meta"):
-        turned = build_network(content(name, head="rotation"), (3, 32, 32), 10)
     assert heads.head_taps(turned) == {"rotation": f"{path}.rotation"}
     assert heads.last_linear(turned)[0] == f"{path}.classes"
     assert turned.get_submodule(f"{path}.rotation").weight.shape == (4, last.in_features)

@@ -2,9 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import build_network
-from ood_bench.models.resnet_v2 import BottleneckV2, ResNetV2
+from ood_bench.models.resnet_v2 import BottleneckV2
 
 MODEL = {"_target_": "ood_bench.models.resnet_v2.ResNetV2", "name": "resnet20_v2"}
 
@@ -54,19 +53,3 @@ def test_a_block_against_its_formula(channels, out, stride, padding, sides):
     kernel = weights.get("shortcut.weight")
     shortcut = x if kernel is None else F.conv2d(x, kernel, stride=stride)
     torch.testing.assert_close(block(x), branch + shortcut)
-
-
-def test_the_features_are_256_and_the_last_map_8x8():
-    network = ResNetV2((3, 32, 32), 10).eval()
-    shapes = {}
-    for tap in ("final", "pooled"):
-        module = network.get_submodule(network.taps[tap])
-        module.register_forward_hook(lambda *found, tap=tap: shapes.update({tap: tuple(found[2].shape)}))
-    network(torch.randn(2, 3, 32, 32))
-    assert shapes == {"final": (2, 256, 8, 8), "pooled": (2, 256)}
-
-
-@pytest.mark.parametrize("depth", [2, 12, 18])
-def test_impossible_depths_are_refused(depth):
-    with pytest.raises(ConfigError, match=rf"depth {depth} is not 9n \+ 2"):
-        ResNetV2((3, 32, 32), 10, depth=depth)

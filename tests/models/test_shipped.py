@@ -1,28 +1,20 @@
 """Every shipped network and recipe."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from ood_bench.models.classifier import build_network
 from ood_bench.training.recipe import recipe_from
+from ood_bench.utils.configs import options
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
-NETWORKS = [path.stem for path in sorted((CONF / "model").glob("*.yaml")) if path.stem != "lenet"]
-RECIPES = [path.stem for path in sorted((CONF / "train").glob("*.yaml"))]
-
-
-def content(group, name):
-    return OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=True)
+NETWORKS = [name for name in options("model") if name != "lenet"]
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
-def network(request):
+def network(request, toys):
     torch.manual_seed(0)
-    return build_network(content("model", request.param), (3, 32, 32), 10).eval()
+    return build_network(toys.content("model", request.param), (3, 32, 32), 10).eval()
 
 
 @pytest.mark.parametrize(
@@ -48,10 +40,10 @@ def network(request):
         ("wrn_40_2", 10, 2_243_546),
     ],
 )
-def test_parameter_counts(name, classes, parameters):
+def test_parameter_counts(name, classes, parameters, toys):
     shape = (1, 28, 28) if name == "lenet" else (3, 32, 32)
     with torch.device("meta"):
-        network = build_network(content("model", name), shape, classes)
+        network = build_network(toys.content("model", name), shape, classes)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
@@ -92,9 +84,9 @@ def test_the_penultimate_tap_feeds_the_last_linear_layer(network):
     torch.testing.assert_close(last(penultimate), logits)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipe(name):
-    recipe = recipe_from(content("train", name))
+@pytest.mark.parametrize("name", options("train"))
+def test_recipe(name, toys):
+    recipe = recipe_from(toys.content("train", name))
     assert recipe.name == name
     assert all(0 < milestone < recipe.epochs for milestone in recipe.schedule.milestones)
 
@@ -114,8 +106,8 @@ def test_recipe(name):
         ("featurenorm_vgg11", (100, 128, 0.05, 5e-4, False, [50, 75, 90])),
     ],
 )
-def test_papers_constants(name, constants):
-    recipe = recipe_from(content("train", name))
+def test_papers_constants(name, constants, toys):
+    recipe = recipe_from(toys.content("train", name))
     optimizer, schedule = recipe.optimizer, recipe.schedule
     found = (recipe.epochs, recipe.batch_size, optimizer.lr, optimizer.weight_decay, optimizer.nesterov)
     assert (*found, schedule.milestones) == constants
