@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.caref import Caref
@@ -7,13 +8,7 @@ from ood_bench.methods.caref import Caref
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(4, 8)), RANDOM.normal(size=4)
 TRAIN, ROWS = RANDOM.normal(size=(300, 8)) * 2, RANDOM.normal(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, bias=BIAS):
-    found = Caref()
-    found.weight, found.bias = weight, bias
-    found.learn(train, np.arange(len(train)) % 4)
-    return found
+learned = learner(Caref, TRAIN, WEIGHT, BIAS)
 
 
 def predicted(row):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods import cfood
@@ -9,12 +10,7 @@ RANDOM = np.random.default_rng(0)
 TRAIN, ROWS = RANDOM.normal(size=(300, 5)), RANDOM.normal(size=(60, 5)) + 0.5
 LABELS = np.zeros(300, np.int64)
 GRID = [*np.linspace(0.001, 0.1, 100), *np.linspace(0.105, 0.5, 81), *np.linspace(0.51, 0.99, 49)]
-
-
-def learned(train=TRAIN, **changes):
-    found = CfOod(**{"share": 0.5, "rho": 0.05, **changes})
-    found.learn(train, LABELS[: len(train)])
-    return found
+learned = learner(CfOod, TRAIN, labels=LABELS, share=0.5, rho=0.05)
 
 
 def slow(share, rho):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import GMM
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -12,12 +13,7 @@ RANDOM = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(3), [50, 30, 20])
 TRAIN = RANDOM.normal(size=(100, 5)) @ RANDOM.normal(size=(5, 5)) + 2 * RANDOM.normal(size=(3, 5))[LABELS]
 ROWS = 3 * RANDOM.normal(size=(40, 5))
-
-
-def learned(features=TRAIN, labels=LABELS):
-    found = Ddu()
-    found.learn(features, labels)
-    return found
+learned = learner(Ddu, TRAIN, labels=LABELS)
 
 
 def test_score_against_densities_of_scipy():
@@ -47,7 +43,7 @@ def test_pytorch_ood_divides_by_another_count_and_adds_a_constant():
     many, labels = np.tile(TRAIN, (1000, 1)), np.tile(LABELS, 1000)
     theirs.fit_features(torch.from_numpy(many), torch.from_numpy(labels))
     other = -theirs.predict_features(torch.from_numpy(ROWS)).numpy()
-    np.testing.assert_allclose(learned(many, labels).score(ROWS), other, rtol=1e-3)
+    np.testing.assert_allclose(learned(many, labels=labels).score(ROWS), other, rtol=1e-3)
 
 
 def test_rows_in_blocks_score_as_all_at_once(monkeypatch):
@@ -69,7 +65,7 @@ def test_the_jitter_is_the_first_with_which_every_class_can_be_decomposed():
         except np.linalg.LinAlgError:
             return False
 
-    found = learned(features, labels)
+    found = learned(features, labels=labels)
     assert found.jitter == next(filter(works, JITTERS))
     assert 0 < found.jitter < 1e-10
     assert np.isfinite(found.score(ROWS)).all()
@@ -77,7 +73,7 @@ def test_the_jitter_is_the_first_with_which_every_class_can_be_decomposed():
 
 def test_a_unit_that_is_0_in_every_class_makes_images_where_it_is_not_the_least_likely():
     features, rows = np.hstack([TRAIN, np.zeros((100, 1))]), np.hstack([ROWS, np.zeros((40, 1))])
-    found = learned(features)
+    found = learned(features, labels=LABELS[: len(features)])
     assert found.jitter == np.finfo(np.float64).tiny
     rows[:2, 5] = 3
     scores = found.score(rows)
@@ -88,6 +84,6 @@ def test_a_unit_that_is_0_in_every_class_makes_images_where_it_is_not_the_least_
 
 def test_a_class_of_one_image_and_features_beyond_any_jitter_are_refused():
     with pytest.raises(ConfigError, match="method ddu: fewer than two training images of class 1: no cov"):
-        learned(TRAIN[:51], LABELS[:51])
+        learned(TRAIN[:51], labels=LABELS[:51])
     with pytest.raises(ConfigError, match=r"cannot be decomposed, even with 0\.1 added to its diagonal"):
-        learned(np.outer(np.arange(6.0), [1e12, 3e12, 7e12]), np.zeros(6, dtype=np.int64))
+        learned(np.outer(np.arange(6.0), [1e12, 3e12, 7e12]), labels=np.zeros(6, dtype=np.int64))

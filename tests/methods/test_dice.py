@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import DICE
 from scipy.special import logsumexp
 
@@ -10,13 +11,7 @@ from ood_bench.methods.dice import Dice
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, **changes):
-    found = Dice(**changes)
-    found.weight, found.bias = WEIGHT, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Dice, TRAIN, WEIGHT, BIAS)
 
 
 def slow(percentile):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner, linear
 from pytorch_ood.detector import fDBD as Theirs
 
 from ood_bench.errors import ConfigError
@@ -9,13 +10,7 @@ from ood_bench.methods.fdbd import Fdbd
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(5, 8)), RANDOM.normal(size=5)
 TRAIN, ROWS = RANDOM.normal(size=(100, 8)) + 1, RANDOM.normal(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, bias=BIAS, **changes):
-    found = Fdbd(**changes)
-    found.weight, found.bias = weight, bias
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Fdbd, TRAIN, WEIGHT, BIAS)
 
 
 def slow(row, normaliser):
@@ -38,10 +33,8 @@ def test_score_against_the_formula(normaliser):
 
 
 def test_pytorch_ood_agrees():
-    head = torch.nn.Linear(8, 5)
-    head.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
-    theirs = Theirs(None, head).fit_features(torch.from_numpy(TRAIN).float())
-    expected = -theirs.predict_features(torch.from_numpy(ROWS).float()).numpy()
+    theirs = Theirs(None, linear(WEIGHT, BIAS).float()).fit_features(torch.from_numpy(TRAIN))
+    expected = -theirs.predict_features(torch.from_numpy(ROWS)).numpy()
     np.testing.assert_allclose(learned().score(ROWS), expected, rtol=1e-5)
 
 

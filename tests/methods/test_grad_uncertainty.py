@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import linear, with_head
 from pytorch_ood.detector import GradUncertainty as Theirs
 
 from ood_bench.methods.grad_uncertainty import GradUncertainty
@@ -10,33 +11,24 @@ WEIGHT, BIAS, ROWS = RANDOM.normal(size=(5, 8)), RANDOM.normal(size=5), RANDOM.n
 ALSO = pytest.mark.parametrize("with_bias", [False, True])
 
 
-def with_head(found, weight=WEIGHT, bias=BIAS):
-    found.weight, found.bias = weight, bias
-    return found
-
-
-def head():
-    found = torch.nn.Linear(8, 5).double()
-    found.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
-    return found
-
-
 @ALSO
 def test_score_is_the_squared_l2_norm_of_autograds_gradient(with_bias):
     expected = []
     for row in ROWS:
-        layer = head()
+        layer = linear(WEIGHT, BIAS)
         p = torch.softmax(layer(torch.from_numpy(row)), dim=0)
         loss = torch.nn.functional.binary_cross_entropy(p, torch.ones_like(p), reduction="sum")
         gradients = torch.autograd.grad(loss, [layer.weight, layer.bias][: 1 + with_bias])
         expected.append(sum((one**2).sum().item() for one in gradients))
-    np.testing.assert_allclose(with_head(GradUncertainty(with_bias)).score(ROWS), expected, rtol=1e-9)
+    np.testing.assert_allclose(with_head(GradUncertainty(with_bias), WEIGHT, BIAS).score(ROWS), expected, rtol=1e-9)
 
 
 @ALSO
 def test_pytorch_ood_agrees(with_bias):
-    theirs = Theirs(head(), lambda name: with_bias or name == "weight").predict(torch.from_numpy(ROWS))
-    np.testing.assert_allclose(with_head(GradUncertainty(with_bias)).score(ROWS), -theirs.numpy(), rtol=1e-9)
+    theirs = Theirs(linear(WEIGHT, BIAS), lambda name: with_bias or name == "weight").predict(torch.from_numpy(ROWS))
+    np.testing.assert_allclose(
+        with_head(GradUncertainty(with_bias), WEIGHT, BIAS).score(ROWS), -theirs.numpy(), rtol=1e-9
+    )
 
 
 def test_a_uniform_softmax_has_no_gradient_and_a_certain_one_the_largest():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import linear, with_head
 from pytorch_ood.detector import GradNorm as Theirs
 
 from ood_bench.errors import ConfigError
@@ -10,30 +11,19 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS, ROWS = RANDOM.normal(size=(5, 8)), RANDOM.normal(size=5), RANDOM.normal(size=(30, 8))
 
 
-def with_head(found, weight=WEIGHT, bias=BIAS):
-    found.weight, found.bias = weight, bias
-    return found
-
-
-def head():
-    found = torch.nn.Linear(8, 5).double()
-    found.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
-    return found
-
-
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 10.0])
 def test_score_is_the_l1_norm_of_autograds_gradient(temperature):
     expected = []
     for row in ROWS:
-        layer = head()
+        layer = linear(WEIGHT, BIAS)
         loss = -torch.log_softmax(layer(torch.from_numpy(row)) / temperature, dim=0).sum()
         expected.append(torch.autograd.grad(loss, layer.weight)[0].abs().sum().item())
-    np.testing.assert_allclose(with_head(GradNorm(temperature)).score(ROWS), expected, rtol=1e-9)
+    np.testing.assert_allclose(with_head(GradNorm(temperature), WEIGHT, BIAS).score(ROWS), expected, rtol=1e-9)
 
 
 def test_pytorch_ood_agrees_but_for_the_mean_over_classes():
-    theirs = -Theirs(head(), lambda name: name == "weight").predict(torch.from_numpy(ROWS)).numpy()
-    np.testing.assert_allclose(with_head(GradNorm()).score(ROWS), 5 * theirs, rtol=1e-9)
+    theirs = -Theirs(linear(WEIGHT, BIAS), lambda name: name == "weight").predict(torch.from_numpy(ROWS)).numpy()
+    np.testing.assert_allclose(with_head(GradNorm(), WEIGHT, BIAS).score(ROWS), 5 * theirs, rtol=1e-9)
 
 
 def test_a_uniform_softmax_has_no_gradient_and_a_certain_one_the_largest():

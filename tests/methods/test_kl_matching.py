@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import KLMatching as Theirs
 from scipy.special import softmax
 
@@ -15,12 +16,7 @@ RANDOM = np.random.default_rng(0)
 TRAIN, LOGITS = RANDOM.normal(0, 2, (200, 5)), RANDOM.normal(0, 2, (40, 5))
 TRAIN[:, 4] -= 100  # class 4 is never predicted
 LABELS = RANDOM.integers(0, 5, 200)
-
-
-def learned(train=TRAIN, labels=LABELS, **changes):
-    found = KlMatching(**changes)
-    found.learn(train, labels)
-    return found
+learned = learner(KlMatching, TRAIN, labels=LABELS)
 
 
 def slow(train, logits):

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import KNN
 
 from ood_bench.errors import ConfigError
@@ -12,12 +13,7 @@ from ood_bench.methods.nearest import largest_products
 
 RANDOM = np.random.default_rng(0)
 TRAIN, ROWS = RANDOM.random((70, 8)), RANDOM.random((30, 8))
-
-
-def learned(k, train=TRAIN, **changes):
-    found = Knn(k, **changes)
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Knn, TRAIN)
 
 
 def slow(row, k):
@@ -34,7 +30,7 @@ def slow(row, k):
 
 @pytest.mark.parametrize("k", [1, 7, 70])
 def test_score_against_the_formula_and_pytorch_ood(k):
-    ours = learned(k).score(ROWS)
+    ours = learned(k=k).score(ROWS)
     np.testing.assert_allclose(ours, [slow(row, k) for row in ROWS.tolist()], rtol=1e-9)
     theirs = KNN(None, k=k).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
     np.testing.assert_allclose(ours, -(theirs.predict_features(torch.from_numpy(ROWS)).numpy() ** 2), rtol=1e-8)
@@ -44,7 +40,7 @@ def test_score_against_the_formula_and_pytorch_ood(k):
 def test_pytorch_ood_before_0_4_did_not_normalise(k):
     """As version 0.4 does with ``normalize=False``."""
     theirs = KNN(None, k=k, normalize=False).fit_features(torch.from_numpy(TRAIN), torch.zeros(70))
-    ours = learned(k, definition="pytorch_ood_0.3")
+    ours = learned(k=k, definition="pytorch_ood_0.3")
     np.testing.assert_allclose(ours.score(ROWS), -(theirs.predict_features(torch.from_numpy(ROWS)).numpy() ** 2))
     assert ours.variant == "as pytorch_ood_0.3"
 
@@ -55,34 +51,34 @@ def test_openoods_shift_by_1e_10_cancels():
 
     differences = shifted(ROWS)[:, None] - shifted(TRAIN)
     theirs = -np.sort((differences**2).sum(axis=2), axis=1)[:, 4]
-    np.testing.assert_allclose(learned(5).score(ROWS), theirs, rtol=1e-6)
+    np.testing.assert_allclose(learned(k=5).score(ROWS), theirs, rtol=1e-6)
 
 
 def test_the_squared_distance_is_2_minus_twice_the_cosine():
     cosines = (ROWS @ TRAIN.T) / np.linalg.norm(ROWS, axis=1)[:, None] / np.linalg.norm(TRAIN, axis=1)
-    np.testing.assert_allclose(learned(3).score(ROWS), 2 * np.sort(cosines, axis=1)[:, -3] - 2, rtol=1e-7)
+    np.testing.assert_allclose(learned(k=3).score(ROWS), 2 * np.sort(cosines, axis=1)[:, -3] - 2, rtol=1e-7)
 
 
 def test_a_training_image_is_its_own_nearest_neighbour():
-    np.testing.assert_array_equal(learned(1).score(TRAIN), np.zeros(70))
+    np.testing.assert_array_equal(learned(k=1).score(TRAIN), np.zeros(70))
 
 
 def test_neither_length_nor_a_rotation_of_the_features_counts():
     rotation, _ = np.linalg.qr(RANDOM.normal(size=(8, 8)))
     lengths = RANDOM.uniform(0.5, 20, (30, 1))
-    ours = learned(5, TRAIN @ rotation).score(lengths * ROWS @ rotation)
-    np.testing.assert_allclose(ours, learned(5).score(ROWS), rtol=1e-8)
+    ours = learned(TRAIN @ rotation, k=5).score(lengths * ROWS @ rotation)
+    np.testing.assert_allclose(ours, learned(k=5).score(ROWS), rtol=1e-8)
 
 
 def test_features_of_norm_0_have_distance_1_from_all_others():
-    np.testing.assert_allclose(learned(5).score(np.zeros((1, 8))), [-1], rtol=1e-9)
+    np.testing.assert_allclose(learned(k=5).score(np.zeros((1, 8))), [-1], rtol=1e-9)
 
 
 def test_a_bank_with_fewer_images_than_k_is_refused():
     with pytest.raises(
         ConfigError, match=r"method knn: k is 71, and there are 70 .*: set method\.knn\.k to at most 70"
     ):
-        learned(71)
+        learned(k=71)
     with pytest.raises(ConfigError, match="method knn: k is 0"):
         Knn(0)
 
@@ -111,5 +107,5 @@ def test_no_product_with_the_whole_bank_is_formed(monkeypatch):
 
 def test_candidates_are_those_for_which_there_are_enough_images():
     assert [one["k"] for one in Knn().candidates()] == [50, 100, 200, 500, 1000]
-    assert learned(50).candidates() == [{"k": 50}]
-    assert learned(1, TRAIN[:40]).candidates() == [{}]
+    assert learned(k=50).candidates() == [{"k": 50}]
+    assert learned(TRAIN[:40], k=1).candidates() == [{}]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
@@ -10,13 +11,7 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
 LABELS = np.arange(200) % 3
-
-
-def learned(labels=LABELS, **changes):
-    found = Line(**changes)
-    found.weight, found.bias = WEIGHT, BIAS
-    found.learn(TRAIN, labels)
-    return found
+learned = learner(Line, TRAIN, WEIGHT, BIAS, labels=LABELS)
 
 
 def taylor(label):

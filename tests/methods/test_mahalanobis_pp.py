@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from sklearn.covariance import EmpiricalCovariance
 
 from ood_bench.errors import ConfigError
@@ -10,12 +11,7 @@ LABELS = np.arange(200) % 4
 TRAIN = RANDOM.normal(size=(200, 6)) * [1, 2, 5, 0.5, 3, 1] + 2 * RANDOM.normal(size=(4, 6))[LABELS]
 ROWS = RANDOM.normal(size=(40, 6)) * 4
 CLASSES = [np.flatnonzero(label == LABELS) for label in range(4)]
-
-
-def learned(train=TRAIN, labels=LABELS):
-    found = MahalanobisPp()
-    found.learn(train, labels)
-    return found
+learned = learner(MahalanobisPp, TRAIN, labels=LABELS)
 
 
 def slow(row):
@@ -61,4 +57,4 @@ def test_a_rotation_changes_nothing_and_zeros_have_a_score():
 )
 def test_a_fit_that_measures_nothing_is_refused(train, labels, message):
     with pytest.raises(ConfigError, match=f"method mahalanobis_pp: features at unit length:? {message}"):
-        learned(train, labels)
+        learned(train, labels=labels)

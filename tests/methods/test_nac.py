@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import NACUE, nac
 from torch import nn
 
@@ -12,13 +13,7 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(4, 8)), RANDOM.normal(size=4)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
 LABELS = np.arange(200) % 4
-
-
-def learned(train=TRAIN, labels=LABELS, **changes):
-    found = Nac(**{"full": 5, "steepness": 3.0, "bins": 10, **changes})
-    found.weight, found.bias = WEIGHT, BIAS
-    found.learn(train, labels)
-    return found
+learned = learner(Nac, TRAIN, WEIGHT, BIAS, labels=LABELS, full=5, steepness=3.0, bins=10)
 
 
 def states(rows, steepness):
@@ -88,7 +83,7 @@ def test_as_many_images_of_every_class_are_counted():
     train = np.ones((200, 8))
     np.testing.assert_allclose(learned(train, images=9, full=16).score(train[:1]), [0.5])
     few = np.where(np.arange(200) < 190, 0, LABELS)  # 2 or 3 images of classes 1 to 3
-    np.testing.assert_allclose(learned(train, few, images=1000, full=16).score(train[:1]), [0.5])
+    np.testing.assert_allclose(learned(train, labels=few, images=1000, full=16).score(train[:1]), [0.5])
 
 
 def test_the_seed_draws_the_images():

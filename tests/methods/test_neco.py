@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -10,13 +11,7 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 MIXING = RANDOM.normal(size=(8, 8)) * [9, 5, 3, 1, 1, 0.3, 0.1, 0.1]
 TRAIN, ROWS = RANDOM.normal(size=(200, 8)) @ MIXING.T + 3, RANDOM.normal(size=(40, 8)) * 6 + 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = Neco(**changes)
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Neco, TRAIN, WEIGHT, BIAS)
 
 
 def slow(rows, dim, *, standardise=True):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner, linear
 from pytorch_ood.detector import NNGuide as Theirs
 from scipy.special import logsumexp
 
@@ -10,13 +11,7 @@ from ood_bench.methods.nnguide import NnGuide
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.normal(size=(100, 8)) + 1, RANDOM.normal(size=(40, 8))
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = NnGuide(**{"share": 1.0, **changes})
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(NnGuide, TRAIN, WEIGHT, BIAS, share=1.0)
 
 
 def slow(bank, k):
@@ -37,9 +32,7 @@ def slow(bank, k):
 def test_score_against_the_formula_and_pytorch_ood(k, changes):
     ours = learned(k=k, **changes).score(ROWS)
     np.testing.assert_allclose(ours, slow(TRAIN, k), rtol=1e-9, atol=1e-12)
-    head = torch.nn.Linear(8, 3)
-    head.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
-    theirs = Theirs(None, head, k).fit_features(torch.from_numpy(TRAIN).float(), torch.zeros(100))
+    theirs = Theirs(None, linear(WEIGHT, BIAS).float(), k).fit_features(torch.from_numpy(TRAIN), torch.zeros(100))
     expected = -theirs.predict_features(torch.from_numpy(ROWS).float()).numpy()
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 

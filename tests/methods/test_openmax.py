@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import OpenMax as Theirs
 from scipy.spatial import distance as scipy_distance
 from scipy.stats import weibull_min
@@ -14,12 +15,7 @@ TRAIN = RANDOM.normal(size=(200, 4)) + 5 * np.eye(4)[LABELS]
 TRAIN[:8] = np.roll(TRAIN[:8], 1, axis=1)  # some that are classified wrongly
 ROWS = RANDOM.normal(size=(40, 4)) * 3
 DISTANCES = RANDOM.gamma(3, size=20)
-
-
-def learned(train=TRAIN, labels=LABELS, **changes):
-    found = OpenMax(**changes)
-    found.learn(train, labels)
-    return found
+learned = learner(OpenMax, TRAIN, labels=LABELS)
 
 
 def slow(row, tail, alpha, far, shift):
@@ -75,7 +71,7 @@ def test_far_below_every_tail_nothing_is_taken_away():
     labels = np.tile(np.arange(4), 8)
     train = 100 * np.eye(4)[labels] + directions * (30 + np.arange(32) // 4 % 4 / 100)[:, None]
     means = np.stack([train[labels == label].mean(axis=0) for label in range(4)])
-    found = learned(train, labels, tail=4, alpha=1)
+    found = learned(train, labels=labels, tail=4, alpha=1)
     np.testing.assert_allclose(found.score(means / 1.1), np.log(np.exp(means / 1.1).sum(axis=1)), rtol=1e-9)
 
 

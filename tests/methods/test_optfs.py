@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
@@ -8,13 +9,7 @@ from ood_bench.methods.optfs import OptFs
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = OptFs(**changes)
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(OptFs, TRAIN, WEIGHT, BIAS)
 
 
 def predicted_weights(rows):

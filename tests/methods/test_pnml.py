@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner, linear
 from pytorch_ood.detector import PNML
 from scipy.special import softmax
 
@@ -10,13 +11,7 @@ from ood_bench.methods.pnml import Pnml
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(5, 8)) * 3, RANDOM.normal(size=5)
 TRAIN, ROWS = RANDOM.normal(size=(60, 8)) * [9, 5, 3, 1, 1, 0.3, 0.1, 0.1], RANDOM.normal(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, bias=BIAS):
-    found = Pnml()
-    found.weight, found.bias = weight, bias
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Pnml, TRAIN, WEIGHT, BIAS)
 
 
 def slow(row):
@@ -33,10 +28,8 @@ def test_score_against_the_formula():
 
 
 def test_pytorch_ood_agrees():
-    head = torch.nn.Linear(8, 5)
-    head.load_state_dict({"weight": torch.from_numpy(WEIGHT), "bias": torch.from_numpy(BIAS)})
-    theirs = PNML(None, head).fit_features(torch.from_numpy(TRAIN).float(), torch.zeros(60))
-    expected = -theirs.predict_features(torch.from_numpy(ROWS).float()).numpy()
+    theirs = PNML(None, linear(WEIGHT, BIAS).float()).fit_features(torch.from_numpy(TRAIN), torch.zeros(60))
+    expected = -theirs.predict_features(torch.from_numpy(ROWS)).numpy()
     np.testing.assert_allclose(learned().score(ROWS), expected, rtol=1e-3, atol=1e-6)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import ReAct as Theirs
 from scipy.special import logsumexp
 
@@ -10,13 +11,7 @@ from ood_bench.methods.react import React
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
-
-
-def learned(**changes):
-    found = React(**changes)
-    found.weight, found.bias = WEIGHT, BIAS
-    found.learn(TRAIN, np.zeros(len(TRAIN), np.int64))
-    return found
+learned = learner(React, TRAIN, WEIGHT, BIAS)
 
 
 @pytest.mark.parametrize("percentile", [50.0, 90.0, 99.0])

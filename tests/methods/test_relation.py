@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
@@ -9,13 +10,7 @@ from ood_bench.methods.relation import Relation
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.normal(size=(70, 8)) + 0.5, RANDOM.normal(size=(30, 8)) + 0.5
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = Relation(**changes)
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Relation, TRAIN, WEIGHT, BIAS)
 
 
 def slow(row, power, threshold):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from sklearn.decomposition import TruncatedSVD
 
 from ood_bench.errors import ConfigError
@@ -9,13 +10,7 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 SPREAD = np.array([9, 5, 4, 3, 2, 1, 0.5, 0.2])
 TRAIN, ROWS = 2 + RANDOM.normal(size=(200, 8)) * SPREAD, RANDOM.normal(size=(40, 8)) * 3
-
-
-def learned(train=TRAIN, weight=WEIGHT, dim=3):
-    found = Residual(dim)
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Residual, TRAIN, WEIGHT, BIAS, dim=3)
 
 
 def origin():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import RMD
 from sklearn.covariance import EmpiricalCovariance
 
@@ -12,12 +13,7 @@ LABELS = np.arange(200) % 4
 CLASSES = [np.flatnonzero(label == LABELS) for label in range(4)]
 TRAIN = RANDOM.normal(size=(200, 6)) * [1, 2, 5, 0.5, 3, 1] + 2 * RANDOM.normal(size=(4, 6))[LABELS]
 ROWS = RANDOM.normal(size=(40, 6)) * 4
-
-
-def learned(train=TRAIN, labels=LABELS):
-    found = Rmds()
-    found.learn(train, labels)
-    return found
+learned = learner(Rmds, TRAIN, labels=LABELS)
 
 
 def slow(rows):
@@ -85,4 +81,4 @@ def test_a_dead_and_a_repeated_channel_change_nothing():
 )
 def test_a_fit_that_measures_nothing_is_refused(train, labels, message):
     with pytest.raises(ConfigError, match=f"method rmds: features:? {message}"):
-        learned(train, labels)
+        learned(train, labels=labels)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from sklearn.covariance import EmpiricalCovariance
 
 from ood_bench.errors import ConfigError
@@ -11,12 +12,7 @@ LABELS = np.arange(200) % 4
 TRAIN = RANDOM.normal(size=(200, 6)) * [1, 2, 5, 0.5, 3, 1] + 2 * RANDOM.normal(size=(4, 6))[LABELS]
 ROWS = RANDOM.normal(size=(40, 6)) * 4
 UNIT_TRAIN, UNIT_ROWS = (values / np.linalg.norm(values, axis=1, keepdims=True) for values in (TRAIN, ROWS))
-
-
-def learned(method=RmdsPp, train=TRAIN, labels=LABELS):
-    found = method()
-    found.learn(train, labels)
-    return found
+learned = learner(RmdsPp, TRAIN, labels=LABELS)
 
 
 def test_scikit_learn_agrees():
@@ -29,9 +25,9 @@ def test_scikit_learn_agrees():
 
 
 def test_it_is_rmds_of_the_features_at_unit_length_and_not_of_the_features():
-    found = learned(Rmds, UNIT_TRAIN).score(UNIT_ROWS)
+    found = learned(UNIT_TRAIN, kind=Rmds).score(UNIT_ROWS)
     np.testing.assert_allclose(learned().score(ROWS), found, rtol=1e-10)
-    assert not np.allclose(learned(Rmds).score(ROWS), found, rtol=0.1)
+    assert not np.allclose(learned(kind=Rmds).score(ROWS), found, rtol=0.1)
 
 
 def test_the_length_of_no_image_counts_and_zeros_have_a_score():

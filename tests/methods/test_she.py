@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import SHE
 
 from ood_bench.data.views import View
@@ -12,13 +13,7 @@ WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.normal(size=(200, 8)) + 0.1, RANDOM.normal(size=(40, 8))
 PREDICTED = (TRAIN @ WEIGHT.T + BIAS).argmax(axis=1)
 LABELS = np.where(np.arange(200) % 4 == 0, (PREDICTED + 1) % 3, PREDICTED)  # a quarter is classified wrongly
-
-
-def learned(metric="inner_product", train=TRAIN, labels=LABELS, bias=BIAS):
-    found = She(metric)
-    found.weight, found.bias = WEIGHT, bias
-    found.learn(train, labels)
-    return found
+learned = learner(She, TRAIN, WEIGHT, BIAS, labels=LABELS)
 
 
 def slow(metric):
@@ -39,7 +34,7 @@ def slow(metric):
 
 @pytest.mark.parametrize("metric", ["inner_product", "euclidean", "cosine"])
 def test_score_against_the_formula(metric):
-    np.testing.assert_allclose(learned(metric).score(ROWS), slow(metric), rtol=1e-9)
+    np.testing.assert_allclose(learned(metric=metric).score(ROWS), slow(metric), rtol=1e-9)
 
 
 def test_pytorch_ood_agrees():
@@ -62,7 +57,7 @@ def test_the_score_scales_with_the_features_while_the_predicted_class_stays():
 
 
 def test_the_cosine_of_features_of_norm_0_is_0():
-    np.testing.assert_array_equal(learned("cosine").score(np.zeros((1, 8))), [0])
+    np.testing.assert_array_equal(learned(metric="cosine").score(np.zeros((1, 8))), [0])
 
 
 def test_a_class_that_is_never_classified_rightly_is_refused():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from last_layer import learner
 from scipy.special import softmax
 
 from ood_bench.errors import ConfigError
@@ -11,13 +12,7 @@ from ood_bench.methods.sirc import Sirc
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.normal(size=(100, 8)) + 1, RANDOM.normal(size=(40, 8)) * 2
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = Sirc(**{"share": 0.5, **changes})
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Sirc, TRAIN, WEIGHT, BIAS, share=0.5)
 
 
 def second(kind, rows):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import TemperatureScaling
 from scipy.special import softmax
 
@@ -11,12 +12,7 @@ RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, 300)
 LOGITS = RANDOM.normal(size=(300, 4)) * 3 + 4 * np.eye(4)[LABELS]
 ROWS = RANDOM.normal(size=(40, 4)) * 3
-
-
-def learned(logits=LOGITS, labels=LABELS):
-    found = TempScale()
-    found.learn(logits, labels)
-    return found
+learned = learner(TempScale, LOGITS, labels=LABELS)
 
 
 def loss(temperature):
@@ -68,7 +64,7 @@ def test_images_that_are_all_classified_rightly_leave_the_gap_of_the_two_largest
     assert found.findings() == {"temperature": 0}
     ordered = np.sort(ROWS, axis=1)
     np.testing.assert_allclose(found.score(ROWS), ordered[:, -1] - ordered[:, -2], rtol=1e-12)
-    nearly = learned(np.vstack([sure, [[1e-5, 0, 0, 0]]]), np.append(LABELS, 1))
+    nearly = learned(np.vstack([sure, [[1e-5, 0, 0, 0]]]), labels=np.append(LABELS, 1))
     assert 0 < nearly.findings()["temperature"] < 0.01
     np.testing.assert_allclose(nearly.score(ROWS), found.score(ROWS), atol=0.01)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import ViM as Theirs
 from scipy.special import logsumexp, softmax
 
@@ -10,13 +11,7 @@ from ood_bench.methods.vim import Vim
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = 2 + RANDOM.normal(size=(200, 8)) * [9, 5, 4, 3, 2, 1, 0.5, 0.2], RANDOM.normal(size=(40, 8)) * 3
-
-
-def learned(train=TRAIN, weight=WEIGHT, bias=BIAS, dim=3):
-    found = Vim(dim)
-    found.weight, found.bias = weight, bias
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Vim, TRAIN, WEIGHT, BIAS, dim=3)
 
 
 def axes():

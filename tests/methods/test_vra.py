@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 from pytorch_ood.detector import VRA
 from scipy.special import logsumexp
 
@@ -11,13 +12,7 @@ from ood_bench.methods.vra import Vra
 RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(200, 8)), RANDOM.exponential(size=(40, 8)) * 2
-
-
-def learned(method=Vra, train=TRAIN, weight=WEIGHT, **changes):
-    found = method(**changes)
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(Vra, TRAIN, WEIGHT, BIAS)
 
 
 def percentile(values, share):
@@ -68,7 +63,7 @@ def test_without_limits_it_is_the_energy_and_openoods_without_the_lower_is_react
     found = learned(low=0.0, high=100.0)
     for rows in (ROWS, ROWS * 10, -ROWS):
         np.testing.assert_allclose(found.score(rows), logsumexp(rows @ WEIGHT.T + BIAS, axis=1), rtol=1e-12)
-    openood, react = learned(low=0.0, high=90.0, definition="openood"), learned(React, percentile=90.0)
+    openood, react = learned(low=0.0, high=90.0, definition="openood"), learned(kind=React, percentile=90.0)
     rows = ROWS.clip(TRAIN.min())
     np.testing.assert_allclose(openood.score(rows), react.score(rows), rtol=1e-12)
 
@@ -76,7 +71,7 @@ def test_without_limits_it_is_the_energy_and_openoods_without_the_lower_is_react
 def test_the_order_of_units_does_not_matter_also_above_64():
     train, weight = RANDOM.exponential(size=(50, 150)), RANDOM.normal(size=(3, 150))
     order = RANDOM.permutation(150)
-    straight, permuted = learned(Vra, train, weight), learned(Vra, train[:, order], weight[:, order])
+    straight, permuted = learned(train, weight), learned(train[:, order], weight[:, order])
     np.testing.assert_allclose(permuted.score(train[:, order]), straight.score(train), rtol=1e-12)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from last_layer import learner
 
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
@@ -11,13 +12,7 @@ RANDOM = np.random.default_rng(0)
 WEIGHT, BIAS = RANDOM.normal(size=(3, 12)), RANDOM.normal(size=3)
 TRAIN, ROWS = RANDOM.exponential(size=(50, 12)), RANDOM.exponential(size=(20, 12)) * 1.5
 SMALL = {"bins": 20, "smoothing": 4, "smoothing_perturbed": 5, "repeats": 6}
-
-
-def learned(train=TRAIN, weight=WEIGHT, **changes):
-    found = WeiPer(**{**SMALL, **changes})
-    found.weight, found.bias = weight, BIAS
-    found.learn(train, np.zeros(len(train), np.int64))
-    return found
+learned = learner(WeiPer, TRAIN, WEIGHT, BIAS, **SMALL)
 
 
 def perturbed(row, repeats, distance, seed):
