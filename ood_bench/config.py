@@ -17,6 +17,7 @@ from ood_bench.utils.faults import faults
 from ood_bench.utils.overrides import changed_below, leaves
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 class _Part(BaseModel):
@@ -137,7 +138,7 @@ class RunSettings(_Part):
     protocol: dict[str, Any]
     paper: dict[str, Any] | None = None
     seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
-    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str
     dry_run: bool = False
     time_limit: Annotated[float, Field(ge=0)] | None = None
     sweep: SweepSettings | None = None
@@ -149,13 +150,23 @@ class RunSettings(_Part):
     @field_validator("seed", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, int) else value
+        seeds = value if isinstance(value, list) else [value]
+        if wrong := [seed for seed in seeds if type(seed) is not int]:
+            raise ValueError(f"it takes whole numbers, not {wrong[0]!r}: write seed=3, or seed=[0,1,2] for several")
+        return seeds
 
     @field_validator("seed")
     @classmethod
     def _each_once(cls, value: list[int]) -> list[int]:
         if twice := sorted({seed for seed in value if value.count(seed) > 1}):
             raise ValueError(f"{twice[0]} is named twice")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, value: str) -> str:
+        if not _DEVICE.fullmatch(value):
+            raise ValueError(f"there is no {value!r}: choose auto, cpu, cuda or cuda:NUMBER")
         return value
 
     @model_validator(mode="after")

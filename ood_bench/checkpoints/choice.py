@@ -51,7 +51,7 @@ class Choice:
         names = {name: name for name in state if name not in set(left_out)}
         for old, new in self.rename:
             before = list(names.values())
-            names = {name: _renamed(shown, old, new) for name, shown in names.items()}
+            names = {name: renamed(shown, old, new) for name, shown in names.items()}
             _refuse_idle("rename", old, before != list(names.values()), before)
         found: dict[str, Tensor] = {}
         for name, shown in names.items():
@@ -65,7 +65,7 @@ def _is_meant(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
-def _renamed(name: str, old: str, new: str) -> str:
+def renamed(name: str, old: str, new: str) -> str:
     """The name after one renaming; the name itself if it does not begin with the old one."""
     tail = "(.*)" if old.endswith(".") else r"(|\..*)"
     fits = re.fullmatch("(.*)".join(map(re.escape, old.split("*"))) + tail, name, re.DOTALL)

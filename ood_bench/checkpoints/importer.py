@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ood_bench.checkpoints.choice import Choice
+from ood_bench.checkpoints.entries import Contents
 from ood_bench.checkpoints.naming import fit
 from ood_bench.checkpoints.reader import read_checkpoint
 from ood_bench.checkpoints.remarks import Remarks, remarks_on
@@ -87,7 +88,7 @@ def import_checkpoint(
     choice = choice or Choice()
     spec = {**_spec(file, model, id_node, classes, normalisation), **choice.identity()}
     key = content_key(spec)
-    final = store / "classifiers" / f"imported-{model['name']}-{id_node['name']}-{key[:8]}"
+    final = _folder(store, model, id_node, key)
     if spec["classes"] != id_node["classes"] and test is not None:
         _log.warning("%d outputs for %d classes: the accuracy cannot be measured", spec["classes"], id_node["classes"])
         test = None
@@ -105,6 +106,30 @@ def import_checkpoint(
         card |= {"notes": remarks.notes, "deviations": [*remarks.deviations, *differences]}
         _write(final, classifier.network, card)
     return final
+
+
+def check_fit(file: Path, *, model: Mapping[str, Any], id_node: Mapping[str, Any], store: Path, choice: Choice) -> None:
+    """Makes sure that a checkpoint can be imported, unless it is imported already; takes a second, and no images.
+
+    Args:
+        file: the checkpoint.
+        model: see :func:`import_checkpoint`, as the others.
+        id_node: see there.
+        store: see there.
+        choice: see there.
+
+    Raises:
+        ArtifactError: if the file cannot be read, or its tensors do not fit the model.
+        ConfigError: if the model cannot be built.
+    """
+    spec = {**_spec(file, model, id_node, None, None), **choice.identity()}
+    key = content_key(spec)
+    if not _card(_folder(store, model, id_node, key), key):
+        _fitted(file, spec, choice)
+
+
+def _folder(store: Path, model: Mapping[str, Any], id_node: Mapping[str, Any], key: str) -> Path:
+    return store / "classifiers" / f"imported-{model['name']}-{id_node['name']}-{key[:8]}"
 
 
 def _spec(
@@ -155,9 +180,8 @@ def _is_done(card: Mapping[str, Any], test: ImageSet | None, claim: Claim) -> bo
     return bool(card) and measured and claim.given().items() <= _said(card).items()
 
 
-def _classifier(
-    file: Path, spec: Mapping[str, Any], choice: Choice, device: torch.device
-) -> tuple[Classifier, Remarks]:
+def _fitted(file: Path, spec: Mapping[str, Any], choice: Choice) -> tuple[nn.Module, Contents, dict[str, torch.Tensor]]:
+    """The network with the file's weights, all that the file holds, and the tensors that are left out of it."""
     contents = read_checkpoint(file, choice.entry, spec["imported_sha256"])
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
         network = build_network(spec["model"], spec["shape"], spec["classes"])
@@ -167,8 +191,14 @@ def _classifier(
     except ArtifactError as error:
         raise ArtifactError(f"{file} as {spec['model']['name']}: {error.message}", error.hint) from error
     network.load_state_dict(fitting.state)
+    return network, contents, {name: contents.tensors[name] for name in ignored} | fitting.left_out
+
+
+def _classifier(
+    file: Path, spec: Mapping[str, Any], choice: Choice, device: torch.device
+) -> tuple[Classifier, Remarks]:
+    network, contents, left_out = _fitted(file, spec, choice)
     moments = spec["normalisation"]
-    left_out = {name: contents.tensors[name] for name in ignored} | fitting.left_out
     remarks = remarks_on(file.name, contents, left_out, choice, moments)
     return Classifier(freeze(network).to(device), tuple(moments["mean"]), tuple(moments["std"])), remarks
 

@@ -3,12 +3,13 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ood_bench.checkpoints.choice import renamed
 from ood_bench.checkpoints.values import refuse_values, wrong_types
 from ood_bench.errors import ArtifactError
 from ood_bench.utils.printable import listed
@@ -84,28 +85,48 @@ def fit(state: Mapping[str, Tensor], network: nn.Module) -> Fitting:
         "of another type": wrong_types(found, wanted),
     }
     if any(faults.values()):
-        raise ArtifactError(_complaint(faults), _nearest(faults["unexpected"], faults["missing"]))
+        raise ArtifactError(_complaint(faults), _hint(faults, found, wanted))
     zero = torch.zeros((), dtype=torch.int64)
     fitting = {name: found.get(name, zero).to(value.dtype, copy=True) for name, value in wanted.items()}
     refuse_values(fitting)
     return Fitting(fitting, left_out)
 
 
-def _nearest(unexpected: list[str], missing: list[str]) -> str:
-    """A hint at the renaming that gives at least half of the missing tensors, if there is one."""
-    pairs = Counter(
-        (extra.removesuffix(rest), name.removesuffix(rest))
-        for name in missing[:_LISTED]
-        for extra in unexpected
-        if (rest := _common_end(extra, name))
-    )
+def _hint(faults: Mapping[str, list[str]], found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What to do about names or shapes that differ."""
+    if any(value.shape[2:] == (7, 7) != wanted[name].shape[2:] for name, value in found.items()):
+        return (
+            "its first convolution has 7x7 pixels, as networks for ImageNet have: "
+            "choose model=torchvision model.torchvision_name=NAME, or model=timm model.timm_name=NAME"
+        )
+    return _nearest(faults["unexpected"], faults["missing"])
+
+
+def _nearest(unexpected: Sequence[str], missing: Sequence[str]) -> str:
+    """A hint at the renaming that gives at least half of the missing tensors, or at how to rename if there is none."""
+    pairs = Counter(pair for name in missing[:_LISTED] for extra in unexpected for pair in _renamings(extra, name))
     for (old, new), _ in pairs.most_common(_LISTED):
-        gained = {new + extra.removeprefix(old) for extra in unexpected if extra.startswith(old)} & set(missing)
+        gained = {renamed(extra, old, new) for extra in unexpected} & set(missing)
         if 2 * len(gained) >= len(missing) and len(gained) > 1:
-            pair = (old, new) if old else ("*", f"{new}*")
-            in_run = "\"checkpoint_rename={{{}: '{}'}}\"".format(*pair)
-            return f"{len(gained)} of them would fit with --rename '{'='.join(pair)}' (in a run {in_run})"
+            in_run = f"\"checkpoint_rename={{{old}: '{new}'}}\""
+            return f"{len(gained)} of them would fit with --rename '{old}={new}' (in a run {in_run})"
+    if unexpected and missing:
+        return (
+            "choose the model that the file is of; if it is this one under other names, map them: --rename OLD=NEW "
+            '(in a run "checkpoint_rename={OLD: NEW}")'
+        )
     return ""
+
+
+def _renamings(extra: str, name: str) -> Iterator[tuple[str, str]]:
+    """Old and new parts of names that turn a file's name into the network's: other beginnings, parts put in."""
+    if rest := _common_end(extra, name):
+        old, new = extra.removesuffix(rest), name.removesuffix(rest)
+        yield (old, new) if old else ("*", f"{new}*")
+    parts = extra.split(".")
+    for start, stop in itertools.combinations(range(1, len(parts)), 2):
+        if ".".join([*parts[:start], *parts[stop:]]) == name:
+            yield f"*.{'.'.join(parts[start:stop])}.", "*."
 
 
 def _common_end(one: str, other: str) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from ood_bench.cli.interrupt import HINT
 from ood_bench.cli.words import is_flag
 from ood_bench.config import RunSettings, settings_of
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep.swept import for_jobs_only
 from ood_bench.sweep.worker import ending_with_the_sweep
 from ood_bench.utils.compose import NULL_GROUP, explained
@@ -26,6 +26,7 @@ from ood_bench.utils.console import INTERRUPTED, show_error
 from ood_bench.utils.time_limit import OutOfTime
 
 _log = logging.getLogger(__name__)
+_NO_SINGLE_RUN = ("-m", "--multirun", "-c", "--cfg", "-i", "--info")
 
 
 def run(words: Sequence[str]) -> int:
@@ -41,6 +42,12 @@ def run(words: Sequence[str]) -> int:
         ConfigError: if the configuration cannot be composed.
     """
     sys.argv[1:] = _flags_first(words)
+    launcher = next((word for word in words if word.startswith("hydra/launcher=")), None)
+    if launcher is not None and not {*_NO_SINGLE_RUN} & {*words}:
+        raise ConfigError(
+            f"{launcher} starts the jobs of a sweep, and this is a single run",
+            "add -m and what to sweep over, such as seed=0,1,2; or leave it out",
+        )
     if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does: `_target_` may name a class beside my_conf
         sys.path.insert(0, here)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them

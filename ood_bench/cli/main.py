@@ -11,7 +11,7 @@ from pathlib import Path
 import ood_bench
 from ood_bench.cli.help import COMMANDS, GROUPS, choices_of, explain, overview
 from ood_bench.cli.interrupt import orderly_interrupt
-from ood_bench.cli.words import is_flag
+from ood_bench.cli.words import dashed_setting, is_flag
 from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.utils.console import one_message, show_error
 from ood_bench.utils.suggest import did_you_mean
@@ -71,6 +71,8 @@ def _dispatch(words: list[str]) -> int:
             raise ConfigError(f"there is no command {stray[0]!r}{near}", "ood-bench --help lists all")
         sys.stdout.write(explain(stray[0]) if stray else overview())
         return 0
+    if dashed := dashed_setting(words):
+        raise ConfigError(f"{dashed[0]!r} is no flag", f"settings have no dashes: write {dashed[1]}")
     if stray:
         raise _unknown(stray[0])
     from ood_bench.cli.job import run  # noqa: PLC0415 - Hydra takes longer to import than help to show

@@ -63,6 +63,7 @@ class Cifar(Source):
     """
 
     kind: ClassVar[str] = "cifar"
+    always_channels: ClassVar[int] = 3
     dataset: Literal["cifar10", "cifar100"]
     split: Literal["train", "test"]
 

@@ -52,6 +52,7 @@ class Digits(Source):
     """
 
     kind: ClassVar[str] = "digits"
+    always_channels: ClassVar[int] = 1
     classes: tuple[Annotated[int, Field(ge=0, le=9)], ...] = tuple(range(10))
     split: Literal["train", "test", "all"] = "all"
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
@@ -122,6 +123,10 @@ class PhotoPatches(Source):
             "pillow": PIL.__version__,
             "sklearn": importlib.metadata.version("scikit-learn"),
         }
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
 
     def origin(self) -> str:
         return "comes with scikit-learn"

@@ -125,6 +125,10 @@ class FolderSource(Source):
             found["labels"] = "of all class folders"
         return found
 
+    @property
+    def channels(self) -> int:
+        return 1 if self.mode == "L" else 3
+
     def lacking(self, root: Path) -> str | None:
         return None if (root / self.path).is_dir() else f"folder {root / self.path} is missing"
 

@@ -129,6 +129,7 @@ class Idx(Source):
     """
 
     kind: ClassVar[str] = "idx"
+    always_channels: ClassVar[int] = 1
     images: str
     labels: str | None = None
     label_offset: int = 0

@@ -74,6 +74,7 @@ class TorchvisionMnist(Source):
     """
 
     kind: ClassVar[str] = "torchvision_mnist"
+    always_channels: ClassVar[int] = 1
     dataset: Dataset
     split: Literal["train", "test"]
 

@@ -55,6 +55,10 @@ class Noise(Source):
     count: Annotated[int, Field(gt=0)] = 10_000
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
+
     def read(self, root: Path) -> ImageSet:
         images: Images = np.empty((self.count, *self.shape), dtype=np.uint8)
         with ticking(f"drawing {self.name}", self.count, "images") as ticker:

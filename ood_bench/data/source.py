@@ -62,12 +62,14 @@ class Source(Strict, ABC):
         variant: what the pixels are when they are not the official release; empty otherwise.
         kind: the value of ``kind`` in a config that builds this class.
         reader: number of the reading code; raised when the same files are to give other pixels.
+        always_channels: channels of the images, if it is the same for all sets of the kind.
     """
 
     name: str = not_keyed("")
     variant: str = not_keyed("")
     kind: ClassVar[str]
     reader: ClassVar[int] = 1
+    always_channels: ClassVar[int | None] = None
 
     def parameters(self) -> dict[str, Any]:
         """The settings that change the content, by name."""
@@ -100,6 +102,11 @@ class Source(Strict, ABC):
     def full_variant(self) -> str:
         """The variant as tables print it, with what this source's settings did to the pixels."""
         return self.variant
+
+    @property
+    def channels(self) -> int | None:
+        """Channels of the images, or none if only the files tell."""
+        return self.always_channels
 
     def lacking(self, root: Path) -> str | None:
         """None if the images can be read; otherwise which file or folder is expected where."""

@@ -22,6 +22,7 @@ class Svhn(Source):
     """
 
     kind: ClassVar[str] = "svhn"
+    always_channels: ClassVar[int] = 3
     split: Literal["train", "test", "extra"] = "test"
 
     def origin(self) -> str:

@@ -58,15 +58,19 @@ def _refuse_channels_last(network: nn.Module, shape: tuple[int, int, int], tap: 
 
 
 def check_ood(sets: RunSets) -> None:
-    """Refuses the ID images as an OOD set; warns of OOD sets with the same images, and of sets of a few images.
+    """Refuses the ID images as an OOD set, and a single image; warns of equal OOD sets, and of sets of a few images.
 
     Raises:
-        ConfigError: if an OOD set's images are the ID test or training images.
+        ConfigError: if an OOD set's images are the ID test or training images, or there is one only.
     """
     for name, ood in sets.ood.items():
         for part, images in (("test", sets.test), ("training", sets.train)):
             if ood.same_pixels(images):
                 raise ConfigError(f"ood.{name}: its images are the ID {part} images of {images.name}", "choose another")
+        if len(ood) == 1:
+            raise ConfigError(
+                f"ood.{name} has one image, from which no rate can be had", "choose a set with more images"
+            )
         if len(ood) < _FEW:
             _log.warning("%s has %d images: one of them moves a rate by %.1f points", name, len(ood), 100 / len(ood))
     for (one, first), (other, second) in itertools.combinations(sets.ood.items(), 2):

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ood_bench.checkpoints.choice import Choice
 from ood_bench.config import RunSettings
+from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, Networks, build_detector
 from ood_bench.metrics import convention_named
@@ -23,7 +25,8 @@ from ood_bench.runner.checks import (
     refuse_streamed,
 )
 from ood_bench.runner.classes import check_classes
-from ood_bench.runner.sets import RunSets, check_id, check_shapes, open_sets, untrained_network
+from ood_bench.runner.sets import OF_METHODS, RunSets, check_id, check_shapes, open_sets, untrained_network
+from ood_bench.training.artifact import ClassifierStore
 from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.device import device_named
@@ -125,6 +128,7 @@ def prepare(settings: RunSettings) -> Prepared:
     device = device_named(settings.device)
     untrained = untrained_network(settings)
     check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)
+    _check_fit(settings, protocol, device)
     sets = open_sets(settings, own_validation=protocol.wants_validation)
     check_id(settings, sets)
     check_classes(settings.id, sets, published=settings.checkpoint is not None)
@@ -138,6 +142,23 @@ def prepare(settings: RunSettings) -> Prepared:
             len(settings.seed),
         )
     return Prepared(settings, protocol, sets, device)
+
+
+def _check_fit(settings: RunSettings, protocol: Protocol, device: torch.device) -> None:
+    """Makes sure that the checkpoint fits the networks that methods take it for; blank images stand for the sets."""
+    if settings.checkpoint is None:
+        return
+    classes = settings.id["classes"]
+    pixels = np.zeros((classes, *settings.id["shape"]), dtype=np.uint8)
+    blank = ImageSet.of(settings.id["name"], pixels, np.arange(classes))
+    given = ({name: blank for name, node in settings.method.items() if node.get(role)} for role in OF_METHODS)
+    run = Prepared(settings, protocol, RunSets(blank, blank, {}, *given), device)
+    store = ClassifierStore(settings.store.root / "classifiers", device)
+    for name, node in settings.method.items():
+        networks = run._networks(name, settings.seed[0])
+        for detector in build_detector(name, node).variants(networks):
+            for spec in detector.networks(networks):
+                store.check(spec.initial or spec)
 
 
 def cells_of(settings: RunSettings) -> list[Cell]:

@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 _REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
 """What networks raise for images of a size that they cannot take: torch's own, and those of other libraries."""
-_OF_METHODS = ("outliers", "validation")
+_PARTS = ("train", "test")
+OF_METHODS = ("outliers", "validation")
 _OWN = ("validation", "validation_ood")
 QUICKSTART = "ood-bench experiment=quickstart"
 
@@ -80,36 +81,60 @@ def open_sets(settings: RunSettings, *, own_validation: bool = False) -> RunSets
     if settings.data.skip_missing:
         ood = _without_missing(ood, settings.data.root)
     sources = {
-        "train": source_of(settings.id, "train"),
-        "test": source_of(settings.id, "test"),
-        **{f"ood {name}": source for name, source in ood.items()},
+        **{f"id.{part}": source_of(settings.id, part) for part in _PARTS},
+        **{f"ood.{name}": source for name, source in ood.items()},
         **{
-            f"{role} {name}": source_of(node[role], shape=shape)
+            f"method.{name}.{role}": source_of(node[role], shape=shape)
             for name, node in settings.method.items()
-            for role in _OF_METHODS
+            for role in OF_METHODS
             if node.get(role)
         },
     }
-    own = _OWN if own_validation and all(settings.id.get(part) for part in _OWN) else ()
-    sources |= {part: source_of(settings.id, part, shape=shape) for part in own}
+    own = [f"id.{part}" for part in _OWN] if own_validation and all(settings.id.get(part) for part in _OWN) else []
+    sources |= {place: source_of(settings.id, place.removeprefix("id."), shape=shape) for place in own}
+    for place, source in sources.items():
+        if source.channels not in (None, shape[0]):
+            raise _other_channels(place, source.name, source.channels, shape[0], has_mode=hasattr(source, "mode"))
+    _refuse_id_as_ood(sources)
     _require(list(sources.values()), settings.data.root, download=settings.data.download)
     store = ImageStore(settings.store.root)
     stream, limit = settings.data.decode == "stream", settings.data.limit
-    opened = {role: store.open(source, settings.data.root, stream=stream) for role, source in sources.items()}
+    opened = {place: store.open(source, settings.data.root, stream=stream) for place, source in sources.items()}
     if limit is not None:
-        opened = {role: limited(images, limit) for role, images in opened.items()}
+        opened = {place: limited(images, limit) for place, images in opened.items()}
     outliers, validation = (
-        {name: opened[f"{role} {name}"] for name in settings.method if f"{role} {name}" in opened}
-        for role in _OF_METHODS
+        {name: opened[place] for name in settings.method if (place := f"method.{name}.{role}") in opened}
+        for role in OF_METHODS
     )
     return RunSets(
-        opened["train"],
-        opened["test"],
-        {name: opened[f"ood {name}"] for name in ood},
+        opened["id.train"],
+        opened["id.test"],
+        {name: opened[f"ood.{name}"] for name in ood},
         outliers,
         validation,
         own_validation=(opened[own[0]], opened[own[1]]) if own else None,
     )
+
+
+def _other_channels(place: str, name: str, found: int, channels: int, *, has_mode: bool) -> ConfigError:
+    """The error for images with another number of channels than ``id.shape`` says, by their place in the config."""
+    if has_mode:
+        key = f"{place}.mode" if place.startswith("id.") else f"{place}.source.mode"
+        hint = f"++{key}={'L' if channels == 1 else 'RGB'} converts them"
+    elif place.startswith("method."):
+        hint = f"choose a set with as many: ood@{place}=NAME"
+    else:
+        hint = "choose a set with as many"
+    return ConfigError(f"{place}: images of {name} have {found} channels, those of the ID set have {channels}", hint)
+
+
+def _refuse_id_as_ood(sources: Mapping[str, Source]) -> None:
+    """Raises :class:`ConfigError` for an OOD set that is read as the ID images are."""
+    for place, source in sources.items():
+        for part in _PARTS:
+            own = sources[f"id.{part}"]
+            if place.startswith("ood.") and (own.kind, own.parameters()) == (source.kind, source.parameters()):
+                raise ConfigError(f"{place}: its images are the ID {part} images of {own.name}", "choose another")
 
 
 def _without_missing(ood: Mapping[str, Source], root: Path) -> dict[str, Source]:
@@ -177,8 +202,7 @@ def check_shapes(network: nn.Module, model: str, sets: RunSets) -> None:
     """Sends one black image of every set's shape through an untrained network.
 
     Raises:
-        DataError: if an OOD set has another number of channels than the ID set.
-        ConfigError: if a set has a size that the network cannot take.
+        ConfigError: if a set has a size that the network cannot take, or other channels than the ID set.
     """
     channels = sets.train.shape[0]
     others = {f"ood.{name}": images for name, images in sets.ood.items()}
@@ -187,10 +211,7 @@ def check_shapes(network: nn.Module, model: str, sets: RunSets) -> None:
     others |= {f"id.{part}": images for part, images in zip(_OWN, sets.own_validation or (), strict=False)}
     for place, images in others.items():
         if images.shape[0] != channels:
-            raise DataError(
-                f"{place}: images of {images.name} have {images.shape[0]} channels, those of the ID set "
-                f"{sets.train.name} have {channels}: choose a set with as many channels"
-            )
+            raise _other_channels(place, images.name, images.shape[0], channels, has_mode=False)
     for place, images in others.items():
         ours = "x".join(map(str, sets.train.shape))
         hint = f"set {place}.source.resize and size, or choose another set"

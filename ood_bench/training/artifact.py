@@ -6,10 +6,11 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ood_bench.checkpoints.importer import import_checkpoint
+from ood_bench.checkpoints.importer import check_fit, import_checkpoint
 from ood_bench.errors import ArtifactError, DamagedError
 from ood_bench.models.card import write_card
 from ood_bench.models.classifier import Classifier, accuracy, freeze, load_classifier, save_classifier
@@ -39,6 +40,11 @@ class ClassifierStore:
     def path(self, spec: TrainingSpec) -> Path:
         """Folder of the finished classifier."""
         return self._root / spec.title
+
+    def check(self, spec: TrainingSpec) -> None:
+        """Raises :class:`ArtifactError` if the classifier is a published file that does not fit the network."""
+        if spec.checkpoint is not None and spec.checkpoint.is_file():
+            check_fit(spec.checkpoint, **self._meant(spec))
 
     def obtain(self, spec: TrainingSpec, *, wait: bool = True) -> Classifier:
         """Loads the classifier, after training it if it does not exist yet.
@@ -108,6 +114,10 @@ class ClassifierStore:
 
     def _imported(self, spec: TrainingSpec, file: Path) -> Path:
         """Folder of the classifier that a published checkpoint becomes, measured on the run's ID test images."""
+        return import_checkpoint(file, **self._meant(spec), test=spec.measured, device=self._device)
+
+    def _meant(self, spec: TrainingSpec) -> dict[str, Any]:
+        """What the importer needs to know of the network."""
         id_node = {
             "name": spec.data.name,
             "shape": spec.data.shape,
@@ -115,16 +125,7 @@ class ClassifierStore:
             "normalisation": spec.normalisation,
         }
         model = without_default_head(spec.model)
-        store = self._root.parent
-        return import_checkpoint(
-            file,
-            model=model,
-            id_node=id_node,
-            store=store,
-            test=spec.measured,
-            choice=spec.choice,
-            device=self._device,
-        )
+        return {"model": model, "id_node": id_node, "store": self._root.parent, "choice": spec.choice}
 
     def _train(self, spec: TrainingSpec, final: Path, initial: Classifier | None) -> None:
         workdir = final.with_name(f"{final.name}.training")

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import conf_dir, options
-from ood_bench.utils.suggest import did_you_mean
+from ood_bench.utils.suggest import did_you_mean, nearest
 from ood_bench.utils.yaml_size import bound_yaml
 
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
@@ -21,8 +21,8 @@ COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 NULL_GROUP = "Config group override must be a string"
 """How Hydra's message for ``model=null`` begins."""
 _AMBIGUOUS = "Ambiguous value for argument '"
-_MOST = 45
-"""A message names no more options of a group than these."""
+_MOST = 500
+"""A message names all options of a group if they take no more letters than this."""
 _KEY = re.compile(r"[+~]*[\w$%./@:-]+")
 
 bound_yaml()
@@ -46,28 +46,42 @@ def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
         return _unread(error, text)
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        known = error.options or list(options(group))
-        return ConfigError(
-            f"configuration: there is no {group} {name!r}{did_you_mean(name, known)}; {_listed(group, known)}"
-        )
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-        key = str(cause.full_key)
-        group, _, name = key.partition(".")
-        if group in ("method", "ood") and name in options(group):
-            return ConfigError(
-                f"configuration: {key} has a setting, but is not selected",
-                f"choose {group}={name}, or set it wherever it is selected: '+adapt.{key}={{KEY: VALUE}}'",
-            )
-        place = key.removesuffix(str(cause.key))
-        near = did_you_mean(key, ["experiment", *(f"{place}{name!s}" for name in cause.parent_node)])
-        return ConfigError(f"configuration: there is no key {key!r}{near}", f"to add a new one: +{key}=…")
+        return _unknown_options(group, name, error.options or list(options(group)), overrides)
+    if isinstance(cause := error.__cause__, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
+        return _unknown_key(str(cause.full_key), str(cause.key), cause.parent_node, overrides)
     return ConfigError(f"configuration: {text}")
+
+
+def _unknown_key(key: str, last: str, beside: DictConfig, overrides: Sequence[str]) -> ConfigError:
+    """A dotted key that does not exist, with the override that was probably meant."""
+    group, _, name = key.partition(".")
+    if group in ("method", "ood") and name in options(group):
+        return ConfigError(
+            f"configuration: {key} has a setting, but is not selected",
+            f"choose {group}={name}, or set it wherever it is selected: '+adapt.{key}={{KEY: VALUE}}'",
+        )
+    known = ["experiment", *(f"{key.removesuffix(last)}{one!s}" for one in beside)]
+    if not (near := nearest(key, known)):
+        return ConfigError(f"configuration: there is no key {key!r}", f"to add a new one: +{key}=…")
+    meant = next((near + word.removeprefix(key) for word in overrides if word.startswith(key)), f"{near}=…")
+    return ConfigError(f"configuration: there is no key {key!r} (did you mean {near}?)", f"write {shlex.quote(meant)}")
+
+
+def _unknown_options(group: str, name: str, known: Collection[str], overrides: Sequence[str]) -> ConfigError:
+    """The option that Hydra came upon, and all others of the same list that do not exist."""
+    if (group, name) == ("hydra/launcher", "joblib"):
+        hint = "pip install '.[cluster]' in a checkout"
+        return ConfigError("configuration: hydra/launcher=joblib needs hydra-joblib-launcher", hint)
+    values = (word.removeprefix(f"{group}=") for word in overrides if word.startswith(f"{group}="))
+    chosen = next((names for value in values if name in (names := value.strip("[] ").split(","))), [name])
+    unknown = [f"{one!r}{did_you_mean(one, known)}" for one in chosen if one not in known]
+    return ConfigError(f"configuration: there is no {group} {', '.join(unknown)}; {_listed(group, known)}")
 
 
 def _listed(group: str, known: Collection[str]) -> str:
     """The options of a group, or where to read them if they are many."""
-    return f"known: {', '.join(known)}" if len(known) <= _MOST else f"ood-bench list {group} shows all {len(known)}"
+    names = ", ".join(known)
+    return f"known: {names}" if len(names) <= _MOST else f"ood-bench list {group} shows all {len(known)}"
 
 
 def _unread(error: Exception, text: str) -> ConfigError:
