@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
+from ood_bench.methods.ranges import Count, NotNegative, Share, Whole
 from ood_bench.methods.shaping import ShapingDetector
 from ood_bench.methods.top_share import LARGEST_RATIO, mass_ratio
 from ood_bench.papers.methods import Source
@@ -49,13 +51,13 @@ class AdaScale(ShapingDetector):
     kind: Literal["a", "l"] = "a"
     low: float = 75.0
     high: float = 85.0
-    k1: float = 1.0
-    k2: float = 5.0
-    shift_weight: float = 10.0
-    share: float = 0.05
-    epsilon: float = 0.5
-    images: int = 5000
-    seed: int = 0
+    k1: Annotated[float, Field(gt=0, le=100)] = 1.0
+    k2: Annotated[float, Field(gt=0, le=100)] = 5.0
+    shift_weight: NotNegative = 10.0
+    share: Share = 0.05
+    epsilon: NotNegative = 0.5
+    images: Count = 5000
+    seed: Whole = 0
 
     source = Source(
         title="AdaSCALE: Adaptive Scaling for OOD Detection",
@@ -75,14 +77,6 @@ class AdaScale(ShapingDetector):
             raise ConfigError(
                 f"method adascale: low is {self.low} and high is {self.high}",
                 "set method.adascale.low to at least 0, and method.adascale.high to at least as much and below 100",
-            )
-        shares = 0 < self.k1 <= 100 and 0 < self.k2 <= 100 and 0 < self.share <= 1
-        if not shares or min(self.epsilon, self.shift_weight, self.seed) < 0 or self.images < 1:
-            raise ConfigError(
-                f"method adascale: k1 is {self.k1}, k2 {self.k2}, share {self.share}, epsilon {self.epsilon}, "
-                f"shift_weight {self.shift_weight}, images {self.images} and seed {self.seed}",
-                "set k1 and k2 above 0 and to at most 100, share above 0 and to at most 1, images to at least 1, and "
-                "epsilon, shift_weight and seed to at least 0",
             )
 
     def deviations(self) -> list[str]:

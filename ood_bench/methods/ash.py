@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.shaping import refuse_negative
 from ood_bench.methods.top_share import TopShareDetector
 from ood_bench.papers.methods import Source
@@ -37,7 +38,7 @@ class Ash(TopShareDetector):
     """
 
     kind: Literal["p", "b", "s"] = "s"
-    percentile: float = 90.0
+    percentile: Percentile = 90.0
 
     name = "ash"
     source = Source(

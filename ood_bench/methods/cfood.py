@@ -11,6 +11,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.knn import normalised
 from ood_bench.methods.posthoc import FeaturesDetector
+from ood_bench.methods.ranges import Share, Whole
 from ood_bench.papers.methods import Source
 
 _SHARES = np.concatenate([np.linspace(0.001, 0.1, 100), np.linspace(0.105, 0.5, 81), np.linspace(0.51, 0.99, 49)])
@@ -35,9 +36,9 @@ class CfOod(FeaturesDetector):
         seed: seeds the draw.
     """
 
-    share: float = 0.1
-    rho: float = 0.01
-    seed: int = 0
+    share: Share = 0.1
+    rho: Share = 0.01
+    seed: Whole = 0
 
     source = Source(
         title="CF-OOD: Concentration-Free Density Estimation for Reliable Out-of-Distribution Detection",
@@ -49,14 +50,6 @@ class CfOod(FeaturesDetector):
         licence="MIT",
     )
     published_grid: ClassVar = {"share": [0.1, 0.5, 1.0], "rho": [0.001, 0.005, 0.01, 0.05]}
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1 or not 0 < self.rho <= 1 or self.seed < 0:
-            raise ConfigError(
-                f"method cfood: share is {self.share}, rho {self.rho} and seed {self.seed}",
-                "set method.cfood.share and method.cfood.rho above 0 and to at most 1, and method.cfood.seed to at "
-                "least 0",
-            )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The reference, and the squared radius of its images' neighbourhoods at each share; labels are not used.

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Quantity, Scorer, Setting, View, at_every
 from ood_bench.methods.msp import log_max_softmax
+from ood_bench.methods.ranges import Count
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.papers.methods import Source
@@ -33,7 +34,7 @@ class DeepEnsemble(Detector):
             maxima, as FSSD's code has it.
     """
 
-    members: int = 5
+    members: Count = 5
     combine: Literal["max_of_mean", "mean_of_max"] = "max_of_mean"
 
     source = Source(
@@ -46,10 +47,6 @@ class DeepEnsemble(Detector):
     needs = ("logits", "networks of its own")
 
     paper_revision = 1
-
-    def __post_init__(self) -> None:
-        if self.members < 1:
-            raise ConfigError(f"method deep_ensemble: members is {self.members}, it must be at least 1")
 
     def deviations(self) -> list[str]:
         """That ensembles of neighbouring seeds overlap."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.shaping import ShapingDetector
 from ood_bench.papers.methods import Source
 
@@ -28,7 +29,7 @@ class Dice(ShapingDetector):
             CIFAR and 70 for ImageNet.
     """
 
-    percentile: float = 90.0
+    percentile: Percentile = 90.0
 
     source = Source(
         title="DICE: Leveraging Sparsification for Out-of-Distribution Detection",
@@ -40,14 +41,6 @@ class Dice(ShapingDetector):
         licence="MIT",
     )
     published_grid: ClassVar = {"percentile": [10.0, 30.0, 50.0, 70.0, 90.0]}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.percentile < 100:
-            raise ConfigError(
-                f"method dice: percentile is {self.percentile}",
-                "set method.dice.percentile to at least 0 and below 100",
-            )
 
     def prepare(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The kept weights ``[K, D]``; labels are not used.

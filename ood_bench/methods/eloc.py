@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch.nn.functional as F
+from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
+from ood_bench.methods.grid import SteppingDetector, axes, picked
+from ood_bench.methods.ranges import Magnitudes, Seed32, Temperatures
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
 from ood_bench.scoring.quantities import LOGITS, OUTPUT
@@ -45,10 +47,10 @@ class Eloc(SteppingDetector):
         train: changes to the run's recipe, as in ``conf/train``; a whole recipe by ``train@method.eloc.train=NAME``.
     """
 
-    folds: int = 5
-    split_seed: int = 3
-    magnitudes: list[float] = field(default_factory=lambda: [0.002])
-    temperatures: list[float] = field(default_factory=lambda: [1000.0])
+    folds: Annotated[int, Field(ge=2)] = 5
+    split_seed: Seed32 = 3
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.002])
+    temperatures: Temperatures = field(default_factory=lambda: [1000.0])
     perturb_loss: Literal["ce", "entropy"] = "ce"
     train: dict[str, Any] = field(default_factory=dict)
 
@@ -64,9 +66,6 @@ class Eloc(SteppingDetector):
     tunes_by_id = True
 
     def __post_init__(self) -> None:
-        refuse_steps("eloc", self.magnitudes, self.temperatures)
-        if self.folds < 2 or not 0 <= self.split_seed < 2**32:
-            raise ConfigError("method eloc: folds must be at least 2, and split_seed from 0 to 4294967295")
         self._accuracy: float | None = None
 
     @property

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.ranges import Positive
 from ood_bench.papers.methods import Source
 
 
@@ -19,7 +19,7 @@ class Energy(LogitsDetector):
         temperature: T; the paper finds 1 to be best.
     """
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
 
     source = Source(
         title="Energy-based Out-of-distribution Detection",
@@ -30,10 +30,6 @@ class Energy(LogitsDetector):
         code="github.com/wetliu/energy_ood",
         licence="Apache-2.0",
     )
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ConfigError(f"method energy: temperature is {self.temperature}, it must be above 0")
 
     def score(self, logits: Array) -> Array:
         """Negative free energy."""

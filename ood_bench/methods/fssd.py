@@ -8,7 +8,8 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
-from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.grid import SteppingDetector
+from ood_bench.methods.ranges import Count, Magnitudes
 from ood_bench.models.classifier import Classifier
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, standardised
@@ -34,10 +35,10 @@ class Fssd(SteppingDetector):
         gradient_batch: images whose gradients are standardised together.
     """
 
-    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.0])
     taps: list[str] = field(default_factory=lambda: ["all"])
-    noise_images: int = 100
-    gradient_batch: int = 512
+    noise_images: Count = 100
+    gradient_batch: Count = 512
 
     source = Source(
         title="Feature Space Singularity for Out-of-Distribution Detection",
@@ -51,9 +52,6 @@ class Fssd(SteppingDetector):
     needs = ("feature maps", "ID training images", "input gradients (for steps)")
 
     def __post_init__(self) -> None:
-        refuse_steps("fssd", self.magnitudes)
-        if self.noise_images < 1 or self.gradient_batch < 1:
-            raise ConfigError("method fssd: noise_images and gradient_batch must be at least 1")
         if not self.taps:
             raise ConfigError("method fssd: taps must name one tap or more, or be [all] or [stages]")
         self._centres: dict[str, Distance] = {}

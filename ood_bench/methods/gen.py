@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from scipy.special import log_softmax
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.ranges import Count, Positive
 from ood_bench.papers.methods import Source
 
 _CLAMP = 1e-7
@@ -32,8 +32,8 @@ class Gen(LogitsDetector):
         definition: ``paper``, or ``pytorch_ood``.
     """
 
-    gamma: float = 0.1
-    top: int = 100
+    gamma: Positive = 0.1
+    top: Count = 100
     definition: Literal["paper", "pytorch_ood"] = "paper"
 
     source = Source(
@@ -46,13 +46,6 @@ class Gen(LogitsDetector):
         licence="Apache-2.0",
     )
     published_grid: ClassVar = {"gamma": [0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0], "top": [10, 50, 100, 200, 500, 1000]}
-
-    def __post_init__(self) -> None:
-        if self.gamma <= 0 or self.top < 1:
-            raise ConfigError(
-                f"method gen: gamma is {self.gamma} and top is {self.top}",
-                "set method.gen.gamma above 0 and method.gen.top to at least 1",
-            )
 
     def score(self, logits: Array) -> Array:
         """Minus the generalised entropy, from logarithms of p and 1 - p."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Networks, Quantity, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.grid import SteppingDetector
+from ood_bench.methods.ranges import Magnitudes
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import DECOMPOSED, PARTS, head_of
 from ood_bench.papers.methods import Source
@@ -60,7 +61,7 @@ class Godin(SteppingDetector):
 
     head: str = "godin_inner"
     statistic: Literal["max_h", "g", "max_f"] = "max_h"
-    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.0])
     unit: Literal["raw", "bytes", "normalised"] = "raw"
     clip: bool = False
 
@@ -82,7 +83,6 @@ class Godin(SteppingDetector):
     def __post_init__(self) -> None:
         if self.head not in DECOMPOSED:
             raise ConfigError(f"method godin: head is {self.head!r}, it must be one of {', '.join(DECOMPOSED)}")
-        refuse_steps("godin", self.magnitudes)
 
     @property
     def variant(self) -> str:

@@ -11,6 +11,7 @@ from ood_bench.methods.base import Array, Networks, Scorer, Setting, View
 from ood_bench.methods.godin import Godin, max_h
 from ood_bench.methods.grid import SteppingDetector
 from ood_bench.methods.msp import log_max_softmax
+from ood_bench.methods.ranges import Magnitudes
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import LINEAR, PARTS
 from ood_bench.models.softmax import max_softmax_float32
@@ -33,7 +34,7 @@ class GodinPort(Godin):
     """
 
     statistic: Literal["max_h", "g", "max_f"] = "max_f"
-    magnitudes: list[float] = field(default_factory=lambda: [0.04])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.04])
     unit: Literal["raw", "bytes", "normalised"] = "bytes"
     clip: bool = True
 
@@ -57,7 +58,7 @@ class GodinPortBaseline(SteppingDetector):
     """
 
     head: str = "godin_inner"
-    magnitudes: list[float] = field(default_factory=lambda: [0.04])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.04])
 
     source = GodinPort.source
     needs = ("logits", "networks of its own", "input gradients")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Positive
 from ood_bench.papers.methods import Source
 
 
@@ -26,7 +26,7 @@ class GradNorm(HeadDetector):
         temperature: T; the paper finds 1 to be best.
     """
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
 
     source = Source(
         title="On the Importance of Gradients for Detecting Distributional Shifts in the Wild",
@@ -37,10 +37,6 @@ class GradNorm(HeadDetector):
         code="github.com/deeplearning-wisc/gradnorm_ood",
         licence="Apache-2.0",
     )
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ConfigError(f"method gradnorm: temperature is {self.temperature}, it must be above 0")
 
     def score(self, features: Array) -> Array:
         """Norm of the gradient."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.gradnorm import GradNorm
+from ood_bench.methods.ranges import Positive
 from ood_bench.methods.weight_gradients import WeightGradientsDetector
 
 
@@ -21,14 +21,10 @@ class GradNormAll(WeightGradientsDetector):
         temperature: T; the paper finds 1 to be best.
     """
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
 
     norm = 0
     source = GradNorm.source
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ConfigError(f"method gradnorm_all: temperature is {self.temperature}, it must be above 0")
 
     def deviations(self) -> list[str]:
         """That it is not the paper's choice of weights."""

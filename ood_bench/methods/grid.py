@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Setting
 
 
@@ -41,11 +40,3 @@ def picked(table: Array, settings: Sequence[Setting]) -> Array:
     temperatures, magnitudes = axes(settings)
     places = [(temperatures.index(one["temperature"]), magnitudes.index(one["epsilon"])) for one in settings]
     return np.stack([table[place] for place in places])
-
-
-def refuse_steps(method: str, magnitudes: Sequence[float], temperatures: Sequence[float] | None = None) -> None:
-    """Raises a :class:`ConfigError` for magnitudes or temperatures that are none, or impossible numbers."""
-    if not magnitudes or min(magnitudes) < 0:
-        raise ConfigError(f"method {method}: magnitudes must be one or more numbers of at least 0")
-    if temperatures is not None and (not temperatures or min(temperatures) <= 0):
-        raise ConfigError(f"method {method}: temperatures must be one or more numbers above 0")

@@ -10,6 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Setting
 from ood_bench.methods.nearest import largest_products
 from ood_bench.methods.posthoc import FeaturesDetector
+from ood_bench.methods.ranges import Count
 from ood_bench.papers.methods import Source
 
 
@@ -35,7 +36,7 @@ class Knn(FeaturesDetector):
         definition: ``paper``, or ``pytorch_ood_0.3``.
     """
 
-    k: int = 50
+    k: Count = 50
     definition: Literal["paper", "pytorch_ood_0.3"] = "paper"
 
     younger: ClassVar = frozenset({"definition"})
@@ -49,10 +50,6 @@ class Knn(FeaturesDetector):
         licence="none stated",
     )
     published_grid: ClassVar = {"k": [50, 100, 200, 500, 1000]}
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ConfigError(f"method knn: k is {self.k}, it must be at least 1")
 
     def possible(self, setting: Setting) -> bool:
         """Whether there are as many training images."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Percentile, Positive
 from ood_bench.methods.shaping import ShapingDetector
 from ood_bench.papers.methods import Source
 from ood_bench.utils.printable import listed
@@ -34,9 +35,9 @@ class Line(ShapingDetector):
             numbers that belong to these networks.
     """
 
-    unit_percentile: float = 90.0
-    weight_percentile: float = 90.0
-    limit: float = 1.0
+    unit_percentile: Percentile = 90.0
+    weight_percentile: Percentile = 90.0
+    limit: Positive = 1.0
 
     values_at_once: ClassVar[int] = 2**40  # what a class keeps is made once for all of its rows
 
@@ -49,16 +50,6 @@ class Line(ShapingDetector):
         code="github.com/YongHyun-Ahn/LINe-Out-of-Distribution-Detection-by-Leveraging-Important-Neurons",
         licence="MIT",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (0 <= self.unit_percentile < 100 and 0 <= self.weight_percentile < 100 and self.limit > 0):
-            raise ConfigError(
-                f"method line: unit_percentile is {self.unit_percentile}, weight_percentile {self.weight_percentile} "
-                f"and limit {self.limit}",
-                "set method.line.unit_percentile and method.line.weight_percentile to at least 0 and below 100, and "
-                "method.line.limit above 0",
-            )
 
     def prepare(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """How much units matter, ``t [K, D]``, and the edges above which units and weights are kept, ``[K]`` each.

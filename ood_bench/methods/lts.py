@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.top_share import TopShareDetector
 from ood_bench.papers.methods import Source
 
@@ -24,7 +25,7 @@ class Lts(TopShareDetector):
         percentile: share of the features that s2 leaves out, in percent; the authors take 95 for every network.
     """
 
-    percentile: float = 95.0
+    percentile: Percentile = 95.0
 
     name = "lts"
     source = Source(

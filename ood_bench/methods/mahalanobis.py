@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, Steps, View, at_every
-from ood_bench.methods.grid import SteppingDetector, refuse_steps
+from ood_bench.methods.grid import SteppingDetector
+from ood_bench.methods.ranges import Magnitudes
 from ood_bench.models.classifier import Classifier
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
@@ -94,7 +95,7 @@ class Mahalanobis(SteppingDetector):
             the penultimate one.
     """
 
-    magnitudes: list[float] = field(default_factory=lambda: [0.0])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.0])
     taps: list[str] = field(default_factory=list)
 
     source = Source(
@@ -112,7 +113,6 @@ class Mahalanobis(SteppingDetector):
     tunes_by_id = True
 
     def __post_init__(self) -> None:
-        refuse_steps("mahalanobis", self.magnitudes)
         self.fitted: dict[str, Gaussians] = {}
         self._fitted_on = ""
 

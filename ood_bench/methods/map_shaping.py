@@ -10,8 +10,9 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Quantity, Scorer, Setting, View
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.shaping import ShapingDetector, refuse_negative
-from ood_bench.methods.top_share import factors, refuse_percentile, top_count
+from ood_bench.methods.top_share import factors, top_count
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import Mean, Reduction
 from ood_bench.scoring.taps import forward_to_all, full_precision
@@ -88,7 +89,7 @@ class TopShareMapDetector(MapShapingDetector):
         percentile: share of the values below the k largest, in percent, at least 0 and below 100.
     """
 
-    percentile: float = 90.0
+    percentile: Percentile = 90.0
 
     @property
     def raised(self) -> bool:
@@ -102,7 +103,6 @@ class TopShareMapDetector(MapShapingDetector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_percentile(self.name, self.percentile)
 
     def refuse_size(self, values: int) -> None:
         """Refuses percentiles that leave no value, or so few that factors of an even map would overflow."""

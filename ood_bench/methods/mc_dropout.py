@@ -10,6 +10,7 @@ import torch
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Networks, Scorer, Setting, View, at_every
+from ood_bench.methods.ranges import Count, Seed32
 from ood_bench.models.classifier import build_network
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.stochastic import active, dropout_modules, sample_passes
@@ -32,11 +33,11 @@ class McDropout(Detector):
         batch_size: images that go through together, which matters in ``train_mode``.
     """
 
-    passes: int = 32
+    passes: Count = 32
     statistic: Literal["mean_softmax", "logit_variance"] = "mean_softmax"
     mode: Literal["dropout_only", "train_mode"] = "dropout_only"
-    seed: int = 0
-    batch_size: int = 100
+    seed: Seed32 = 0
+    batch_size: Count = 100
 
     source = Source(
         title="Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning",
@@ -48,12 +49,6 @@ class McDropout(Detector):
         licence="CC-BY-NC-4.0",
     )
     needs = ("logits", "networks of its own")
-
-    def __post_init__(self) -> None:
-        if self.passes < 1 or self.batch_size < 1:
-            raise ConfigError("method mc_dropout: passes and batch_size must be at least 1")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"method mc_dropout: seed is {self.seed}, it must be from 0 to {2**32 - 1}")
 
     @property
     def variant(self) -> str:

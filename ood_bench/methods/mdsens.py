@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ood_bench.methods.base import Scorer, Steps
 from ood_bench.methods.mahalanobis import Mahalanobis
+from ood_bench.methods.ranges import Magnitudes
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import sign
 from ood_bench.scoring.taps import named_taps
@@ -31,7 +32,7 @@ class MdsEns(Mahalanobis):
             the first one.
     """
 
-    magnitudes: list[float] = field(default_factory=lambda: [0.0014])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.0014])
 
     revision = 1
 

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.coverage import Coverage, balanced, edges, edges_to_the_ends
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Count, Edges, Positive, Whole
 from ood_bench.papers.methods import Source
 
 _FLOOR = 1e-12
@@ -44,11 +44,11 @@ class Nac(HeadDetector):
         definition: ``paper``, or ``pytorch_ood``, for which ``images`` and ``seed`` mean nothing.
     """
 
-    steepness: float = 100.0
-    bins: int = 50
-    full: int = 50
+    steepness: Positive = 100.0
+    bins: Edges = 50
+    full: Count = 50
     images: int = 1000
-    seed: int = 0
+    seed: Whole = 0
     definition: Literal["paper", "pytorch_ood"] = "paper"
 
     younger: ClassVar = frozenset({"definition"})
@@ -62,14 +62,6 @@ class Nac(HeadDetector):
         licence="MIT",
     )
     published_grid: ClassVar = {"full": [10, 50]}
-
-    def __post_init__(self) -> None:
-        if self.steepness <= 0 or self.full < 1 or self.seed < 0 or self.bins < 4 or self.bins % 2:
-            raise ConfigError(
-                f"method nac: steepness is {self.steepness}, full {self.full}, bins {self.bins} and seed {self.seed}",
-                "set method.nac.steepness above 0, method.nac.full to at least 1, method.nac.bins to an even number of "
-                "at least 4 and method.nac.seed to at least 0",
-            )
 
     def deviations(self) -> list[str]:
         """That one layer is read."""

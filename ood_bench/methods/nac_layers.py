@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from ood_bench.data.imageset import Rows32
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Detector, Scorer, Setting, View, at_every
 from ood_bench.methods.coverage import Coverage, balanced, edges
 from ood_bench.methods.nac import Nac
+from ood_bench.methods.ranges import Count, Edges, Positive, Whole
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.tap_gradients import activation_times_gradient
 from ood_bench.scoring.taps import named_taps
@@ -40,25 +42,16 @@ class NacLayers(Detector):
     """
 
     taps: list[str] = field(default_factory=list)
-    steepness: list[float] = field(default_factory=lambda: [100.0])
-    bins: list[int] = field(default_factory=lambda: [50])
-    full: list[int] = field(default_factory=lambda: [50])
+    steepness: Annotated[list[Positive], Field(min_length=1)] = field(default_factory=lambda: [100.0])
+    bins: Annotated[list[Edges], Field(min_length=1)] = field(default_factory=lambda: [50])
+    full: Annotated[list[Count], Field(min_length=1)] = field(default_factory=lambda: [50])
     images: int = 1000
-    seed: int = 0
+    seed: Whole = 0
 
     source = Nac.source
     needs: ClassVar[tuple[str, ...]] = ("feature maps", "feature map gradients")
 
     def __post_init__(self) -> None:
-        bins = all(one >= 4 and one % 2 == 0 for one in self.bins)
-        lists = [self.steepness, self.bins, self.full]
-        if not all(lists) or min(self.steepness) <= 0 or min(self.full) < 1 or not bins or self.seed < 0:
-            raise ConfigError(
-                f"method nac_layers: steepness is {self.steepness}, bins {self.bins}, full {self.full} and seed "
-                f"{self.seed}",
-                "set steepness above 0, bins to even numbers of at least 4, full to at least 1 (one value of each, or "
-                "one for each tap) and seed to at least 0",
-            )
         self._coverages: list[Coverage] = []
         self._fitted_on = ""
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import NotNegative
 from ood_bench.papers.methods import Source
 
 
@@ -26,7 +26,7 @@ class Nci(HeadDetector):
         alpha: weight of the length, at least 0; the default is the authors' before they choose on validation images.
     """
 
-    alpha: float = 1e-4
+    alpha: NotNegative = 1e-4
 
     source = Source(
         title="Detecting Out-of-Distribution Through the Lens of Neural Collapse",
@@ -38,10 +38,6 @@ class Nci(HeadDetector):
         licence="MIT",
     )
     published_grid: ClassVar = {"alpha": [0.0001, 0.001, 0.01, 0.1]}
-
-    def __post_init__(self) -> None:
-        if self.alpha < 0:
-            raise ConfigError(f"method nci: alpha is {self.alpha}, it must be at least 0")
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """Mean of the features; labels are not used."""

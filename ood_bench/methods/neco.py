@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Share, Whole
 from ood_bench.papers.methods import Source
 
 
@@ -35,8 +36,8 @@ class Neco(HeadDetector):
         definition: ``paper``, or ``maha_norm``.
     """
 
-    variance: float = 0.9
-    dim: int = 0
+    variance: Share = 0.9
+    dim: Whole = 0
     standardise: bool = True
     logit: bool = True
     definition: Literal["paper", "maha_norm"] = "paper"
@@ -53,12 +54,6 @@ class Neco(HeadDetector):
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.variance <= 1 or self.dim < 0:
-            raise ConfigError(
-                f"method neco: variance is {self.variance} and dim is {self.dim}",
-                "set method.neco.variance above 0 and to at most 1, and method.neco.dim to at least 0",
-            )
-
         if self.definition == "maha_norm" and not self.standardise:
             raise ConfigError(
                 "method neco: definition is maha_norm, which differs by how it standardises, and standardise is False",

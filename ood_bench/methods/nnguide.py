@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.nearest import drawn_bank, largest_products
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Count, Share, Whole
 from ood_bench.methods.unit import unit_length
 from ood_bench.papers.methods import Source
 
@@ -36,9 +36,9 @@ class NnGuide(HeadDetector):
         definition: ``paper``, ``openood`` or ``pytorch_ood``.
     """
 
-    k: int = 10
-    share: float = 0.01
-    seed: int = 0
+    k: Count = 10
+    share: Share = 0.01
+    seed: Whole = 0
     definition: Literal["paper", "openood", "pytorch_ood"] = "paper"
 
     younger: ClassVar = frozenset({"definition"})
@@ -51,14 +51,6 @@ class NnGuide(HeadDetector):
         code="github.com/roomo7time/nnguide",
         licence="Apache-2.0",
     )
-
-    def __post_init__(self) -> None:
-        if self.k < 1 or not 0 < self.share <= 1 or self.seed < 0:
-            raise ConfigError(
-                f"method nnguide: k is {self.k}, share {self.share} and seed {self.seed}",
-                "set method.nnguide.k to at least 1, method.nnguide.share above 0 and to at most 1, and "
-                "method.nnguide.seed to at least 0",
-            )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The bank ``E_j g_j``; labels are not used.

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ood_bench.methods.base import Array, Scorer, Setting, Steps, View
-from ood_bench.methods.grid import SteppingDetector, axes, picked, refuse_steps
+from ood_bench.methods.grid import SteppingDetector, axes, picked
+from ood_bench.methods.ranges import Magnitudes, Temperatures
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
@@ -31,8 +32,8 @@ class Odin(SteppingDetector):
         temperatures: candidates for T.
     """
 
-    magnitudes: list[float] = field(default_factory=lambda: [0.0014])
-    temperatures: list[float] = field(default_factory=lambda: [1000.0])
+    magnitudes: Magnitudes = field(default_factory=lambda: [0.0014])
+    temperatures: Temperatures = field(default_factory=lambda: [1000.0])
 
     source = Source(
         title="Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks",
@@ -48,9 +49,6 @@ class Odin(SteppingDetector):
     name: ClassVar[str] = "odin"
     paper_revision = 1
     tunes_by_id = True
-
-    def __post_init__(self) -> None:
-        refuse_steps(self.name, self.magnitudes, self.temperatures)
 
     def rule(self, gradient: Tensor) -> Tensor:
         """The step's direction, up the loss, from the gradient ``[B, C, H, W]``."""

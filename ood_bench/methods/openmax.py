@@ -1,16 +1,18 @@
 """OpenMax: probability of an unknown class, from how far logits lie from each class's mean."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import LogitsDetector
+from ood_bench.methods.ranges import Count, Positive
 from ood_bench.papers.methods import Source
 
 
@@ -77,10 +79,10 @@ class OpenMax(LogitsDetector):
         definition: ``openood``, or ``pytorch_ood``, which takes all images of a class.
     """
 
-    tail: int = 20
-    alpha: int = 3
+    tail: Annotated[int, Field(ge=2)] = 20
+    alpha: Count = 3
     distance: Literal["euclidean", "eucos"] = "euclidean"
-    shift: float = 1.0
+    shift: Positive = 1.0
     definition: Literal["openood", "pytorch_ood"] = "openood"
 
     younger: ClassVar = frozenset({"definition"})
@@ -93,14 +95,6 @@ class OpenMax(LogitsDetector):
         code="github.com/abhijitbendale/OSDN",
         licence="BSD-3-Clause; libmr, which it calls, for non-commercial use only",
     )
-
-    def __post_init__(self) -> None:
-        if self.tail < 2 or self.alpha < 1 or self.shift <= 0:
-            raise ConfigError(
-                f"method openmax: tail is {self.tail}, alpha {self.alpha} and shift {self.shift}",
-                "set method.openmax.tail to at least 2, method.openmax.alpha to at least 1 and method.openmax.shift "
-                "above 0",
-            )
 
     def deviations(self) -> list[str]:
         """The distance, where it is not the paper's."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Count, Positive
 from ood_bench.methods.shaping import ShapingDetector, logit_score
 from ood_bench.papers.methods import Source
 
@@ -35,8 +36,8 @@ class OptFs(ShapingDetector):
     """
 
     base: str | dict[str, dict[str, Any]] = "vanilla"
-    bins: int = 100
-    norm: float = 1000.0
+    bins: Count = 100
+    norm: Positive = 1000.0
 
     source = Source(
         title="Towards Optimal Feature-Shaping Methods for Out-of-Distribution Detection",
@@ -51,11 +52,6 @@ class OptFs(ShapingDetector):
     def __post_init__(self) -> None:
         # Vanilla: the only column that shape() gives.
         self._score = logit_score("maxlogit" if self.base == "vanilla" else self.base)
-        if self.bins < 1 or self.norm <= 0:
-            raise ConfigError(
-                f"method optfs: bins is {self.bins} and norm {self.norm}",
-                "set method.optfs.bins to at least 1 and method.optfs.norm above 0",
-            )
 
     @property
     def variant(self) -> str:

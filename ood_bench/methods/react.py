@@ -1,12 +1,12 @@
 """ReAct: features are cut off at a threshold."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.shaping import ShapingDetector
 from ood_bench.papers.methods import Source
@@ -28,7 +28,7 @@ class React(ShapingDetector):
         percentile: between 0 and 100; the paper takes 90.
     """
 
-    percentile: float = 90.0
+    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
 
     source = Source(
         title="ReAct: Out-of-distribution Detection With Rectified Activations",
@@ -40,11 +40,6 @@ class React(ShapingDetector):
         licence="none stated",
     )
     published_grid: ClassVar = {"percentile": [85.0, 90.0, 95.0, 99.0]}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.percentile <= 100:
-            raise ConfigError(f"method react: percentile is {self.percentile}, it must be between 0 and 100")
 
     def prepare(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The threshold; labels are not used."""

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import NotNegative, Positive
 from ood_bench.methods.unit import unit_length
 from ood_bench.papers.methods import Source
 
@@ -33,8 +33,8 @@ class Relation(HeadDetector):
         threshold: smaller r_j count as 0, at least 0; fixed in the authors' code.
     """
 
-    power: float = 1.0
-    threshold: float = 0.03
+    power: Positive = 1.0
+    threshold: NotNegative = 0.03
 
     source = Source(
         title="Neural Relation Graph: A Unified Framework for Identifying Label Noise and Outlier Data",
@@ -46,13 +46,6 @@ class Relation(HeadDetector):
         licence="MIT",
     )
     published_grid: ClassVar = {"power": [1.0, 2.0, 4.0, 6.0, 8.0]}
-
-    def __post_init__(self) -> None:
-        if self.power <= 0 or self.threshold < 0:
-            raise ConfigError(
-                f"method relation: power is {self.power} and threshold is {self.threshold}",
-                "set method.relation.power above 0 and method.relation.threshold to at least 0",
-            )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """Features at unit length and probabilities of all training images; labels are not used."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Whole
 from ood_bench.papers.methods import Source
 
 
@@ -85,7 +86,7 @@ class Residual(HeadDetector):
         dim: how many principal directions are left out; 0 for the rule of the authors' code by the features' width.
     """
 
-    dim: int = 0
+    dim: Whole = 0
 
     source = Source(
         title="ViM: Out-Of-Distribution with Virtual-logit Matching",
@@ -96,10 +97,6 @@ class Residual(HeadDetector):
         code="github.com/haoqiwang/vim",
         licence="Apache-2.0",
     )
-
-    def __post_init__(self) -> None:
-        if self.dim < 0:
-            raise ConfigError(f"method residual: dim is {self.dim}, it must be at least 0")
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
         """The residual space; labels are not used."""

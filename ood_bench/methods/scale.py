@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ood_bench.methods.base import Array
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.top_share import TopShareDetector
 from ood_bench.papers.methods import Source
 
@@ -24,7 +25,7 @@ class Scale(TopShareDetector):
             50 to 95, OpenOOD from 65.
     """
 
-    percentile: float = 85.0
+    percentile: Percentile = 85.0
 
     name = "scale"
     source = Source(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ood_bench.methods.map_shaping import TopShareMapDetector
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.scale import Scale
 from ood_bench.scoring.maps import ShapedMean
 
@@ -25,7 +26,7 @@ class ScaleMap(TopShareMapDetector):
         tap: name of the tap of the map; empty for the one before the penultimate tap in the model's list.
     """
 
-    percentile: float = 85.0
+    percentile: Percentile = 85.0
 
     name = "scale_map"
     source = Scale.source

@@ -13,6 +13,7 @@ from ood_bench.methods.complements import log_complements
 from ood_bench.methods.knn import Knn
 from ood_bench.methods.nearest import drawn_bank
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Count, Share, Whole
 from ood_bench.methods.residual import ResidualSpace
 from ood_bench.papers.methods import Source
 
@@ -40,10 +41,10 @@ class Sirc(HeadDetector):
 
     s1: Literal["msp", "entropy", "doctor"] = "msp"
     s2: Literal["norm", "residual", "knn"] = "norm"
-    dim: int = 0
-    k: int = 10
-    share: float = 0.01
-    seed: int = 0
+    dim: Whole = 0
+    k: Count = 10
+    share: Share = 0.01
+    seed: Whole = 0
 
     source = Source(
         title="Augmenting Softmax Information for Selective Classification with Out-of-Distribution Data",
@@ -54,14 +55,6 @@ class Sirc(HeadDetector):
         code="github.com/Guoxoug/SIRC",
         licence="MIT",
     )
-
-    def __post_init__(self) -> None:
-        if self.dim < 0 or self.k < 1 or not 0 < self.share <= 1 or self.seed < 0:
-            raise ConfigError(
-                f"method sirc: dim is {self.dim}, k {self.k}, share {self.share} and seed {self.seed}",
-                "set method.sirc.dim and method.sirc.seed to at least 0, method.sirc.k to at least 1, and "
-                "method.sirc.share above 0 and to at most 1",
-            )
 
     @property
     def variant(self) -> str:

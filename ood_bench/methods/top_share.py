@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer
+from ood_bench.methods.ranges import Percentile
 from ood_bench.methods.shaping import ShapingDetector, refuse_negative
 
 LARGEST_RATIO = 600.0
@@ -22,14 +23,10 @@ class TopShareDetector(ShapingDetector):
         percentile: share of the features below the k largest, in percent, at least 0 and below 100.
     """
 
-    percentile: float = 90.0
+    percentile: Percentile = 90.0
 
     name: ClassVar[str]
     """The method's name, for messages."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        refuse_percentile(self.name, self.percentile)
 
     def fit(self, scorer: Scorer, random: np.random.RandomState) -> None:
         """As in the base, then one image whose features are all equal: what has no finite score is refused by it.
@@ -56,14 +53,6 @@ class TopShareDetector(ShapingDetector):
         """
         refuse_negative(features, self.name)
         return factors(self.name, self.percentile, features.shape[1], self.mass_ratio(features))[:, None]
-
-
-def refuse_percentile(name: str, percentile: float) -> None:
-    """Raises a :class:`ConfigError` for a percentile of method ``name`` that is none, or leaves nothing."""
-    if not 0 <= percentile < 100:
-        raise ConfigError(
-            f"method {name}: percentile is {percentile}", f"set method.{name}.percentile to at least 0 and below 100"
-        )
 
 
 def top_count(name: str, percentile: float, dims: int) -> int:

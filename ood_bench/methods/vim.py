@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Setting
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Whole
 from ood_bench.methods.residual import Residual, ResidualSpace
 
 
@@ -29,14 +30,10 @@ class Vim(HeadDetector):
         dim: how many principal directions are left out; 0 for the rule of the authors' code by the features' width.
     """
 
-    dim: int = 0
+    dim: Whole = 0
 
     source = Residual.source
     published_grid: ClassVar = {"dim": [256, 1000]}
-
-    def __post_init__(self) -> None:
-        if self.dim < 0:
-            raise ConfigError(f"method vim: dim is {self.dim}, it must be at least 0")
 
     def possible(self, setting: Setting) -> bool:
         """Whether the features have more values, so that a residual is left."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, Setting
 from ood_bench.methods.posthoc import HeadDetector
+from ood_bench.methods.ranges import Count, NotNegative, Whole
 from ood_bench.papers.methods import Source
 
 _VALUES = 2**20
@@ -59,14 +60,14 @@ class WeiPer(HeadDetector):
         seed: seeds the noise.
     """
 
-    lambda_1: float = 2.5
-    lambda_2: float = 0.1
-    smoothing: int = 4
-    smoothing_perturbed: int = 15
+    lambda_1: NotNegative = 2.5
+    lambda_2: NotNegative = 0.1
+    smoothing: Count = 4
+    smoothing_perturbed: Count = 15
     bins: int = 100
-    distance: float = 1.8
-    repeats: int = 100
-    seed: int = 0
+    distance: NotNegative = 1.8
+    repeats: Count = 100
+    seed: Whole = 0
 
     source = Source(
         title="WeiPer: OOD Detection using Weight Perturbations of Class Projections",
@@ -88,14 +89,10 @@ class WeiPer(HeadDetector):
 
     def __post_init__(self) -> None:
         widths = (self.smoothing, self.smoothing_perturbed)
-        if min(self.lambda_1, self.lambda_2, self.distance, self.seed) < 0:
-            raise ConfigError("method weiper: lambda_1, lambda_2, distance and seed must be at least 0")
-        if min(*widths, self.repeats) < 1 or max(widths) > self.bins:
+        if max(widths) > self.bins:
             raise ConfigError(
-                f"method weiper: smoothing is {widths[0]}, smoothing_perturbed {widths[1]}, bins {self.bins} and "
-                f"repeats {self.repeats}",
-                "set both smoothings to at least 1 and at most method.weiper.bins, and method.weiper.repeats to at "
-                "least 1",
+                f"method weiper: smoothing is {widths[0]}, smoothing_perturbed {widths[1]} and bins {self.bins}",
+                "set both smoothings to at most method.weiper.bins",
             )
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:

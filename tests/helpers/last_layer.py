@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from ood_bench.utils.build import build
+
 
 def with_head(found, weight, bias):
     """A detector that knows the last layer."""
@@ -11,10 +13,14 @@ def with_head(found, weight, bias):
 
 
 def learner(kind, train, weight=None, bias=None, *, labels=None, **options):
-    """A function that makes a detector that has learned; its arguments take the place of the ones here."""
+    """A function that makes a detector that has learned; its arguments take the place of the ones here.
+
+    Its hyperparameters are checked as those of a config are.
+    """
 
     def learned(train=train, weight=weight, bias=bias, *, kind=kind, labels=labels, **changes):
-        found = kind(**{**options, **changes})
+        name = kind.__module__.rpartition(".")[2]
+        found = build(f"method {name}", kind, {**options, **changes})
         if weight is not None:
             with_head(found, weight, bias)
         found.learn(train, np.zeros(len(train), np.int64) if labels is None else labels)

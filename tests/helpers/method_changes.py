@@ -197,3 +197,53 @@ CHANGES = {
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py
 }
+
+OUTSIDE = {
+    "adascale": {
+        "k1": [0.0, 101.0],
+        "k2": [0.0, 101.0],
+        "shift_weight": [-1.0],
+        "share": [0.0, 1.1],
+        "epsilon": [-0.1],
+        "images": [0],
+        "seed": [-1],
+    },
+    **{method: {"percentile": [-1.0, 100.0]} for method in ("ash", "ash_map", "dice", "lts", "scale", "scale_map")},
+    "cfood": {"share": [0.0, 1.1], "rho": [0.0, 1.1], "seed": [-1]},
+    "deep_ensemble": {"members": [0]},
+    "eloc": {"folds": [1], "split_seed": [-1, 2**32], "magnitudes": [[], [-0.1]], "temperatures": [[], [0.0]]},
+    **{method: {"temperature": [0.0]} for method in ("energy", "gradnorm", "gradnorm_all")},
+    "fssd": {"magnitudes": [[], [-0.1]], "taps": [[]], "noise_images": [0], "gradient_batch": [0]},
+    "gen": {"gamma": [0.0], "top": [0]},
+    "godin_inner": {"magnitudes": [[], [-0.1]], "head": ["linear"]},
+    "godin_port": {"magnitudes": [[], [-0.1]]},
+    **{
+        method: {"magnitudes": [[], [-0.1], [float("nan")]], "temperatures": [[], [0.0]]}
+        for method in ("iodin", "odin")
+    },
+    "knn": {"k": [0]},
+    "line": {"unit_percentile": [-1.0, 100.0], "weight_percentile": [-1.0, 100.0], "limit": [0.0]},
+    **{method: {"magnitudes": [[], [-0.1]]} for method in ("mahalanobis", "mdsens")},
+    "mc_dropout": {"passes": [0], "batch_size": [0], "seed": [-1, 2**32]},
+    "nac": {"steepness": [0.0], "bins": [2, 7], "full": [0], "seed": [-1]},
+    "nac_layers": {"steepness": [[], [0.0]], "bins": [[], [2], [7]], "full": [[], [0]], "seed": [-1]},
+    "nci": {"alpha": [-1.0]},
+    "neco": {"variance": [0.0, 1.1], "dim": [-1]},
+    "nnguide": {"k": [0], "share": [0.0, 1.1], "seed": [-1]},
+    "openmax": {"tail": [1], "alpha": [0], "shift": [0.0]},
+    "optfs": {"bins": [0], "norm": [0.0]},
+    "react": {"percentile": [-1.0, 100.5]},
+    "relation": {"power": [0.0], "threshold": [-0.1]},
+    **{method: {"dim": [-1]} for method in ("residual", "vim")},
+    "sirc": {"dim": [-1], "k": [0], "share": [0.0, 1.1], "seed": [-1]},
+    "weiper": {
+        "lambda_1": [-1.0],
+        "lambda_2": [-1.0],
+        "distance": [-1.0],
+        "seed": [-1],
+        "smoothing": [0],
+        "smoothing_perturbed": [0],
+        "repeats": [0],
+    },
+}
+"""Values that a config is refused for, by method and hyperparameter."""

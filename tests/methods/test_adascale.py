@@ -90,10 +90,7 @@ def test_the_step_is_in_units_of_the_normalised_input_and_runs_once_for_all_sett
     np.testing.assert_allclose(several[6], alone[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"low": 80.0, "high": 70.0}, {"high": 100.0}, {"k1": 0.0}, {"share": 1.5}, {"images": 0}, {"epsilon": -0.1}],
-)
+@pytest.mark.parametrize("changes", [{"low": 80.0, "high": 70.0}, {"high": 100.0}])
 def test_values_that_cannot_work_are_refused(changes, toys):
     with pytest.raises(ConfigError, match="method adascale: "):
         toys.detector("adascale", **changes)

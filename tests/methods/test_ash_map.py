@@ -91,5 +91,3 @@ def test_percentiles_that_leave_too_little_are_refused(made):
         made(percentile=99.9).refuse_size(1000)
     with pytest.raises(ConfigError, match=r"leaves none of 100 features: set method\..*percentile to at most 99$"):
         made(percentile=99.9).refuse_size(100)
-    with pytest.raises(ConfigError, match=r"percentile is -1.*: set method\..*percentile to at least 0 and below 100"):
-        made(percentile=-1.0)

@@ -4,7 +4,6 @@ import torch
 from last_layer import linear, with_head
 from pytorch_ood.detector import GradNorm as Theirs
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.gradnorm import GradNorm
 
 RANDOM = np.random.default_rng(0)
@@ -31,8 +30,3 @@ def test_a_uniform_softmax_has_no_gradient_and_a_certain_one_the_largest():
     np.testing.assert_allclose(flat.score(ROWS), 0, atol=1e-12)
     sure = with_head(GradNorm(), np.zeros((5, 8)), 1000.0 * np.eye(5)[0])
     np.testing.assert_allclose(sure.score(ROWS), 8 * np.abs(ROWS).sum(axis=1), rtol=1e-12)
-
-
-def test_a_temperature_of_0_is_refused():
-    with pytest.raises(ConfigError, match=r"method gradnorm: temperature is 0\.0"):
-        GradNorm(0.0)

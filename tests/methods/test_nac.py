@@ -100,12 +100,6 @@ def test_permuted_units_leave_the_score():
     np.testing.assert_allclose(found.score(ROWS[:, order]), learned().score(ROWS), rtol=1e-12)
 
 
-@pytest.mark.parametrize("changes", [{"steepness": 0.0}, {"bins": 7}, {"bins": 2}, {"full": 0}, {"seed": -1}])
-def test_impossible_numbers_are_refused(changes):
-    with pytest.raises(ConfigError, match="method nac: steepness is"):
-        Nac(**changes)
-
-
 def test_a_class_without_images_and_too_few_images_are_refused():
     with pytest.raises(ConfigError, match="method nac: no training image of class 3: use"):
         learned(labels=LABELS % 3)

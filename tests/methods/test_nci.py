@@ -4,7 +4,6 @@ import torch
 from last_layer import learner, linear
 from pytorch_ood.detector import NCI
 
-from ood_bench.errors import ConfigError
 from ood_bench.methods.nci import Nci
 
 RANDOM = np.random.default_rng(0)
@@ -49,8 +48,3 @@ def test_a_rotation_changes_nothing_but_the_l1_norm():
 def test_an_image_at_the_mean_has_its_length_only():
     mean = TRAIN.mean(axis=0)
     np.testing.assert_allclose(learned(alpha=0.5).score(mean[None]), [0.5 * np.abs(mean).sum()], rtol=1e-12)
-
-
-def test_a_negative_alpha_is_refused():
-    with pytest.raises(ConfigError, match=r"method nci: alpha is -1\.0"):
-        Nci(-1.0)

@@ -71,8 +71,6 @@ def test_tables_name_the_base_unless_it_is_the_authors_own():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bins": 0}, r"bins is 0.*: set method\.optfs\.bins"),
-        ({"norm": 0.0}, r"norm 0\.0"),
         ({"train": np.ones((5, 8))}, r"99\.8 % of the training images' features are 1: nothing to divide"),
         ({"weight": np.zeros((3, 8))}, "features add nothing to the predicted logits"),
     ],

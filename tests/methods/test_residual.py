@@ -65,7 +65,6 @@ def test_dim_0_of_narrow_features_is_half_their_width():
         (TRAIN, 8, r"dim is 8, and the features have 8 values.*: set method\.residual\.dim below 8"),
         (TRAIN[:3], 3, r"lie within 3 directions.*: set method\.residual\.dim lower"),
         (TRAIN * [1, 1, 1, 1, 0, 0, 0, 0] + origin() * [0, 0, 0, 0, 1, 1, 1, 1], 4, "lie within 4 directions"),
-        (TRAIN, -1, "dim is -1"),
     ],
 )
 def test_a_fit_that_leaves_nothing_is_refused(train, dim, message):

@@ -77,14 +77,6 @@ def test_features_below_0_are_refused():
         made().score(np.vstack([ROWS, -np.ones(12)]))
 
 
-@pytest.mark.parametrize("percentile", [-1.0, 100.0])
-def test_a_percentile_that_is_none_is_refused(percentile):
-    with pytest.raises(
-        ConfigError, match=r"percentile is .*: set method\.scale\.percentile to at least 0 and below 100"
-    ):
-        Scale(percentile=percentile)
-
-
 @pytest.mark.parametrize("base", LOGIT_SCORES)
 def test_every_score_of_the_logits_stands_on_top_of_the_shipped_method(base, toys):
     found, using = toys.fitted("scale", base=base)

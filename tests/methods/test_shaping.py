@@ -77,7 +77,7 @@ def test_tables_name_a_definition_that_is_not_the_authors():
         ("odin", "base is 'odin', no score of the logits.*: choose one of energy, "),
         ("gne", r"base is 'gne', no score of the logits \(did you mean gen\?\)"),
         ({}, "it must be one score of the logits"),
-        ({"gen": {"gamma": -1}}, "method gen: gamma is -1"),
+        ({"gen": {"gamma": -1}}, "method gen: gamma: input should be greater than 0, is -1"),
         ({"ood_bench.methods.knn.Knn": {}}, "no score of the logits"),
     ],
 )

@@ -72,7 +72,6 @@ def test_a_rotation_of_the_features_changes_nothing():
         ({"dim": 8}, r"dim is 8, and the features have 8 values.*: set method\.vim\.dim below 8"),
         ({"train": TRAIN[:3]}, "lie within 3 directions"),
         ({"bias": BIAS - 500}, "the largest logit of ID training images is -.*: use method=residual"),
-        ({"dim": -1}, "dim is -1"),
     ],
 )
 def test_a_fit_that_measures_nothing_is_refused(changes, message):
