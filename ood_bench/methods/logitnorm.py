@@ -1,17 +1,13 @@
 """LogitNorm: a classifier that was trained on the directions of its logits."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from ood_bench.methods.base import Networks
-from ood_bench.methods.msp import Msp
-from ood_bench.methods.retrained import retrained
+from ood_bench.methods.retrained import RetrainedMsp
 from ood_bench.papers.methods import Source
-from ood_bench.training.spec import TrainingSpec
 
 
 @dataclass
-class LogitNorm(Msp):
+class LogitNorm(RetrainedMsp):
     """Maximum softmax probability of the plain logits z of a network trained by cross entropy of ``z / (|z| tau)``.
 
     The network is the run's own with the run's recipe but for the loss, so that a run compares both. The authors' whole
@@ -19,13 +15,9 @@ class LogitNorm(Msp):
     such a run scores that network.
 
     Differences: none of the score; the authors' code and OpenOOD take T = 1, too.
-
-    Attributes:
-        train: changes to the run's recipe, as in ``conf/train``.
     """
 
-    train: dict[str, Any] = field(default_factory=dict)
-
+    loss = "logitnorm"
     source = Source(
         title="Mitigating Neural Network Overconfidence with Logit Normalization",
         authors="Wei et al.",
@@ -35,8 +27,3 @@ class LogitNorm(Msp):
         code="github.com/hongxin001/logitnorm_ood",
         licence="none stated",
     )
-    needs = ("logits", "networks of its own")
-
-    def networks(self, networks: Networks) -> list[TrainingSpec]:
-        """The run's network with this loss."""
-        return [retrained(networks.base, "logitnorm", self.train)]

@@ -1,9 +1,11 @@
-"""The network of a detector that trains one by a recipe of its own, beside the run's."""
+"""Detectors that train a network by a recipe of their own, beside the run's."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
+from ood_bench.methods.base import Networks
+from ood_bench.methods.msp import Msp
 from ood_bench.training.loss import LossConfig
 from ood_bench.training.recipe import changed
 from ood_bench.training.spec import TrainingSpec
@@ -28,3 +30,23 @@ def retrained(base: TrainingSpec, name: str, train: Mapping[str, Any], **model: 
     initial = base if recipe.start == "classifier" else None
     spec = replace(base, model={**base.model, **model}, recipe=recipe, outliers=None, initial=initial, checkpoint=None)
     return base if spec.key == base.key else spec
+
+
+@dataclass
+class RetrainedMsp(Msp):
+    """Maximum softmax probability of the run's network, trained with another loss.
+
+    Attributes:
+        train: changes to the run's recipe, as in ``conf/train``.
+    """
+
+    train: dict[str, Any] = field(default_factory=dict)
+
+    loss: ClassVar[str]
+    """Its name, with which the recipe's name ends."""
+
+    needs = ("logits", "networks of its own")
+
+    def networks(self, networks: Networks) -> list[TrainingSpec]:
+        """The run's network with this loss."""
+        return [retrained(networks.base, self.loss, self.train)]
