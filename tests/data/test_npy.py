@@ -32,16 +32,10 @@ def test_a_missing_file_says_where_to_get_it(tmp_path):
         source().read(tmp_path)
 
 
-def test_another_number_of_images_is_refused(pixels, tmp_path):
-    with pytest.raises(DataError, match="holds 5 images, not 6"):
-        source(count=6).read(tmp_path)
-
-
-@pytest.mark.parametrize("held", [np.zeros((2, 4, 4, 3)), np.zeros((2, 3, 4, 4), dtype=np.uint8), np.array([{}])])
-def test_other_content_is_refused(held, tmp_path):
-    np.save(tmp_path / "some.npy", held, allow_pickle=True)
-    with pytest.raises(DataError, match=r"not bytes of|not a NumPy file"):
-        source().read(tmp_path)
+def file_with(array):
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=True)
+    return content.getvalue()
 
 
 def file_of(shape, dtype="|u1", size=0):
@@ -60,6 +54,11 @@ def npz():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (file_with(np.zeros((6, 4, 6, 3), dtype=np.uint8)), "holds 6 images, not 5"),
+        (file_with(np.zeros((5, 4, 6, 3), dtype=np.uint8))[:-10], "cut off: 350 bytes"),
+        (file_with(np.zeros((2, 4, 4, 3))), "not bytes of"),
+        (file_with(np.zeros((2, 3, 4, 4), dtype=np.uint8)), "not bytes of"),
+        (file_with(np.array([{}])), "not bytes of"),
         (npz(), r"an archive of several arrays \(\.npz\)\?"),
         (file_of("(-1, 32, 32, 3)", size=3072), r"holds no images: its shape is \(-1, 32, 32, 3\)"),
         (file_of("(True, 1, 1, 3)", size=3), r"holds no images: its shape is \(True, 1, 1, 3\)"),
@@ -77,17 +76,10 @@ def npz():
 def test_headers_are_checked_before_anything_is_read(content, message, tmp_path):
     (tmp_path / "some.npy").write_bytes(content)
     with pytest.raises(DataError, match=rf"some\.npy: .*{message}"):
-        source().read(tmp_path)
+        source(count=5).read(tmp_path)
 
 
 def test_columns_may_come_first(tmp_path):
     images = np.asfortranarray(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8))
     np.save(tmp_path / "some.npy", images)
     np.testing.assert_array_equal(source().read(tmp_path).images, images.transpose(0, 3, 1, 2))
-
-
-def test_a_cut_file_is_refused(pixels, tmp_path):
-    path = tmp_path / "some.npy"
-    path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(DataError, match="cut off"):
-        source().read(tmp_path)

@@ -15,19 +15,13 @@ import ood_bench
 from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.msp import Msp
-from ood_bench.methods.odin import Odin
 from ood_bench.models.classifier import build_network
-from ood_bench.protocols.plain import Plain
 from ood_bench.results import RecordStore
-from ood_bench.runner.cell import Cell
 from ood_bench.runner.execute import execute
 from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
 from ood_bench.scoring.passes import run_pass
 from ood_bench.training import artifact
-from ood_bench.training.recipe import recipe_from
-from ood_bench.training.spec import TrainingSpec
 
 RECORDS = Path("outputs/quickstart/results/records")
 CLASSIFIERS = Path("outputs/quickstart/store/classifiers")
@@ -239,50 +233,6 @@ def test_files_go_where_the_config_says(quick, tmp_path):
     assert path.name.startswith("seed0-")
 
 
-@pytest.fixture
-def cell():
-    def images(name, seed, labelled):
-        pixels = np.random.default_rng(seed).integers(0, 256, (6, 1, 8, 8), dtype=np.uint8)
-        return ImageSet.of(name, pixels, [0, 1] * 3 if labelled else None)
-
-    data = images("digits", 0, labelled=True)
-    spec = TrainingSpec(
-        model={"_target_": "ood_bench.models.lenet.LeNet", "name": "lenet"},
-        recipe=recipe_from({"name": "toy"}),
-        data=data,
-        test=data,
-        classes=2,
-        normalisation={"mean": [0.5], "std": [0.2]},
-        seed=0,
-    )
-    ood, test = images("noise", 2, labelled=False), images("digits", 1, labelled=True)
-    return Cell("msp", "lenet", Msp(), [spec], "noise", ood, test, 0, Plain("plain"), 10)
-
-
-def test_the_key_of_a_cell_is_that_of_its_ingredients(cell):
-    spec, pixels = cell.specs[0], cell.ood.images.copy()
-    pixels[0, 0, 0, 0] ^= 1
-    changed = {
-        "nothing": cell,
-        "method": replace(cell, method="other"),
-        "model": replace(cell, model="other"),
-        "detector": replace(cell, detector=Odin()),
-        "revision": replace(cell, detector=type("Msp", (Msp,), {"revision": 2})()),
-        "epsilon": replace(cell, detector=Odin(magnitudes=[0.0])),
-        "network": replace(cell, specs=[replace(spec, seed=1)]),
-        "two networks": replace(cell, specs=[spec, spec]),
-        "test set": replace(cell, test=cell.specs[0].data),
-        "one pixel": replace(cell, ood=ImageSet.of("noise", pixels)),
-        "seed": replace(cell, seed=1),
-        "resamples": replace(cell, resamples=11),
-        "convention": replace(cell, protocol=Plain("plain", convention="fssd")),
-        "protocol": replace(cell, protocol=Plain("other")),
-        "protocol's seed": replace(cell, protocol=Plain("plain", seed=1)),
-    }
-    keys = {name: one.key for name, one in changed.items()}
-    assert len(set(keys.values())) == len(keys), keys
-
-
 def test_a_set_under_two_names_has_two_records_and_is_warned_of(quick, caplog):
     """A second name got no record at all: the first one's key is its own."""
     source = "{kind:noise,recipe:uniform,shape:[1,8,8],count:20,seed:0}"
@@ -294,17 +244,6 @@ def test_a_set_under_two_names_has_two_records_and_is_warned_of(quick, caplog):
     assert len(list(RECORDS.rglob("*.json"))) == 2
     assert "uniform and again are the same images" in caplog.text
     assert "uniform has 20 images: one of them moves a rate by 5.0 points" in caplog.text
-
-
-def test_words_do_not_change_the_key_of_a_cell(cell):
-    worded = Plain("plain", deviations=["a footnote"], method_deviations={"msp": ["another"]}, methods={"x": {"y": 1}})
-    for same in (
-        replace(cell, protocol=worded),
-        replace(cell, ood_name="renamed"),
-        replace(cell, ood=ImageSet.of("renamed", cell.ood.images, variant="a copy")),
-    ):
-        assert same.key == cell.key
-    assert cell.title == "msp on noise, seed 0"
 
 
 def test_a_head_of_the_model_is_shared_by_all_methods_and_named_in_records(quick, trainings):
