@@ -149,10 +149,12 @@ def _check_fit(settings: RunSettings, protocol: Protocol, device: torch.device) 
     if settings.checkpoint is None:
         return
     classes = settings.id["classes"]
-    pixels = np.zeros((classes, *settings.id["shape"]), dtype=np.uint8)
-    blank = ImageSet.of(settings.id["name"], pixels, np.arange(classes))
-    given = ({name: blank for name, node in settings.method.items() if node.get(role)} for role in OF_METHODS)
-    run = Prepared(settings, protocol, RunSets(blank, blank, {}, *given), device)
+    pixels = np.broadcast_to(np.uint8(0), (classes, *settings.id["shape"]))
+    blank = ImageSet(settings.id["name"], pixels, np.arange(classes), fingerprint="blank")
+    outliers, validation = (
+        {name: blank for name, node in settings.method.items() if node.get(role)} for role in OF_METHODS
+    )
+    run = Prepared(settings, protocol, RunSets(blank, blank, {}, outliers, validation), device)
     store = ClassifierStore(settings.store.root / "classifiers", device)
     for name, node in settings.method.items():
         networks = run._networks(name, settings.seed[0])
