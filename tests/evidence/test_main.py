@@ -74,7 +74,7 @@ def test_they_stand_in_tables_and_are_tested_in_pairs(folder):
     write("better.npz", shift=0.25)
     assert imported("msp", "--tuned-on", "nothing") == imported("scale", file="better.npz") == 0
     assert paired.main(["--store", "store", "--resamples", "20"]) == 0
-    page = tables.table_files(tables.sections(load(), tables.load_blocks()))["openood_cifar10.md"]
+    page = tables.table_files(tables.sections(load(), tables.load_blocks()), {})["openood_cifar10.md"]
     rows = [line for line in page.split("\n") if line.startswith("| msp") and "from scores" in line]
     assert any("| near " in line for line in rows)
     assert "pixels not known" in page
