@@ -210,3 +210,13 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     yield run
     GlobalHydra.instance().clear()
     root.handlers[:], root.level = before
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A running file server, see ``mirror.py``; downloads do not pause between attempts."""
+    monkeypatch.setattr("ood_bench.data.download._PAUSE", 0.0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with module_at("mirror", "mirror.py").serving() as served:
+        yield served

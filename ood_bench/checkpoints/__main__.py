@@ -1,8 +1,9 @@
-"""``ood-bench checkpoints import``: published weights as a classifier of the store."""
+"""``ood-bench checkpoints``: published weights as a classifier of the store, and the registry of published networks."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ood_bench.checkpoints.choice import Choice
+from ood_bench.checkpoints.commands import fetch_networks, list_networks, select, verify_networks
 from ood_bench.checkpoints.importer import Claim, import_checkpoint
+from ood_bench.checkpoints.registry import default_root, resolve
 from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import load_node
 from ood_bench.data.image_store import ImageStore
@@ -33,15 +36,30 @@ NORMALISATIONS: Mapping[str, Moments] = {
 }
 """Constants of published code: ODIN, torchvision, Mahalanobis and FSSD, FeatureNorm's last state, FeatureNorm."""
 
+_WIDTH_OF_A_PIPE = 300
+_OF_REGISTRY = {
+    "list": "show published networks: there or missing, and what a run needs to know of them",
+    "fetch": "download published networks whose addresses are known",
+    "verify": "compare files with their SHA-256 (without names: all that are there)",
+}
+_NAMES = "a network, or a family such as openood/cifar10"
+_ROOT = "folder of checkpoints (default: $OOD_BENCH_CHECKPOINTS, else ./checkpoints)"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="ood-bench checkpoints", description="Looks after published weights.")
     commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in _OF_REGISTRY.items():
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("names", metavar="NAME", nargs="+" if name == "fetch" else "*", help=_NAMES)
+        command.add_argument("--root", type=Path, default=default_root(), help=_ROOT)
     text = "read a published checkpoint, without running anything in it, into the store of classifiers"
     command = commands.add_parser("import", help=text, description=text)
     add = command.add_argument
-    add("file", type=Path, metavar="FILE", help="state dict, whole module or safetensors; also inside gz, tar, zip")
+    add(
+        "file", type=Path, metavar="FILE", help="state dict, whole module, safetensors, also in gz, tar, zip; or a name"
+    )
     add("--model", required=True, help="name in conf/model, or a YAML file of that form")
     add("--id", required=True, help="name in conf/id, or a YAML file of that form")
     add("--entry", metavar="NAME", help="which network, where the file holds several: state_dict_ema, ema.state_dict")
@@ -117,15 +135,20 @@ def run_import(chosen: argparse.Namespace) -> Path:
     test: ImageSet | None = None
     if not chosen.skip_accuracy:
         test = ImageStore(store).open(source_of(id_node, "test"), chosen.data_root)
+    found = resolve(chosen.file)
+    moments, claim = normalisation_of(chosen, int(id_node["shape"][0])), Claim(chosen.stated_accuracy)
+    if found.entry is not None:
+        moments = moments or found.entry.normalisation.model_dump()
+        claim = Claim(claim.accuracy or found.entry.accuracy, found.entry.licence, found.entry.source)
     return import_checkpoint(
-        chosen.file,
+        found.path,
         model=model,
         id_node=id_node,
         store=store,
         test=test,
         classes=chosen.classes,
-        normalisation=normalisation_of(chosen, int(id_node["shape"][0])),
-        claim=Claim(chosen.stated_accuracy, chosen.licence, chosen.source),
+        normalisation=moments,
+        claim=replace(claim, **{part: said for part in ("licence", "source") if (said := getattr(chosen, part))}),
         choice=choice_of(chosen),
         device=device_named(chosen.device),
     )
@@ -133,12 +156,21 @@ def run_import(chosen: argparse.Namespace) -> Path:
 
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; exit status 0 if all went well, 2 for what the user has to fix."""
+    """Runs one command; exit status 0 if all went well, 1 if a file failed, 2 for what the user has to fix."""
     chosen = build_parser().parse_args(arguments)
     plain_log()
-    folder = run_import(chosen)
-    Console(highlight=False, soft_wrap=True).print(escape(str(folder)))
-    return 0
+    console = Console(highlight=False, soft_wrap=True)
+    if chosen.command == "import":
+        console.print(escape(str(run_import(chosen))))
+        return 0
+    networks = select(chosen.names)
+    if chosen.command == "list":
+        width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+        Console(width=width, highlight=False).print(list_networks(networks, chosen.root))
+        return 0
+    if chosen.command == "fetch":
+        return 1 if fetch_networks(networks, chosen.root, console) else 0
+    return 1 if verify_networks(networks, chosen.root, console, named=bool(chosen.names)) else 0
 
 
 if __name__ == "__main__":

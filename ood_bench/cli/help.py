@@ -24,7 +24,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "list": Command("ood_bench.cli.help", "options of a group; list method NAME says what one computes"),
     "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
-    "checkpoints": Command("ood_bench.checkpoints.__main__", "import published weights"),
+    "checkpoints": Command("ood_bench.checkpoints.__main__", "published networks: list, fetch, verify, import"),
     "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),
     "scores": Command("ood_bench.evidence.__main__", "score files as records; audit of published numbers"),
     "compare": Command("ood_bench.report.paired", "paired tests of methods on the same images"),

@@ -22,7 +22,7 @@ from ood_bench.data.transfer import (
     stated_length,
 )
 from ood_bench.errors import DataError
-from ood_bench.utils.files import clear_io_errors
+from ood_bench.utils.files import clear_io_errors, sha256_file
 from ood_bench.utils.locks import locked
 from ood_bench.utils.progress import ticking
 
@@ -40,23 +40,39 @@ _HEAD = 1 << 12
 
 @dataclass(frozen=True)
 class Expected:
-    """MD5 and length in bytes of a file that is to be fetched, as far as its publisher states them."""
+    """Sums and length in bytes of a file that is to be fetched, as far as they are known; see :func:`download`."""
 
-    md5: str | None
-    size: int | None
+    md5: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+
+    @property
+    def has_sum(self) -> bool:
+        """Whether it can be told if parts belong together."""
+        return self.md5 is not None or self.sha256 is not None
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with ``path``, or none."""
         if self.size is not None and (size := path.stat().st_size) != self.size:
             return f"it holds {size:,} bytes, not {self.size:,}"
         fault = None if self.md5 is None else md5_fault(path, self.md5)
+        if self.sha256 is not None and not (found := sha256_file(path)).startswith(self.sha256):
+            fault = f"SHA-256 is {found}, not {self.sha256}"
         return fault and f"its {fault}"
 
 
-def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = None, size: int | None = None) -> None:
+def download(
+    mirrors: Sequence[str],
+    destination: Path,
+    *,
+    md5: str | None = None,
+    size: int | None = None,
+    sha256: str | None = None,
+    setting: str = DATA_ROOT,
+) -> None:
     """Fetches one file from the first mirror that delivers it, and moves it into place once it is verified.
 
-    A transfer that broke off goes on where it stopped (``<destination>.part``), now or in a later call; without an MD5,
+    A transfer that broke off goes on where it stopped (``<destination>.part``), now or in a later call; without a sum,
     which alone tells whether the parts belong together, it begins again. It ends when the server sends more than
     ``size`` (or 40 GiB), or fewer than 1,024 bytes a second for a minute.
 
@@ -65,13 +81,15 @@ def download(mirrors: Sequence[str], destination: Path, *, md5: str | None = Non
         destination: where to put it; a file that is there and right is kept.
         md5: MD5 that the file must have.
         size: length in bytes that the file must have.
+        sha256: SHA-256 that the file must have, or its first digits.
+        setting: how messages name the choice of another place.
 
     Raises:
         DataError: if no mirror delivers the file; every mirror's failure is named.
         ArtifactError: if it cannot be written.
     """
-    with locked(destination, setting=DATA_ROOT), clear_io_errors("write", destination, DATA_ROOT):
-        _obtain(mirrors, destination, Expected(md5, size))
+    with locked(destination, setting=setting), clear_io_errors("write", destination, setting):
+        _obtain(mirrors, destination, Expected(md5, size, sha256))
 
 
 def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> None:
@@ -89,7 +107,7 @@ def _obtain(mirrors: Sequence[str], destination: Path, expected: Expected) -> No
             _log.warning("%s", failures[-1].strip())
         else:
             part.replace(destination)
-            if expected.md5 is None:
+            if not expected.has_sum:
                 text = "%s: no checksum is known: the %s bytes that came were not verified"
                 _log.warning(text, destination, f"{destination.stat().st_size:,}")
             return
@@ -107,7 +125,7 @@ def _from_mirror(address: str, part: Path, expected: Expected) -> None:
     reason = ""
     for attempt in range(_ATTEMPTS):
         time.sleep(attempt * _PAUSE)
-        if expected.md5 is None:
+        if not expected.has_sum:
             part.unlink(missing_ok=True)
         resumed = part.exists()
         try:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ood_bench.checkpoints.choice import Choice
+from ood_bench.checkpoints.registry import remarks, resolve, suggestion
+from ood_bench.config import RunSettings
 from ood_bench.data.stream import stream_of
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector
@@ -91,6 +93,23 @@ def check_protocol(protocol: Protocol, sets: RunSets) -> None:
             raise ConfigError(f"protocol {protocol.name}: its seed cannot be used: {error}") from error
 
 
+def with_registered(settings: RunSettings) -> RunSettings:
+    """The settings with the file that a registered name of ``checkpoint`` stands for; says what does not suit it.
+
+    Raises:
+        ConfigError, DataError, ArtifactError: as :func:`~ood_bench.checkpoints.registry.resolve`.
+    """
+    if settings.checkpoint is None:
+        return settings
+    found = resolve(settings.checkpoint, download_it=settings.data.download)
+    if found.entry is None:
+        return settings
+    _log.info("checkpoint=%s is %s; what suits it: %s", settings.checkpoint, found.path, found.entry.words)
+    for remark in remarks(found.entry, settings.id):
+        _log.warning("checkpoint=%s: %s", settings.checkpoint, remark)
+    return settings.model_copy(update={"checkpoint": found.path})
+
+
 def check_checkpoint(checkpoint: Path | None, choice: Choice) -> None:
     """Raises :class:`ConfigError` for a checkpoint that is no file or folder, and for a choice without a checkpoint."""
     if checkpoint is None and choice != Choice():
@@ -99,7 +118,10 @@ def check_checkpoint(checkpoint: Path | None, choice: Choice) -> None:
         return
     if checkpoint.exists():
         raise ConfigError(f"checkpoint={checkpoint} is a named pipe, a socket or a device: it takes a file")
-    raise ConfigError(f"checkpoint={checkpoint}: there is no such file; checkpoint=null trains instead")
+    raise ConfigError(
+        f"checkpoint={checkpoint}: there is no such file{suggestion(checkpoint)}; checkpoint=null trains instead",
+        "ood-bench checkpoints list shows the names of published networks",
+    )
 
 
 def refuse_streamed(method: str, specs: Sequence[TrainingSpec]) -> None:

@@ -23,6 +23,7 @@ from ood_bench.runner.checks import (
     check_taps,
     refuse_folders,
     refuse_streamed,
+    with_registered,
 )
 from ood_bench.runner.classes import check_classes
 from ood_bench.runner.sets import OF_METHODS, RunSets, check_id, check_shapes, open_sets, untrained_network
@@ -124,6 +125,7 @@ def prepare(settings: RunSettings) -> Prepared:
         protocol.check(name, detector)
     convention_named(protocol.convention)
     recipe_from(settings.train)
+    settings = with_registered(settings)
     check_checkpoint(settings.checkpoint, choice_of(settings))
     device = device_named(settings.device)
     untrained = untrained_network(settings)

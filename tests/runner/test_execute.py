@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import ood_bench
+from ood_bench.checkpoints.registry import registered
 from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
@@ -22,6 +23,7 @@ from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
 from ood_bench.scoring.passes import run_pass
 from ood_bench.training import artifact
+from ood_bench.utils.files import sha256_file
 
 RECORDS = Path("outputs/quickstart/results/records")
 CLASSIFIERS = Path("outputs/quickstart/store/classifiers")
@@ -173,6 +175,22 @@ def test_what_is_chosen_of_a_checkpoint_reaches_the_record(quick, trainings):
         "Weights are entry ema of net.pth, which also holds state_dict.",
         "Left out of the weights' file: queue.",
         "Renamed in the weights' file: body. to nothing.",
+    ]
+    assert trainings == []
+
+
+def test_a_registered_network_is_its_file(quick, trainings, monkeypatch, caplog):
+    settings = compose_settings(quick)
+    name, file = "akamaster/resnet20", Path("nets/resnet20_cifar10_akamaster.th")
+    file.parent.mkdir()
+    torch.save(build_network(settings.model, settings.id["shape"], settings.id["classes"]).state_dict(), file)
+    entry = registered()[name].model_copy(update={"sha256": sha256_file(file)[:8]})
+    monkeypatch.setitem(registered(), name, entry)
+    monkeypatch.setenv("OOD_BENCH_CHECKPOINTS", "nets")
+    by_name = run(*quick, f"checkpoint={name}", "results.root=named").records
+    assert "checkpoint=akamaster/resnet20: it was trained on cifar10, the ID set is digits" in caplog.text
+    assert [one.substance() for one in by_name] == [
+        one.substance() for one in run(*quick, f"checkpoint={file}").records
     ]
     assert trainings == []
 

@@ -71,6 +71,8 @@ BY_CONFIG = [
     ("method=mc_dropout method.mc_dropout.seed=-1", "method mc_dropout: seed is -1", ""),
     ("checkpoint_entry=ema", "checkpoint_entry, checkpoint_ignore and checkpoint_rename need checkpoint=FILE", ""),
     ("checkpoint=/dev/null", "checkpoint=/dev/null is a named pipe, a socket or a device", "it takes a file"),
+    ("checkpoint=odin/densnet10", "no such file (did you mean odin/densenet10?)", "ood-bench checkpoints list"),
+    ("checkpoint=odin/densenet10", "odin/densenet10.pth.tar.gz is missing", "checkpoints fetch odin/densenet10"),
 ]
 
 
