@@ -92,9 +92,18 @@ def toys_on_disk() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def _toy_folder(toys_on_disk: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def openood_on_disk() -> ModuleType:
+    """The module that writes OpenOOD's folder with tiny pictures, and knows what it wrote."""
+    return module_at("ood_bench_toy_openood", "toy_openood.py")
+
+
+@pytest.fixture(scope="session")
+def _toy_folder(
+    toys_on_disk: ModuleType, openood_on_disk: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     root = tmp_path_factory.mktemp("toy_root")
     toys_on_disk.fill(root)
+    openood_on_disk.fill(root, toys_on_disk.pixels)
     return root
 
 

@@ -138,7 +138,7 @@ class AdaScale(ShapingDetector):
 
     def possible(self, setting: Setting) -> bool:
         """Whether the highest percentile leaves enough features."""
-        return self._suits(self.weight.shape[1], setting["high"])
+        return not hasattr(self, "weight") or self._suits(self.weight.shape[1], setting["high"])
 
     def _suits(self, dims: int, high: float) -> bool:
         """Whether a feature is left as the largest, and kind A's factors stay far inside float64."""
