@@ -5,6 +5,7 @@ import torch
 
 from ood_bench.config import compose_settings
 from ood_bench.models.classifier import build_network
+from ood_bench.papers.block import load_blocks
 from ood_bench.runner.execute import execute
 
 NAMES = {
@@ -15,20 +16,26 @@ NAMES = {
     "openood_textures": "textures",
     "openood_cifar10_places365": "places365",
 }
+TUNED = {"adascale", "ash", "energy", "fdbd", "gen", "iodin", "nci", "odin", "react", "relation", "scale"}
 TINY = ["model=resnet18", "model.blocks=[1,1,1,1]", "model.widths=[4,4,8,16]"]
 
 
 @pytest.fixture
 def words(toy_root, openood_on_disk, tmp_path, monkeypatch):
-    """What a run needs to take the toys for OpenOOD's sets, in an empty folder."""
+    """What a run needs to take the toys for OpenOOD's sets of these configs, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    found = [*openood_on_disk.words("openood_cifar10", *NAMES), "device=cpu", "scoring.resamples=2"]
-    return [*found, f"data.root={toy_root}", f"store.root={tmp_path}/store", f"results.root={tmp_path}/results"]
+
+    def of(*names):
+        chosen = [f"ood=[{','.join(names)}]", *openood_on_disk.words("openood_cifar10", *names)]
+        return [*chosen, "device=cpu", "scoring.resamples=2", f"data.root={toy_root}", "store.root=s", "results.root=r"]
+
+    return of
 
 
 @pytest.fixture
-def published(words):
+def published(tmp_path, monkeypatch):
     """A tiny network's weights in the layout of OpenOOD's checkpoints: a bare state dict with its names."""
+    monkeypatch.chdir(tmp_path)
     settings = compose_settings([*TINY, "id=openood_cifar10"])
     torch.manual_seed(0)
     state = build_network(settings.model, settings.id["shape"], 10).state_dict()
@@ -39,8 +46,8 @@ def published(words):
 
 
 def test_one_setting_is_chosen_on_the_validation_lists_for_all_sets(words, published):
-    run = ["protocol=openood_v15", "tune=aps", "id=openood_cifar10", f"ood=[{','.join(NAMES)}]", "method=[msp,react]"]
-    done = execute(compose_settings([*run, *TINY, *words, published]))
+    run = ["protocol=openood_v15", "tune=aps", "id=openood_cifar10", "method=[msp,react]", *TINY, published]
+    done = execute(compose_settings([*run, *words(*NAMES)]))
     sets = {record.data.ood.name: record.data.ood for record in done.records}
     assert {record.data.ood.title for record in done.records} == {f"{name} (OpenOOD)" for name in NAMES.values()}
     assert len({one.fingerprint for one in sets.values()}) == len(done.records) / 2 == 6
@@ -53,3 +60,20 @@ def test_one_setting_is_chosen_on_the_validation_lists_for_all_sets(words, publi
         assert sorted(record.tuning.seen.values()) == [60, 60]
         assert [one["percentile"] for one in record.tuning.candidates] == [85.0, 90.0, 95.0, 99.0]
         assert "all 60 rows of tiny_imagenet (OpenOOD) (validation list)" in record.evaluation.tuned_on
+
+
+def test_the_papers_block_with_all_its_methods(words):
+    """A network is trained, too; two of the six sets are enough, one near, one far."""
+    run = ["paper=openood_cifar10", "seed=0", "model.blocks=[1,1,1,1]"]
+    small = ["train.epochs=25", "train.batch_size=10", "method.openmax.tail=2", "model.widths=[4,4,8,32]"]
+    settings = compose_settings([*run, *small, *words("openood_cifar10_tin", "openood_mnist")])
+    done = execute(settings)
+    (block,) = (one for one in load_blocks() if one.name == "openood_cifar10")
+    assert {(record.method, record.ood) for record in done.records} == {
+        (method, ood) for method in block.methods for ood in ("tiny_imagenet", "mnist")
+    }
+    assert all(block.holds(record) for record in done.records)
+    tuned = {record.method for record in done.records if record.tuning is not None}
+    assert tuned == TUNED
+    titles = {used.title for record in done.records for used in record.data.used}
+    assert titles == {"cifar10 (OpenOOD)", "tiny_imagenet (OpenOOD)", "mnist (OpenOOD)"}

@@ -1,5 +1,6 @@
 """OpenOOD's folder ``data`` with a few tiny pictures a list: its own list and file names, for its CIFAR benchmarks."""
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ PICTURES = {
 LINES: dict[str, list[str]] = {}
 
 
+@functools.cache
 def _lists() -> dict[str, list[Entry]]:
     """The shipped configs that read a list of a CIFAR benchmark, by the list's path."""
     found: dict[str, list[Entry]] = {}
