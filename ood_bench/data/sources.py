@@ -10,6 +10,7 @@ from ood_bench.data.embedded import Digits, PhotoPatches
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.idx import Idx
 from ood_bench.data.imglist import Imglist
+from ood_bench.data.joined import Joined
 from ood_bench.data.mnist import TorchvisionMnist
 from ood_bench.data.noise import Noise
 from ood_bench.data.npy import NpySource
@@ -27,6 +28,7 @@ _CLASSES: tuple[type[Source], ...] = (
     FolderSource,
     ArchiveSource,
     Imglist,
+    Joined,
     Cifar,
     Svhn,
     NpySource,

@@ -168,7 +168,8 @@ SIZES = {  # lines of OpenOOD's lists, as openood/evaluation_api names them
 
 
 def test_the_shipped_lists_are_pinned():
-    shipped = {entry.label.replace("=openood_", " "): entry.source for entry in entries() if "=openood_" in entry.label}
+    openood = [entry for entry in entries() if entry.key.startswith("openood_") and not entry.key.endswith("_fs")]
+    shipped = {entry.label.replace("=openood_", " "): entry.source for entry in openood}
     counts = {}
     for name, wanted in SIZES.items():
         parts = {f"id {name} {part}": count for part, count in wanted.items()} if isinstance(wanted, dict) else None
@@ -192,3 +193,17 @@ def test_the_shipped_lists_are_pinned():
         "ood cifar100_cifar10": "352dd98e85f29609",
     }
     assert {label: shipped[label].sha256[:16] for label in known} == known
+
+
+@pytest.mark.parametrize("key", ["cifar10", "imagenet200", "imagenet1k"])
+def test_full_spectrum_test_images_are_joined_of_sets_that_are_shipped_alone(key):
+    known = {(entry.key, entry.part): entry.source for entry in entries() if entry.key.startswith("openood_")}
+    names = {"cifar10": ["cifar10c"], "imagenet200": [f"imagenet200_{one}" for one in ("v2", "c", "r")]}
+    names["imagenet1k"] = [f"imagenet_{one}" for one in ("v2", "c", "r")]
+    alone = [known[f"openood_{key}", "test"], *(known[f"openood_{name}", "source"] for name in names[key])]
+    whole = known[f"openood_{key}_fs", "test"]
+    assert [(one.parameters(), one.sha256, one.count) for one in whole.sources] == [
+        (one.parameters(), one.sha256, one.count) for one in alone
+    ]
+    for part in ("train", "validation", "validation_ood"):
+        assert known[f"openood_{key}_fs", part].sha256 == known[f"openood_{key}", part].sha256
