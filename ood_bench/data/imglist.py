@@ -18,6 +18,7 @@ from pydantic import Field
 from ood_bench.data.decode import Decoding, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
+from ood_bench.data.stream import StreamedImages, streamed
 from ood_bench.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
@@ -133,10 +134,16 @@ class Imglist(Source):
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
-        listed = self.pictures(root)
-        folder = self._folder(root)
-        images = decode_files([folder / one.path for one in listed], self._decoding, self.name)
-        return ImageSet.of(self.name, images, [one.label for one in listed], variant=self.full_variant)
+        images = decode_files(self.inputs(root), self._decoding, self.name)
+        return ImageSet.of(self.name, images, self._labels(root), variant=self.full_variant)
+
+    def stream(self, root: Path) -> ImageSet | None:
+        identity = self.identity(root)
+        images = StreamedImages(self.inputs(root), self._decoding, self.name)
+        return streamed(self.name, images, self._labels(root), identity, variant=self.full_variant)
+
+    def _labels(self, root: Path) -> list[int]:
+        return [one.label for one in self.pictures(root)]
 
     def _check(self, path: Path, lines: list[str]) -> None:
         if not lines:

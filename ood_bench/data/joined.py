@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ood_bench.data.imageset import ImageSet
+from ood_bench.data.imageset import ImageSet, Labels
 from ood_bench.data.source import Source
+from ood_bench.data.stream import StreamedImages, stream_of, streamed
 from ood_bench.errors import DataError
 
 
@@ -58,15 +59,29 @@ class Joined(Source):
         for one in self.sources:
             one.fetch(root)
 
+    def stream(self, root: Path) -> ImageSet | None:
+        """A streamed set if every part is one."""
+        identity = self.identity(root)
+        sets = [part for one in self.sources if (part := one.stream(root)) is not None]
+        streams = [stream for part in sets if (stream := stream_of(part)) is not None]
+        if len(streams) < len(self.sources):
+            return None
+        images = StreamedImages.joined(streams, self.name)
+        return streamed(self.name, images, self._labels(sets), identity, variant=self.full_variant)
+
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
         sets = [one.read(root) for one in self.sources]
+        labels = self._labels(sets)
+        return ImageSet.of(self.name, np.concatenate([one.images for one in sets]), labels, variant=self.full_variant)
+
+    def _labels(self, sets: Sequence[ImageSet]) -> Labels | None:
+        """The labels of sets of one size; none if one has none.
+
+        Raises:
+            DataError: if their images differ in size.
+        """
         if len(shapes := {"x".join(map(str, one.shape)) for one in sets}) > 1:
             raise DataError(f"{self.name}: its parts have images of {' and '.join(sorted(shapes))}", "set one size")
         labels = [one.labels for one in sets if one.labels is not None]
-        return ImageSet.of(
-            self.name,
-            np.concatenate([one.images for one in sets]),
-            np.concatenate(labels) if len(labels) == len(sets) else None,
-            variant=self.full_variant,
-        )
+        return np.concatenate(labels) if len(labels) == len(sets) else None

@@ -24,7 +24,7 @@ class StreamedImages:
 
     Args:
         paths: the files, in the order of the set.
-        how: mode and resize policy.
+        how: mode and resize policy, one for all or one each.
         name: the set's name, for messages.
         numbers: the pictures' numbers in the whole set, which random crops are keyed by; none for 0, 1, ...
     """
@@ -32,10 +32,20 @@ class StreamedImages:
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, paths: Sequence[Path], how: Decoding, name: str, numbers: Rows | None = None) -> None:
-        self._paths, self._how, self._name = paths, how, name
+    def __init__(
+        self, paths: Sequence[Path], how: Decoding | Sequence[Decoding], name: str, numbers: Rows | None = None
+    ) -> None:
+        self._paths, self._name = paths, name
+        self._how: Sequence[Decoding] = [how] * len(paths) if isinstance(how, Decoding) else how
         self._numbers = np.arange(len(paths)) if numbers is None else numbers
-        self.shape: tuple[int, ...] = (len(paths), *decode_file(paths[0], int(self._numbers[0]), how).shape)
+        self.shape: tuple[int, ...] = (len(paths), *decode_file(paths[0], int(self._numbers[0]), self._how[0]).shape)
+
+    @classmethod
+    def joined(cls, parts: Sequence["StreamedImages"], name: str) -> "StreamedImages":
+        """The pictures of several sets, one set after the other."""
+        paths = [path for part in parts for path in part._paths]
+        how = [one for part in parts for one in part._how]
+        return cls(paths, how, name, np.concatenate([part._numbers for part in parts]))
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -46,7 +56,7 @@ class StreamedImages:
         Raises:
             DataError: if a file is no whole picture, or of another size than the first.
         """
-        if isinstance(rows, SupportsIndex):
+        if not isinstance(rows, slice | np.ndarray):  # an array has __index__, too
             return self._decode(int(rows))
         wanted = np.arange(len(self))[rows]
         return next(self.batches(wanted, len(wanted)), np.empty((0, *self.shape[1:]), dtype=np.uint8))
@@ -61,7 +71,8 @@ class StreamedImages:
 
     def take(self, rows: Rows) -> "StreamedImages":
         """Only these rows, in this order, with the pixels that they have in the whole set."""
-        return StreamedImages([self._paths[row] for row in rows], self._how, self._name, self._numbers[rows])
+        how = [self._how[row] for row in rows]
+        return StreamedImages([self._paths[row] for row in rows], how, self._name, self._numbers[rows])
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Images]:
         """The rows' pictures ``[B, C, H, W]`` in order; the next ones are decoded while the caller is busy.
@@ -86,7 +97,7 @@ class StreamedImages:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _decode(self, row: int) -> Images:
-        pixels = decode_file(self._paths[row], int(self._numbers[row]), self._how)
+        pixels = decode_file(self._paths[row], int(self._numbers[row]), self._how[row])
         if pixels.shape != self.shape[1:]:
             raise other_size(self._name, self._paths[row], pixels, self._paths[0], self.shape[1:])
         return pixels

@@ -44,6 +44,9 @@ def test_order_labels_repeats_and_pixels_are_those_of_the_list(root, size):
     for row, name in enumerate(["b.JPEG", "a.png", "b.JPEG", "c.png"]):
         wanted = as_openood(root / "images_classic/tin/val" / name, size.get("short_side", 32), 32)
         np.testing.assert_array_equal(found.images[row], wanted)
+    streamed = source(sha256=SUM, count=4, **size).stream(root)
+    np.testing.assert_array_equal(streamed.images[np.arange(4)], found.images)
+    assert (streamed.labels.tolist(), streamed.title) == (found.labels.tolist(), found.title)
 
 
 def test_the_data_root_may_hold_openoods_folder_data(root):

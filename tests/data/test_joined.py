@@ -30,6 +30,16 @@ def test_parts_follow_each_other_under_one_name(root):
     assert joined(one={}, two=smaller).full_variant == "OpenOOD + OpenOOD; centre 4×4"
 
 
+def test_a_stream_gives_the_same_pixels_and_labels(root):
+    parts = {"two": {"resize": "center_crop", "size": 4}, "one": {"resize": "squash", "size": 4}}
+    stored, streamed = joined(**parts).read(root), joined(**parts).stream(root)
+    np.testing.assert_array_equal(streamed.images[np.arange(4)], stored.images)
+    np.testing.assert_array_equal(streamed.images.take(np.array([3, 0]))[0:2], stored.images[[3, 0]])
+    assert (streamed.labels.tolist(), streamed.title) == (stored.labels.tolist(), stored.title)
+    with pytest.raises(DataError, match="its parts have images of 3x4x4 and 3x6x6"):
+        joined(two=parts["two"], one={}).stream(root)
+
+
 def test_without_labels_of_every_part_there_are_none(root):
     assert joined(one={}, flat={"layout": "flat"}).read(root).labels is None
 
