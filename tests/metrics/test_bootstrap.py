@@ -1,9 +1,14 @@
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from ood_bench.metrics import exact
+from ood_bench.metrics import bootstrap, exact
 from ood_bench.metrics.bootstrap import intervals, resample
 from ood_bench.metrics.curve import Curve, MetricError
+from ood_bench.metrics.draws import Draws, DrawStore
+from ood_bench.metrics.screening import ERROR, Walk, complements
 
 
 def pair(n_id: int, n_ood: int, *, decimals: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,6 +27,71 @@ def test_a_resample_has_the_metrics_of_the_rows_drawn(n_id: int, n_ood: int, dec
         rows = draws[1].integers(0, n_id, n_id, dtype=np.uint32), draws[3].integers(0, n_ood, n_ood, dtype=np.uint32)
         expected = exact.metrics(Curve.of(ids[rows[0]], oods[rows[1]]))
         assert exact.metrics(drawn) == pytest.approx(expected, abs=1e-12)
+
+
+def one_by_one(curve: Curve, resamples: int, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """The intervals with every resample measured by itself."""
+    ids, oods = np.random.default_rng(seed).spawn(2)
+    values = np.array([list(exact.metrics(resample(curve, ids, oods)).values()) for _ in range(resamples)])
+    low, high = 100 * np.quantile(values, bootstrap.ENDS, axis=0)
+    return dict(zip(exact.NAMES, zip(low, high, strict=True), strict=True))
+
+
+SHAPES = {
+    "overlapping": (pair(900, 700), 600),
+    "some ties": (pair(800, 900, decimals=1), 600),
+    "many ties": (pair(300, 500, decimals=0), 300),
+    "half at one score": (tuple(np.maximum(side, 0.5) for side in pair(400, 300)), 300),
+    "one row each": (pair(1, 1), 40),
+    "one ID row": (pair(1, 50), 251),
+    "one OOD row": (pair(50, 1), 41),
+    "all tied": ((np.zeros(40), np.zeros(30)), 60),
+    "separated": ((np.arange(400) + 500.0, np.arange(400.0)), 300),
+    "nearly separated": ((np.arange(400) + 398.0, np.arange(400.0)), 300),
+    "the wrong way round": ((np.arange(100.0), np.arange(90) + 100.0), 60),
+    "infinities": ((np.r_[np.inf, pair(60, 1)[0]], np.r_[-np.inf, np.inf, pair(1, 60)[1]]), 100),
+    "one resample": (pair(60, 33), 1),
+    "two resamples": (pair(60, 33), 2),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_intervals_are_those_of_resamples_measured_one_by_one(shape: str) -> None:
+    scores, resamples = SHAPES[shape]
+    curve = Curve.of(*scores)
+    assert intervals(curve, resamples=resamples, seed=3) == one_by_one(curve, resamples, seed=3)
+
+
+def test_large_sets_give_the_same_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_DRAWS", DrawStore())
+    curve = Curve.of(*pair(9000, 70_000))
+    tracemalloc.start()
+    found = intervals(curve, resamples=505)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert found == one_by_one(curve, 505)
+
+
+@pytest.mark.parametrize("decimals", [None, 1, 0])
+@pytest.mark.parametrize(("n_id", "n_ood"), [(1, 3), (700, 40), (300, 900)])
+def test_screening_keeps_its_error_bound(n_id: int, n_ood: int, decimals: int | None) -> None:
+    curve = Curve.of(*pair(n_id, n_ood, decimals=decimals))
+    ids, oods = np.random.default_rng(0).spawn(2)
+    drawn = [Draws.of(side, random.bit_generator.state, 90) for side, random in ((n_id, ids), (n_ood, oods))]
+    found = complements(Walk.over(curve), *drawn)
+    exacts = [exact.metrics(resample(curve, ids, oods)) for _ in range(90)]
+    for name, values in found.items():
+        np.testing.assert_allclose(values, [1 - one[name] for one in exacts], rtol=ERROR, atol=1e-15, err_msg=name)
+
+
+def test_kept_draws_change_nothing_in_threads_or_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = [Curve.of(*pair(n, 80, seed=n)) for n in (50, 60, 50, 70)]
+    expected = [intervals(curve, resamples=300) for curve in curves]
+    for limit in (0, 150_000):  # the smaller leaves room for none, the other for a few
+        monkeypatch.setattr(bootstrap, "_DRAWS", DrawStore(limit))
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda curve: intervals(curve, resamples=300), curves * 3)) == expected * 3
 
 
 def test_intervals_agree_with_resampling_row_by_row() -> None:
