@@ -1,6 +1,6 @@
 """Heads in place of a network's last linear layer; those of generalized ODIN give h / g, similarity over confidence."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ood_bench.data.imageset import Array
 from ood_bench.errors import ConfigError
 from ood_bench.models.rotation import ROTATION, RotationHead
+from ood_bench.models.vos import VOS, VosHead
 
 LINEAR = "linear"
 PARTS = "h_and_g"
@@ -154,6 +155,7 @@ _SIMILARITIES: Mapping[str, type[Similarity]] = {
 }
 DECOMPOSED = tuple(_SIMILARITIES)
 """Names of the heads with h and g."""
+_FURTHER: Mapping[str, Callable[[nn.Linear], nn.Module]] = {ROTATION: RotationHead, VOS: VosHead}
 
 
 def head_of(model: Mapping[str, Any]) -> str:
@@ -187,12 +189,12 @@ def attach_head(network: nn.Module, head: str, classes: int) -> None:
     """
     if head == LINEAR:
         return
-    if head not in (*DECOMPOSED, ROTATION):
-        raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED, ROTATION))}")
+    if head not in (*DECOMPOSED, *_FURTHER):
+        raise ConfigError(f"model.head is {head!r}: choose one of {', '.join((LINEAR, *DECOMPOSED, *_FURTHER))}")
     path, last = last_linear(network)
     if last.out_features != classes:
         raise ConfigError(f"model.head={head}: {type(network).__name__} does not end in a linear layer to {classes}")
-    network.set_submodule(path, RotationHead(last) if head == ROTATION else _decomposed(network, head, last))
+    network.set_submodule(path, _FURTHER[head](last) if head in _FURTHER else _decomposed(network, head, last))
 
 
 def _decomposed(network: nn.Module, head: str, last: nn.Linear) -> DecomposedConfidence:

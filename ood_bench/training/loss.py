@@ -9,6 +9,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.training.objectives import CrossEntropy, LogitNorm, MarginEntropy, Objective, OutlierExposure
 from ood_bench.training.rotpred import RotPred
 from ood_bench.training.t2fnorm import T2FNorm
+from ood_bench.training.vos import Vos
 from ood_bench.utils.build import Strict, build
 from ood_bench.utils.suggest import did_you_mean
 
@@ -19,6 +20,7 @@ SHIPPED: Mapping[str, type[Objective]] = {
     "logitnorm": LogitNorm,
     "t2fnorm": T2FNorm,
     "rotpred": RotPred,
+    "vos": Vos,
 }
 
 

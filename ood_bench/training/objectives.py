@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,10 +29,12 @@ class Batch:
     Attributes:
         images: ``[N + M, C, H, W]``: N ID images, then M of the second stream (none for objectives of one stream).
         labels: ``[N]`` labels of the ID images.
+        epoch: number of whole epochs before this one.
     """
 
     images: Tensor
     labels: Tensor
+    epoch: int = 0
 
     def split(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """The N rows of the ID images, and the M rows of the second stream, of what has a row an image."""
@@ -64,10 +68,20 @@ class Objective(Strict, ABC):
     copies: ClassVar[int] = 1
     """How many copies of the images go through the network together, such as turned ones."""
 
+    def check(self, epochs: int, images: npt.NDArray[np.int64]) -> None:
+        """Raises :class:`ConfigError` if a training cannot do what the objective is for; by default never.
+
+        Args:
+            epochs: of the recipe.
+            images: number of training images of each class, ``[K]``.
+        """
+        return
+
     def prepare(self, network: nn.Module) -> Callable[[], None]:
         """Changes the network for training, in place, before its optimizer is made.
 
-        Names and shapes of its weights stay. By default nothing changes.
+        Names and shapes of its weights are the same again in the end. By default nothing changes. Each training has an
+        objective of its own, which may keep the network.
 
         Returns:
             What makes of the trained network the one that is kept and scored.

@@ -13,12 +13,14 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
 from ood_bench.models.heads import DECOMPOSED, LINEAR, head_of, without_default_head
 from ood_bench.models.rotation import ROTATION
+from ood_bench.models.vos import VOS
 from ood_bench.training.folds import of_known_classes
 from ood_bench.training.recipe import Recipe
 from ood_bench.training.selection import REVISION
 from ood_bench.utils.files import content_key, sha256_file
 
 TRAINER_VERSION = 1
+_TRAINED = {ROTATION: "the logits of the rotations", VOS: "the weights of the energy"}
 
 
 def check_labels(images: ImageSet, classes: int) -> None:
@@ -73,6 +75,9 @@ class TrainingSpec:
         self._check_labels()
         self._check_second_stream()
         self._check_head()
+        known = range(self.classes) if self.known is None else self.known
+        images = np.bincount(self.data.labels, minlength=max(known) + 1)[list(known)]
+        self.recipe.objective.check(self.recipe.epochs, images)
         if (self.recipe.start == "classifier") != (self.initial is not None):
             raise ConfigError(f"recipe {self.recipe.name}: an initial classifier is needed to fine-tune, and only then")
         if (self.recipe.selection == "msp_auroc") != (self.validation is not None):
@@ -106,10 +111,10 @@ class TrainingSpec:
             )
 
     def _check_head(self) -> None:
-        """Refuses an objective whose head the network lacks, and rotations without the objective that trains them."""
+        """Refuses an objective whose head the network lacks, and a head without the objective that trains it."""
         head, wanted = head_of(self.model), self.recipe.objective.head
-        if head != wanted and (wanted is not None or head == ROTATION):
-            needed = f"needs model.head={wanted}" if wanted else "cannot train the logits of the rotations"
+        if head != wanted and (wanted is not None or head in _TRAINED):
+            needed = f"needs model.head={wanted}" if wanted else f"cannot train {_TRAINED[head]}"
             raise ConfigError(
                 f"recipe {self.recipe.name}: loss {self.recipe.loss.name} {needed}, and the head is {head}",
                 hint=f"set model.head={wanted or LINEAR}",

@@ -1,5 +1,6 @@
 """The training loop: data resident on the device, a checkpoint every epoch, resumed to the same bits on CPU."""
 
+import copy
 import logging
 import time
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class Trainer:
         if initial is not None:
             network.load_state_dict(initial)
         network = network.to(device)
-        self._objective = spec.recipe.objective
+        self._objective = copy.copy(spec.recipe.objective)
         self._keep = self._objective.prepare(network)
         self._layout = fast_layout(network) if spec.recipe.channels_last else torch.contiguous_format
         network = to_layout(network, self._layout)
@@ -193,7 +194,7 @@ class Trainer:
         state.optimizer.zero_grad(set_to_none=True)  # before the pass: a replayed graph writes over its old gradients
         if recipe.compile:  # only then, because it imports the compiler
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        loss, logits = self._objective(self._forward, Batch(x, labels))
+        loss, logits = self._objective(self._forward, Batch(x, labels, state.epoch))
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()

@@ -193,6 +193,7 @@ CHANGES = {
     "logitnorm": {},  # as outlier_exposure; see test_retrained.py
     "t2fnorm": {},
     "rotpred": {},
+    "vos": {"definition": ({}, "paper", "code")},
     "outlier_exposure_tune": {},
     "outlier_exposure_scratch": {},
     "outlier_exposure": {},  # its only one, train, changes the network; see test_outlier_exposure.py

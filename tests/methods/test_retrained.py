@@ -16,9 +16,17 @@ METHODS = {
     "logitnorm": ("linear", {"tau": 0.04}),
     "t2fnorm": ("linear", {"tau": 0.1}),
     "rotpred": ("rotation", {"weight": 1.0}),
+    "vos": ("vos", {"start_epoch": 0, "queue": 5, "candidates": 50}),  # as toys.SMALL, for one epoch of few images
 }
 RECIPES = {"logitnorm": ("logitnorm_wrn", "logitnorm_resnet18"), "t2fnorm": ("t2fnorm_resnet18",)}
 RECIPES["rotpred"] = ("rotpred_resnet18",)
+RECIPES["vos"] = ("vos_wrn",)
+
+
+def small(method, node):
+    """Options of VOS's loss that begin within an epoch of few images."""
+    options = METHODS[method][1] if method == "vos" else {}
+    return [f"{node}.loss.options.{name}={value}" for name, value in options.items()]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -55,7 +63,9 @@ def test_the_score_is_msp_of_the_plain_logits(method, toys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_trains_it_beside_the_plain_network(method, quick):
-    plain, other = execute(compose_settings([*quick, f"method=[msp,{method}]"])).records
+    plain, other = execute(
+        compose_settings([*quick, f"method=[msp,{method}]", *small(method, f"method.{method}.train")])
+    ).records
     assert other.checkpoint.networks[0].recipe == f"quickstart_{method}"
     assert other.checkpoint.networks[0].weights_sha256 != plain.checkpoint.networks[0].weights_sha256
     assert np.isfinite(other.metrics["auroc"].value)
@@ -66,6 +76,7 @@ def test_the_shipped_recipe_is_a_whole_runs_too(method, recipe, quick):
     """The method then scores the run's own network: no other is trained."""
     head = METHODS[method][0]
     words = [*quick, f"train={recipe}", "train.epochs=1", "train.schedule={name:constant}", f"model.head={head}"]
+    words += small(method, "train") + small(method, f"method.{method}.train")
     plain, own = execute(compose_settings([*words, f"method=[msp,{method}]"])).records
     assert own.checkpoint.networks[0].weights_sha256 == plain.checkpoint.networks[0].weights_sha256
     assert own.checkpoint.networks[0].recipe == recipe

@@ -44,7 +44,8 @@ BY_BATCH = {"fssd-steps"}  # scores depend on the other images of a batch
 # GradNorm's product with their length (over all weights too), and fDBD's distance from the boundaries; see
 # test_gradnorm.py and test_fdbd.py.
 # A patch of one colour is nearly all in the first singular value of a map: RankFeat leaves little to tell of it.
-NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "gradnorm_all", "fdbd", "rankfeat"}
+# The toys learn classes only, not the weights of VOS's energy; see training/test_vos.py.
+NOT_ON_TOYS = {"godin_euclidean", "godin_inner-g", "she", "gradnorm", "gradnorm_all", "fdbd", "rankfeat", "vos"}
 # Blends lie so far from every class that OpenMax's Weibull distributions are all 1 there, and their features are so
 # small that AdaSCALE's distribution is 0.
 FAR = {"adascale", "openmax"}

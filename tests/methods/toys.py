@@ -57,6 +57,7 @@ SMALL = {
     "nnguide": {"share": 0.5},
     "scale": {"percentile": 65.0},
     "scale_map": {"percentile": 65.0},
+    "vos": {"train": {"loss": {"name": "vos", "options": {"start_epoch": 0, "queue": 5, "candidates": 50}}}},
     "outlier_exposure_tune": {"train": content("train", "oe_cifar_finetune")},
     "outlier_exposure_scratch": {"train": content("train", "oe_cifar_scratch")},
 }

@@ -11,6 +11,7 @@ from ood_bench.training.loss import SHIPPED, LossConfig
 from ood_bench.training.objectives import Batch, LogitNorm, MarginEntropy, Objective, OutlierExposure, entropy
 from ood_bench.training.rotpred import RotPred
 from ood_bench.training.t2fnorm import T2FNorm
+from ood_bench.training.vos import Vos
 
 LABELS = torch.tensor([0, 2, 1])
 
@@ -78,6 +79,7 @@ def test_the_papers_constants_are_the_defaults():
     assert objective("logitnorm", {}) == LogitNorm(tau=0.04)
     assert objective("t2fnorm", {}) == T2FNorm(tau=0.1)
     assert objective("rotpred", {}) == RotPred(weight=1.0)
+    assert objective("vos", {}) == Vos(weight=0.1, start_epoch=40, queue=1000, candidates=10_000, select=1)
     assert {name: target.streams for name, target in SHIPPED.items()} == {
         "cross_entropy": 1,
         "outlier_exposure": 2,
@@ -85,6 +87,7 @@ def test_the_papers_constants_are_the_defaults():
         "logitnorm": 1,
         "t2fnorm": 1,
         "rotpred": 1,
+        "vos": 1,
     }
 
 
@@ -105,6 +108,8 @@ def test_an_objective_of_ones_own_is_named_by_its_import_path(batch, network, mo
         ("margin_entropy", {"m": 0.4}, r"train\.loss\.options of margin_entropy: m: unknown key"),
         ("margin_entropy", {"margin": "wide"}, r"options of margin_entropy: margin: "),
         ("t2fnorm", {"tau": -1.0}, r"options of t2fnorm: tau is -1"),
+        ("vos", {"queue": 1}, r"options of vos: weight is 0\.1, start_epoch is 40 and queue is 1"),
+        ("vos", {"select": 11, "candidates": 10}, r"options of vos: select is 11 of 10 candidates"),
         ("logitnorm", {"tau": 0}, r"options of logitnorm: tau is 0.*give a temperature above 0"),
     ],
 )
