@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Setting
-from ood_bench.methods.nearest import largest_products
+from ood_bench.methods.nearest import kth_distances
 from ood_bench.methods.posthoc import FeaturesDetector
 from ood_bench.methods.ranges import Count
 from ood_bench.papers.methods import Source
@@ -56,7 +56,7 @@ class Knn(FeaturesDetector):
         return not hasattr(self, "_bank") or setting["k"] <= len(self._bank)
 
     def learn(self, features: Array, labels: npt.NDArray[np.int64], /) -> None:
-        """The bank: features b, as they are compared, of all training images, and beside them ``-|b|^2 / 2``.
+        """The bank: features of all training images, as they are compared.
 
         Raises:
             ConfigError: if there are fewer than ``k``.
@@ -66,18 +66,11 @@ class Knn(FeaturesDetector):
                 f"method knn: k is {self.k}, and there are {len(features)} ID training images",
                 f"set method.knn.k to at most {len(features)}",
             )
-        bank = self._scaled(features)
-        self._bank = np.hstack([bank, -0.5 * (bank**2).sum(axis=1, keepdims=True)])
+        self._bank = self._scaled(features)
 
     def score(self, features: Array) -> Array:
-        """Minus the squared distance to the k-th nearest.
-
-        The neighbour is found by ``g . b - |b|^2 / 2``, largest where the distance is smallest; its distance is then
-        taken from the difference of the vectors, which is exact where it is small.
-        """
-        rows = self._scaled(features)
-        _, places = largest_products(np.hstack([rows, np.ones((len(rows), 1))]), self._bank, self.k)
-        return np.asarray(-((rows - self._bank[places[:, -1], :-1]) ** 2).sum(axis=1))
+        """Minus the squared distance to the k-th nearest."""
+        return -kth_distances(self._scaled(features), self._bank, self.k)
 
     def _scaled(self, features: Array) -> Array:
         return normalised(features) if self.definition == "paper" else features

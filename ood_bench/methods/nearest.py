@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ood_bench.data.imageset import Rows32
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array
 
@@ -41,6 +42,72 @@ def _largest(rows: torch.Tensor, bank: Array, count: int) -> tuple[torch.Tensor,
         values, order = values.topk(min(count, values.shape[1]), dim=1)
         places = places.gather(1, order)
     return values, places
+
+
+def kth_distances(rows: Array, bank: Array, k: int) -> Array:
+    """Squared distance from each of ``rows`` to the k-th nearest row of ``bank``, exact, in float64.
+
+    The distance is searched by float32 products, and taken from the differences in float64 of those rows of the bank
+    that may be the k-th, by the bound of the products' error: mostly one. Memory is as for :func:`largest_products`,
+    and the bank once more in float32.
+
+    Args:
+        rows: float64 ``[n, D]``.
+        bank: float64 ``[N, D]``.
+        k: 1 for the nearest, at most N.
+
+    Returns:
+        ``[n]``.
+    """
+    wide = np.empty((len(bank), bank.shape[1] + 1), dtype=np.float32)  # so that products are g b - |b|^2 / 2
+    wide[:, :-1], wide[:, -1] = bank, -0.5 * np.einsum("nd,nd->n", bank, bank)
+    parts = [rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS)]
+    return np.concatenate([_kth(part, bank, wide, k) for part in parts]) if parts else np.empty(0)
+
+
+def _kth(rows: Array, bank: Array, wide: Rows32, k: int) -> Array:
+    """:func:`kth_distances` of a few rows; ``wide`` is the bank in float32, half its squared length taken off last."""
+    queries = np.hstack([rows, np.ones((len(rows), 1))]).astype(np.float32)
+
+    def products(first: int) -> Rows32:
+        return queries @ wide[first : first + _BANK].T
+
+    starts = range(0, len(bank), _BANK)
+    values = products(0)
+    best = _top(values, k)
+    for first in starts[1:]:
+        values = products(first)
+        best = _top(np.hstack([best, _top(values, k)]), k)
+    middle, slack = best.min(axis=1, keepdims=True), _slack(rows, wide)
+    found = []
+    for first in starts:
+        if len(starts) > 1:
+            values = products(first)
+        places = np.flatnonzero(values >= middle - slack)
+        mine = places // values.shape[1]
+        sure = values.ravel()[places] > (middle + slack)[mine, 0]
+        found.append((mine, places - mine * values.shape[1] + first, sure))
+    mine, places, sure = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    above = np.bincount(mine[sure], minlength=len(rows))
+    mine, places = mine[~sure], places[~sure]
+    distances = np.empty(len(mine))
+    for some in (slice(first, first + _BANK) for first in range(0, len(mine), _BANK)):
+        distances[some] = ((rows[mine[some]] - bank[places[some]]) ** 2).sum(axis=1)
+    order = np.lexsort((distances, mine))
+    return distances[order[np.searchsorted(mine[order], np.arange(len(rows))) + k - 1 - above]]
+
+
+def _slack(rows: Array, wide: Rows32) -> Array:
+    """By how much two products may seem to differ in float32 that do not, at most, ``[n, 1]``."""
+    longest = float(np.sqrt(-2 * wide[:, -1].min()))
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), longest)
+    return np.asarray((wide.shape[1] + 8) * 2.0**-22 * longest * lengths)
+
+
+def _top(values: Rows32, count: int) -> Rows32:
+    """The ``count`` largest of each row, in any order, or all if there are fewer."""
+    left = max(0, values.shape[1] - count)
+    return np.partition(values, left, axis=1)[:, left:]
 
 
 def drawn_bank(images: int, share: float, k: int, seed: int, method: str) -> npt.NDArray[np.int64]:

@@ -140,13 +140,13 @@ class WeiPer(HeadDetector):
             own[rows] = _counts(features[rows], *self._ranges[0], self.bins)
         for rows, logits in self._perturbed(features):
             perturbed[rows] += _counts(logits.reshape(len(logits), -1), *self._ranges[1], self.bins)
-            odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-            confidence[rows] += (1 / odds.sum(axis=2)).sum(axis=1)
+            odds = np.subtract(logits, logits.max(axis=1, keepdims=True), out=logits)
+            confidence[rows] += (1 / np.exp(odds, out=odds).sum(axis=1)).sum(axis=1)
         heads = self.repeats
         return Densities(own / width, perturbed / (heads * len(self.weight)), confidence / heads)
 
     def _perturbed(self, features: Array) -> Iterator[tuple[slice, Array]]:
-        """Logits ``[n, r, K]`` of some rows under some of the heads, which together are all, and the rows."""
+        """Logits ``[n, K, r]`` of some rows under some of the heads, which together are all, and the rows."""
         classes, width = self.weight.shape
         lengths = self.distance * np.linalg.norm(self.weight, axis=1, keepdims=True)
         block = max(1, 4 * _VALUES // self.weight.size)
@@ -154,17 +154,19 @@ class WeiPer(HeadDetector):
             numbers = range(first, min(first + block, self.repeats))
             noise = np.stack([np.random.RandomState([self.seed, one]).normal(size=(classes, width)) for one in numbers])
             noise *= lengths / np.linalg.norm(noise, axis=2, keepdims=True)
-            heads = (noise + self.weight).reshape(-1, width).T
+            heads = (noise + self.weight).swapaxes(0, 1).reshape(-1, width).T
             size = max(1, _VALUES // heads.shape[1])
             for rows in (slice(start, start + size) for start in range(0, len(features), size)):
-                yield rows, (features[rows] @ heads).reshape(-1, len(numbers), classes) + self.bias
+                yield rows, (features[rows] @ heads).reshape(-1, classes, len(numbers)) + self.bias[:, None]
 
 
 def _counts(values: Array, low: float, high: float, bins: int) -> Array:
     """How many of each row's values ``[n, m]`` lie in each of equal bins from ``low`` to ``high``, ``[n, bins]``."""
-    places = (values - low) * (bins / (high - low))
-    inside = (values >= low) & (values <= high)
-    found = np.where(inside, np.minimum(places, bins - 1), bins).astype(np.int64)  # outside goes to a bin of its own
+    places = values - low
+    places *= bins / (high - low)
+    np.minimum(places, bins - 1, out=places)
+    places[(values < low) | (values > high)] = bins  # a bin of its own
+    found = places.astype(np.int64)
     found += (bins + 1) * np.arange(len(values))[:, None]
     counts = np.bincount(found.ravel(), minlength=len(values) * (bins + 1)).astype(np.float64)
     return counts.reshape(-1, bins + 1)[:, :bins]

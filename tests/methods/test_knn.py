@@ -9,7 +9,7 @@ from pytorch_ood.detector import KNN
 from ood_bench.errors import ConfigError
 from ood_bench.methods import nearest
 from ood_bench.methods.knn import Knn
-from ood_bench.methods.nearest import largest_products
+from ood_bench.methods.nearest import kth_distances, largest_products
 
 RANDOM = np.random.default_rng(0)
 TRAIN, ROWS = RANDOM.random((70, 8)), RANDOM.random((30, 8))
@@ -107,3 +107,21 @@ def test_candidates_are_those_for_which_there_are_enough_images():
     assert [one["k"] for one in Knn().candidates()] == [50, 100, 200, 500, 1000]
     assert learned(k=50).candidates() == [{"k": 50}]
     assert learned(TRAIN[:40], k=1).candidates() == [{}]
+
+
+@pytest.mark.parametrize("bank_rows", [7, 64, 16384])
+@pytest.mark.parametrize(("k", "unit"), [(1, True), (5, False), (40, True), (40, False)])
+def test_the_kth_distance_is_that_of_all_differences(monkeypatch, bank_rows, k, unit):
+    """Also where many rows of the bank are equal, and where distances are too close for float32."""
+    monkeypatch.setattr(nearest, "_BANK", bank_rows)
+    random = np.random.default_rng(k)
+    centre = random.normal(size=6)
+    bank = np.vstack(
+        [random.normal(size=(30, 6)), centre + 1e-7 * random.normal(size=(30, 6)), np.tile(centre, (9, 1))]
+    )
+    rows = np.vstack([random.normal(size=(600, 6)), centre + 1e-7 * random.normal(size=(5, 6)), bank[:3]])
+    if unit:
+        bank, rows = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (bank, rows))
+    expected = np.sort(((rows[:, None] - bank) ** 2).sum(axis=2), axis=1)[:, k - 1]
+    np.testing.assert_allclose(kth_distances(rows, bank, k), expected, rtol=1e-12, atol=1e-30)
+    assert kth_distances(rows[:0], bank, k).shape == (0,)
