@@ -5,15 +5,21 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from ood_bench.data.imageset import titled
+from ood_bench.report.csv_files import as_csv
 from ood_bench.report.format import NOTHING, markdown_table, number, paragraph
 from ood_bench.report.means import Mean
 from ood_bench.report.sections import Section
 from ood_bench.results import Record
 from ood_bench.results.record_store import slug
 
+COLUMNS = (
+    "method", "variant", "model", "ood", "ood_images", "seed", "n_id", "n_ood", "auroc", "low", "high", "fpr95",
+    "fpr95_ood_positive", "aupr_in", "aupr_out", "cell",
+)  # fmt: skip
+"""Of the CSV file of a table's cells: exact metrics in percent."""
 _METHODS = 8
 """Fewer methods make no table: the others show them well."""
-_PLACES = 2
+_PLACES, _CSV_PLACES = 2, 4
 _SAME = 1e-3  # both AUROCs count the same rows
 _WORDS = "Exact AUROC in percent, the mean over these OOD sets, highest mean over networks first."
 _BOUND = (
@@ -30,7 +36,7 @@ _Means = Mapping[tuple[str, str, str, str], Mean]
 
 
 def by_network(every: Sequence[Section], tested: _Means) -> dict[str, str]:
-    """A Markdown table by ID set and protocol, by name of the file; none where there is nothing to compare.
+    """A Markdown table by ID set and protocol, and its cells as CSV, by name of the file; none where methods are few.
 
     Args:
         every: the sections of all tables.
@@ -38,15 +44,27 @@ def by_network(every: Sequence[Section], tested: _Means) -> dict[str, str]:
     """
     ran = [row for section in every if section.kind == "other" for row in section.ran]
     records = [record for row in ran for record in row.records]
-    files = {}
+    files: dict[str, str] = {}
     for (images, protocol), group in groupby(sorted(records, key=_place), key=_place):
-        if text := _page(images, protocol, list(group), tested):
-            files[f"methods-{protocol}-{slug(images)}.md"] = text
+        cells = list(group)
+        if text := _page(images, protocol, cells, tested):
+            name = f"methods-{protocol}-{slug(images)}"
+            files |= {f"{name}.md": text, f"{name}.csv": as_csv(COLUMNS, map(_line, cells))}
     return files
 
 
 def _place(record: Record) -> tuple[str, str]:
     return record.data.id_test.title, record.protocol
+
+
+def _line(record: Record) -> dict[str, str]:
+    auroc, text = record.exact["auroc"], {"method": record.method, "variant": record.variant, "model": record.model}
+    text |= {"ood": record.ood, "ood_images": record.data.ood.title, "seed": str(record.seed), "cell": record.cell_key}
+    text |= {"n_id": str(record.n_id), "n_ood": str(record.n_ood)}
+    numbers = {name: record.exact[name].value for name in COLUMNS if name in record.exact}
+    if auroc.low is not None and auroc.high is not None:
+        numbers |= {"low": auroc.low, "high": auroc.high}
+    return text | {name: number(value, _CSV_PLACES) for name, value in numbers.items()}
 
 
 def _page(images: str, protocol: str, records: Sequence[Record], tested: _Means) -> str:

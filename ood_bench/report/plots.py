@@ -22,6 +22,7 @@ from ood_bench.utils.printable import printable
 
 METHOD = "feature_norm_blocks"
 KINDS = ("comparison.", "roc-")
+_MOST_ROWS = 60
 """How the names of a block's plots go on behind the block's own."""
 PER_BLOCK = ("-blocks.svg", "-blocks.png")
 """How the names of bar charts over a network's blocks end."""
@@ -80,8 +81,11 @@ def _files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
 
 
 def comparison(section: Section) -> Figure:
-    """The published values (ticks) and ours (dots with two standard deviations), a panel a metric."""
-    rows = section.rows
+    """The published values (ticks) and ours (dots with two standard deviations), a panel a metric.
+
+    Of a long block only what ran is drawn.
+    """
+    rows = section.rows if len(section.rows) <= _MOST_ROWS else section.ran
     several = len({row.ood_title for row in rows}) > 1
     figure = Figure(figsize=(2.9 * len(section.metrics) + 1.6, 0.34 * len(rows) + 1.5), layout="constrained")
     panels = figure.subplots(1, len(section.metrics), sharey=True, squeeze=False)[0]

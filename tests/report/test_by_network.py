@@ -1,5 +1,7 @@
 """Methods beside networks, from records of which every number is known."""
 
+import csv
+
 from ood_bench.report.by_network import by_network
 from ood_bench.report.means import Mean
 from ood_bench.report.sections import sections
@@ -19,7 +21,11 @@ def tables(make, methods, networks=NETWORKS, without=(), tested=None):
                     key = f"{i:08x}{j:04x}{k:04x}"
                     auroc = 70.0 + i + 2 * j + 4 * k
                     records.append(make(f"m{i}", auroc=auroc, ood=ood, model=model, protocol="plain", cell_key=key))
-    return by_network(sections(records, []), tested or {})
+    files = by_network(sections(records, []), tested or {})
+    assert {name.rpartition(".")[0] for name in files if name.endswith(".csv")} == {
+        name.rpartition(".")[0] for name in files if name.endswith(".md")
+    }
+    return {name: text for name, text in files.items() if name.endswith(".md")}
 
 
 def test_methods_stand_by_their_mean_over_sets_and_networks(make):
@@ -79,3 +85,18 @@ def test_it_is_written_with_the_tables(make, results, fill):
     )
     assert len(RecordStore(results).load()) == 32
     assert "tables/methods-plain-fashionmnist.md" in render(results).files
+
+
+def test_its_cells_are_a_csv_file(make):
+    records = [
+        make(f"m{i}", auroc=80.0 + i, ood="mnist", model="net", protocol="plain", cell_key=f"{i:016x}", n_ood=7)
+        for i in range(8)
+    ]
+    text = by_network(sections(records, []), {})["methods-plain-fashionmnist.csv"]
+    lines = list(csv.DictReader(text.splitlines()))
+    assert len(lines) == 8
+    (line,) = (line for line in lines if line["method"] == "m3")
+    assert {name: line[name] for name in ("model", "ood", "n_ood", "auroc", "cell")} == {
+        "model": "net", "ood": "mnist", "n_ood": "7", "auroc": "83.0000", "cell": f"{3:016x}"
+    }  # fmt: skip
+    assert float(line["low"]) < 83 < float(line["high"])

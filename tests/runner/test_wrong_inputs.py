@@ -68,7 +68,11 @@ BY_CONFIG = [
         "",
     ),
     ("protocol.convention=nope", "no metric convention 'nope': choose one of exact", ""),
-    ("method=mc_dropout method.mc_dropout.seed=-1", "method mc_dropout: seed is -1", ""),
+    (
+        "method=mc_dropout method.mc_dropout.seed=-1",
+        "method mc_dropout: seed: input should be greater than or equal to 0",
+        "",
+    ),
     ("checkpoint_entry=ema", "checkpoint_entry, checkpoint_ignore and checkpoint_rename need checkpoint=FILE", ""),
     ("checkpoint=/dev/null", "checkpoint=/dev/null is a named pipe, a socket or a device", "it takes a file"),
     ("checkpoint=odin/densnet10", "no such file (did you mean odin/densenet10?)", "ood-bench checkpoints list"),
