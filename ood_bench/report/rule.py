@@ -1,4 +1,7 @@
-"""When a published number is reproduced, as arithmetic; ``docs/verdicts.md`` derives it and gives its error rates."""
+"""When a published number is reproduced, as arithmetic whose error rates ``benchmarks/verdicts.py`` simulates.
+
+Tables and page still follow the older rule of :mod:`ood_bench.report.verdicts`.
+"""
 
 import functools
 import math

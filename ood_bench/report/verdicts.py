@@ -9,6 +9,7 @@ from scipy.special import stdtr
 
 from ood_bench.papers.block import Block
 from ood_bench.report.rows import Row, Stat
+from ood_bench.report.rule import rounding
 
 STDS = 2.0
 """How many of our sample standard deviations over networks the published value may be away."""
@@ -52,15 +53,6 @@ class Judgement:
     reason: str
     tolerance: float | None = None
     chance: float | None = None
-
-
-def rounding(printed: str) -> float:
-    """Half a unit of the last digit that the source prints.
-
-    >>> rounding("77.3"), rounding("100")
-    (0.05, 0.5)
-    """
-    return 0.5 * 10.0 ** -len(printed.partition(".")[2])
 
 
 def tolerance(stat: Stat, printed: str) -> float:

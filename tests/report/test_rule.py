@@ -62,6 +62,10 @@ def test_it_says_how_many_networks_would_decide():
     assert reason.endswith("a printed mean of 3 runs of this spread tells no finer than 2.31")
 
 
+def test_the_rounding_is_half_the_last_digit():
+    assert [rounding(text) for text in ("77", "77.3", "77.30")] == [0.5, 0.05, 0.005]
+
+
 def test_the_margin_depends_on_the_metric():
     assert [margin_of(name) for name in ("auroc", "fpr95", "fpr95_ood_positive", "aupr_in")] == [1, 2, 2, 1]
 

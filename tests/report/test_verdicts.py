@@ -15,7 +15,6 @@ from ood_bench.report.verdicts import (
     chance,
     judge,
     outside_tolerance,
-    rounding,
     smaller_is_better,
     tolerance,
 )
@@ -61,7 +60,6 @@ def test_far_is_outside_both_spread_and_rounding(mean, std, printed, expected):
 
 
 def test_the_rounding_is_half_the_last_digit():
-    assert [rounding(text) for text in ("77", "77.3", "77.30")] == [0.5, 0.05, 0.005]
     assert tolerance(stat(70, 0.01), "77.3") == 0.05
     assert tolerance(stat(70, 0.3), "77.3") == 0.6
     assert tolerance(stat(70, None), "77.3") == 1.0
