@@ -133,7 +133,7 @@ def build_source(
     settings = {"name": name, "variant": variant, **config}
     kind = settings.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        meant = did_you_mean(str(kind), KINDS)
+        meant = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
         known = ", ".join(sorted(KINDS))
         raise ConfigError(f"source of {name or 'a set'}: kind is {kind!r}{meant}", hint=f"known are {known}")
     if not settings["name"]:
