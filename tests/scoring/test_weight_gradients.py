@@ -3,11 +3,12 @@ import pytest
 import torch
 from pytorch_ood.detector import GradNorm, GradUncertainty
 from torch import nn
+from torch.func import functional_call
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.views import View
 from ood_bench.errors import NotFiniteError
-from ood_bench.scoring.weight_gradients import weight_gradient_norms
+from ood_bench.scoring.weight_gradients import one_by_one, together, weight_gradient_norms
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
@@ -45,6 +46,18 @@ def test_one_linear_layer_has_the_closed_form(toys):
     l1 = residual.abs().sum(dim=1) * (x.abs().sum(dim=1) + 1)
     l2 = residual.square().sum(dim=1) * (x.square().sum(dim=1) + 1)
     np.testing.assert_allclose(ours, torch.stack([l1, l2]).detach(), rtol=1e-5)
+
+
+def test_what_a_gpu_does_at_once_is_what_a_cpu_does_one_by_one(toys):
+    given, x = toys.norm_classifier(), toys.inputs(toys.image_set("near", 5)).float()
+    weights = {name: value.detach().requires_grad_() for name, value in given.network.named_parameters()}
+    weights["idle"] = torch.ones(2, requires_grad=True)
+
+    def loss(weights, x):
+        used = {name: value for name, value in weights.items() if name != "idle"}
+        return -functional_call(given.network, used, (x,)).log_softmax(dim=1).sum()
+
+    torch.testing.assert_close(together(loss, weights, x), one_by_one(loss, weights, x), rtol=1e-5, atol=0)
 
 
 def test_the_network_is_left_as_it_is(toys):
