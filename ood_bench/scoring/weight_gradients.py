@@ -66,7 +66,8 @@ def one_by_one(loss: Loss, weights: Weights, images: Tensor) -> Tensor:
 
 def together(loss: Loss, weights: Weights, images: Tensor) -> Tensor:
     """The same by one backward pass for all, whose memory holds every image's gradients."""
-    gradients = vmap(grad(loss), in_dims=(None, 0))(weights, images.unsqueeze(1))
+    fixed = {name: value.detach() for name, value in weights.items()}  # or the gradients would keep a graph
+    gradients = vmap(grad(loss), in_dims=(None, 0))(fixed, images.unsqueeze(1))
     return _norms(list(gradients.values()))
 
 
