@@ -49,7 +49,7 @@ class Judgement:
         reason: why, in words.
         limit: a published value further from our mean than these points is not reproduced; none where nothing tells.
         chance: how often the two means would be at least as far apart, if all runs were of one normal distribution;
-            none where our spread is unknown or 0.
+            none where our spread is unknown or 0, or the networks are the authors' own.
     """
 
     verdict: Verdict
@@ -100,6 +100,7 @@ def judge(
     published = Published(float(printed), rounding(printed), runs)
     margin = margins.of(metric)
     ours = Ours(stat.mean, stat.std, stat.n)
+    found = None
     if block and all(map(block.owns, row.records)):
         draws = row.draws(metric) if block.draws(row.ood) else None
         decision = _same_weights(ours, row, published, draws, margin)
@@ -108,9 +109,8 @@ def judge(
     elif stat.n == 1 and row.imported:
         decision = Decision("undecided", "one imported network, which the block does not name as its authors' own")
     else:
-        decision = decide(ours, published, margin)
-    verdict = _verdict(decision, metric, stat, published)
-    return Judgement(verdict, decision.reason, decision.limit, chance(stat, published))
+        decision, found = decide(ours, published, margin), chance(stat, published)
+    return Judgement(_verdict(decision, metric, stat, published), decision.reason, decision.limit, found)
 
 
 def _same_weights(ours: Ours, row: Row, published: Published, draws: list[float] | None, margin: float) -> Decision:
