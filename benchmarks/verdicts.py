@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ood_bench.report.rule import MARGIN, Ours, Published, decide
+from ood_bench.report.rule import DEFAULT, Ours, Published, decide
 
 _SPREADS = (0.1, 0.3, 1.0, 3.0)
 _NETWORKS = (2, 3, 5, 10)
@@ -35,7 +35,7 @@ def shares(n: int, std: float, runs: int, difference: float, draws: int, *, seed
     means, stds = ours.mean(axis=1), ours.std(axis=1, ddof=1)
     found = dict.fromkeys(("reproduced", "not reproduced", "undecided"), 0)
     for value, mean, spread in zip(printed.tolist(), means.tolist(), stds.tolist(), strict=True):
-        found[decide(Ours(mean, spread, n), Published(value, 0.05, runs), MARGIN).said] += 1
+        found[decide(Ours(mean, spread, n), Published(value, 0.05, runs), DEFAULT.usual).said] += 1
     return {name: 100 * count / draws for name, count in found.items()}
 
 

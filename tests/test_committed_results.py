@@ -1,11 +1,16 @@
 """The committed tables are what the committed records give."""
 
+import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import ood_bench
+from ood_bench.papers.block import load_blocks
 from ood_bench.report.rows import gather
+from ood_bench.report.sections import sections
 from ood_bench.report.tables import check
 from ood_bench.results import RecordStore
 
@@ -51,6 +56,23 @@ def test_the_fssd_block_is_complete_with_five_seeds():
     block = {(one.method, one.seed) for one in records if one.protocol == "fssd" and one.ood == "mnist"}
     methods = ("msp", "odin", "mahalanobis", "deep_ensemble", "mc_dropout", "outlier_exposure", "fssd")
     assert {(method, seed) for method in methods for seed in range(5)} <= block
+
+
+def test_the_page_counts_the_verdicts_of_the_records():
+    """The page's cells of papers' tables that have a published number, against the rule on the records."""
+    page = (ROOT / "results/index.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="overview">(.*?)</script>', page)[1])
+    papers = [place for place, section in enumerate(data["sections"]) if section["kind"] == "paper"]
+    cells = [cell for row in data["rows"] if row["s"] in papers for cell in row["cells"] if "p" in cell]
+    every = [one for one in sections(RecordStore(ROOT / "results").load(), load_blocks()) if one.kind == "paper"]
+    assert {one.block.name: one.verdicts for one in every if one.ran} == {
+        "fssd_fashionmnist": "9 reproduced, 12 undecided",
+        "odin_densenet_cifar10": "20 not comparable, 50 not run",
+        "odin_densenet_cifar100": "20 not comparable, 50 not run",
+    }
+    counts = Counter(cell["x"] for cell in cells)
+    assert (counts["reproduced"], counts["undecided"], counts["not comparable"]) == (9, 12, 40)
+    assert set(counts) == {"reproduced", "undecided", "not comparable", "not run"}
 
 
 GODIN = {

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,8 +21,16 @@ AVERAGE = "average"
 """What stands for the OOD set in cells that average over several."""
 _Read = Callable[[Path], DictConfig]
 _Names = Annotated[list[str], Field(min_length=1)]
+_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 _ANY = ("", "none")  # what the files have for the OOD set where a number depends on none
 _CLASSIFIER = ("none", "none", "test_error")
+
+
+class _Printed(NamedTuple):
+    """A published value as printed, and of how many runs it is the mean."""
+
+    value: str
+    runs: int
 
 
 class Further(BaseModel):
@@ -69,6 +77,9 @@ class Block(BaseModel):
         groups: OOD sets by the name in ``ood`` that stands for the mean over them, such as near and far.
         spread: which standard deviation over networks the published table has, and ours beside it.
         images: variant of the image sets that the published table is of, where that is not the official release.
+        weights: first digits (eight or more) of the hashes of the networks that made the published numbers, as records
+            have them (``weights_sha256``); empty where none are known.
+        drawn: OOD sets of which the paper's code draws rows or pixels anew in each run.
         names: published names of those of our names that the file spells differently.
         says: what the paper or its code does, by aspect ("classifier", "rows", ...), for the page's comparison.
     """
@@ -94,6 +105,8 @@ class Block(BaseModel):
     groups: dict[str, _Names] = {}
     spread: Literal["sample", "population"] = "sample"
     images: str = ""
+    weights: list[_Hash] = []
+    drawn: list[str] = []
     names: dict[str, str] = {}
     published_only: list[str] = []
     says: dict[Aspect, str] = {}
@@ -103,22 +116,22 @@ class Block(BaseModel):
         return self.names.get(name, name)
 
     @functools.cached_property
-    def published(self) -> dict[tuple[str, str, str], str]:
-        """Published values as printed, by the file's words for method, OOD set and metric."""
+    def published(self) -> dict[tuple[str, str, str], _Printed]:
+        """Published values by the file's words for method, OOD set and metric."""
         return {key: value for cells in self._by_table.values() for key, value in cells.items()}
 
     @functools.cached_property
-    def _by_table(self) -> dict[str, dict[tuple[str, str, str], str]]:
+    def _by_table(self) -> dict[str, dict[tuple[str, str, str], _Printed]]:
         return {table: self._cells(table) for table in (self.table, *self.also)}
 
     @functools.cached_property
-    def _further(self) -> list[dict[tuple[str, str, str], str]]:
+    def _further(self) -> list[dict[tuple[str, str, str], _Printed]]:
         return [self._cells(one.table) for one in self.further]
 
-    def _cells(self, table: str) -> dict[tuple[str, str, str], str]:
+    def _cells(self, table: str) -> dict[tuple[str, str, str], _Printed]:
         rows = papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id))
-        cells = zip(rows["method"], rows["ood_dataset"], rows["metric"], rows["printed"], strict=True)
-        return {(method, ood, metric): printed for method, ood, metric, printed in cells}
+        cells = zip(rows["method"], rows["ood_dataset"], rows["metric"], rows["printed"], rows["runs"], strict=True)
+        return {(method, ood, metric): _Printed(printed, int(runs)) for method, ood, metric, printed, runs in cells}
 
     @functools.cached_property
     def sources(self) -> list[str]:
@@ -137,8 +150,12 @@ class Block(BaseModel):
         """
         cells = self.published if further is None else self._further[further]
         names = {} if further is None else self.further[further].names
-        found = (cells.get(key) for key in self._keys(method, ood, metric, names))
-        return next((value for value in found if value is not None), None)
+        return next((cells[key].value for key in self._keys(method, ood, metric, names) if key in cells), None)
+
+    def runs(self, method: str, ood: str, metric: str) -> int:
+        """Of how many runs the published value is the mean; 1 where its file does not say so."""
+        keys = self._keys(method, ood, metric, {})
+        return next((self.published[key].runs for key in keys if key in self.published), 1)
 
     def _keys(self, method: str, ood: str, metric: str, names: Mapping[str, str]) -> list[tuple[str, str, str]]:
         """Where the file may hold a number: for the OOD set, or for none."""
@@ -159,7 +176,7 @@ class Block(BaseModel):
     @functools.cached_property
     def test_errors(self) -> dict[str, str]:
         """The classifier's published test error in percent, as printed, by the table that holds it."""
-        return {table: self._cells(table)[_CLASSIFIER] for table in self.classifier}
+        return {table: self._cells(table)[_CLASSIFIER].value for table in self.classifier}
 
     @property
     def tables(self) -> list[str]:
@@ -180,6 +197,15 @@ class Block(BaseModel):
     def concerns(self, record: Record) -> bool:
         """Whether the record is of this model, ID set and protocol."""
         return (record.model, record.id, record.protocol) == (self.model, self.id, self.protocol)
+
+    def owns(self, record: Record) -> bool:
+        """Whether the record is of networks that made the published numbers."""
+        hashes = [network.weights_sha256 or "" for network in record.checkpoint.networks]
+        return all(one.startswith(tuple(self.weights)) for one in hashes)
+
+    def draws(self, ood: str) -> bool:
+        """Whether the paper's code draws rows or pixels of an OOD set, or of one that a mean is taken over."""
+        return not {ood, *self.means.get(ood, ())}.isdisjoint(self.drawn)
 
     def holds(self, record: Record) -> bool:
         """Whether the record is of one of this block's cells, or of a set that such a cell averages over."""

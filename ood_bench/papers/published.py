@@ -8,6 +8,8 @@ import pandas as pd
 from ood_bench.errors import ConfigError
 
 COLUMNS = ("paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric", "value", "source")
+RUNS = "runs"
+"""A column that a file may have at its end."""
 _FOLDER = Path(__file__).parent
 _MEASURED = "definitions"  # is read by the module of that name
 _KEY = ["paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric"]
@@ -26,8 +28,9 @@ def load(paper_csv: str) -> pd.DataFrame:
         paper_csv: the file's name without ``.csv``, as in ``"fssd"``.
 
     Returns:
-        The columns of the file (texts), with ``value`` as float64, mostly in percent, and one column more,
-        ``printed``: the value as the source prints it, for its number of decimals.
+        The columns of the file (texts), with ``value`` as float64, mostly in percent, and two columns more:
+        ``printed``, the value as the source prints it, for its number of decimals, and ``runs`` (int64), of how many
+        runs it is the mean, 1 where the file does not say so.
 
     Raises:
         ConfigError: if there is no such table, or it does not follow the format.
@@ -64,8 +67,11 @@ def _load(path: Path) -> pd.DataFrame:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas' own parser errors are of this kind
         raise ConfigError(f"{path}: not a CSV file: {error}") from error
-    if tuple(rows.columns) != COLUMNS:
+    if tuple(rows.columns) not in (COLUMNS, (*COLUMNS, RUNS)):
         raise ConfigError(f"{path}: columns are {', '.join(rows.columns)}, not {', '.join(COLUMNS)}")
+    rows[RUNS] = rows[RUNS].replace("", "1") if RUNS in rows else "1"
+    if bad := _lines(~rows[RUNS].str.fullmatch(r"[1-9]\d*")):
+        raise ConfigError(f"{path}: runs is not a whole number above 0 in line {bad}")
     for column in COLUMNS:
         wrong = rows[column] != rows[column].str.strip()
         if column not in _MAY_BE_EMPTY:
@@ -78,6 +84,7 @@ def _load(path: Path) -> pd.DataFrame:
         raise ConfigError(f"{path}: the same number is given twice, in lines {bad}")
     rows["printed"] = rows["value"]
     rows["value"] = rows["value"].astype("float64")
+    rows[RUNS] = rows[RUNS].astype("int64")
     return rows
 
 

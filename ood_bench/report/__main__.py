@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.report import tables
+from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.results import RecordStore
 from ood_bench.utils.console import existing, one_message, plain_log
 
@@ -26,6 +28,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="also bring what stands between `<!-- table:NAME -->` and `<!-- /table -->` in FILE up to date",
     )
+    for name, metrics, points in (("--margin", "most metrics", DEFAULT.usual), ("--fpr-margin", "FPRs", DEFAULT.fpr)):
+        parser.add_argument(
+            name,
+            type=_points,
+            default=points,
+            metavar="POINTS",
+            help=f"difference from a published number that does not matter, of {metrics}; default: {points:g}",
+        )
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true", help="write nothing; exit with 1 if any file is out of date")
     action.add_argument(
@@ -34,22 +44,30 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _points(text: str) -> float:
+    """A margin in points."""
+    if not 0 <= (points := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError("a margin is a number of points, 0 or more")
+    return points
+
+
 @one_message
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0."""
     plain_log()
     chosen = build_parser().parse_args(arguments)
     existing("--results", chosen.results)
+    margins = Margins(chosen.margin, chosen.fpr_margin)
     if chosen.check:
-        differences = tables.check(chosen.results, chosen.readme)
+        differences = tables.check(chosen.results, chosen.readme, margins)
         for line in differences:
             _log.error("%s", line)
         if differences:
-            _log.error("run `ood-bench report` with the same --results and --readme to write them again")
+            _log.error("run `ood-bench report` with the same options to write them again")
         return 1 if differences else 0
     if chosen.set_aside is not None:
         _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-    changed = tables.write(chosen.results, chosen.readme)
+    changed = tables.write(chosen.results, chosen.readme, margins)
     for path in changed:
         _log.info("wrote %s" if path.exists() else "removed %s", path)
     if not changed:

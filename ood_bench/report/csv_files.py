@@ -7,12 +7,11 @@ import pandas as pd
 from ood_bench.report.format import metric_order, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import outside_tolerance
 from ood_bench.utils.printable import inert
 
 COLUMNS = (
     "section", "kind", "method", "variant", "model", "id", "id_images", "ood", "ood_images", "protocol", "metric",
-    "convention", "positive", "paper", "ours", "std", "n", "difference", "far", "low", "high",
+    "convention", "positive", "paper", "runs", "ours", "std", "n", "difference", "verdict", "low", "high",
 )  # fmt: skip
 _PLACES = 4
 
@@ -31,10 +30,19 @@ def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[st
         "std": _text(stat.shown_std),
         "n": str(stat.n),
         "difference": _text(stat.mean - float(printed)) if printed else "",
-        "far": "yes" if outside_tolerance(stat, printed) else "",
         "low": _text(stat.low),
         "high": _text(stat.high),
     }
+
+
+def _compared(row: Row, metric: str, section: Section) -> dict[str, str]:
+    """Numbers in the paper's convention; beside a published one of how many runs it is, and the verdict."""
+    printed = section.printed(row, metric)
+    numbers = _numbers(row, metric, False, printed)
+    if printed is None or section.block is None:
+        return numbers
+    runs = section.block.runs(row.method, row.ood, metric)
+    return numbers | {"runs": str(runs), "verdict": section.judge(row, metric).verdict.value}
 
 
 def _lines(row: Row, section: Section) -> list[dict[str, str]]:
@@ -48,7 +56,7 @@ def _lines(row: Row, section: Section) -> list[dict[str, str]]:
     measured = metric_order(metric for record in row.records for metric in record.metrics)
     exact = metric_order(metric for record in row.records for metric in record.exact)
     lines = [
-        own | {"metric": metric} | _numbers(row, metric, False, section.printed(row, metric))
+        own | {"metric": metric} | _compared(row, metric, section)
         for metric in (section.metrics if section.kind == "paper" else measured)
     ]
     lines += [{"kind": "exact", "metric": metric} | _numbers(row, metric, True, None) for metric in exact]

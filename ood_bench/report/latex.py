@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from ood_bench.report.format import decimals, metric_title, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import outside_tolerance
 from ood_bench.utils.printable import printable
 
 _SPECIAL = {
@@ -14,6 +13,7 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
 _NOTHING = "--"
+_MARKS = {"not reproduced": r"^{\dagger}", "undecided": r"^{?}"}
 _HEAD = "% Made by ood-bench report; needs the package booktabs."
 
 
@@ -27,7 +27,7 @@ def escaped(text: str) -> str:
 
 
 def table(section: Section) -> str:
-    """A paper's block as ``table`` with two columns a metric; a dagger marks what lies outside the tolerance."""
+    """A paper's block as ``table`` with two columns a metric; marks say what is not reproduced, or undecided."""
     several = len({row.ood_title for row in section.rows}) > 1
     lines = [_line(row, section, several) for row in section.rows]
     return "\n".join(
@@ -55,8 +55,8 @@ def _caption(section: Section) -> str:
     kind = block.spread if block else "sample"
     return (
         f"{escaped(section.title)}.{reference} Ours: mean $\\pm$ {kind} standard deviation over networks, in percent; "
-        r"$\dagger$: the published value is further away than the tolerance (two standard deviations; one point for a "
-        "single network; the rounding)."
+        rf"$\dagger$: not reproduced; $?$: undecided (margin {section.margins}). "
+        f"Verdicts: {section.verdicts}."
     )
 
 
@@ -71,15 +71,14 @@ def _line(row: Row, section: Section, several: bool) -> list[str]:
     cells = [escaped(row.label), *([escaped(row.ood_title)] if several else [])]
     for metric in section.metrics:
         printed = section.printed(row, metric)
-        cells += [printed or _NOTHING, _ours(row, metric, printed)]
+        cells += [printed or _NOTHING, _ours(row, metric, printed, section.judge(row, metric).verdict.conclusion)]
     return cells
 
 
-def _ours(row: Row, metric: str, printed: str | None) -> str:
+def _ours(row: Row, metric: str, printed: str | None, conclusion: str) -> str:
     stat = row.stat(metric)
     if stat is None:
         return _NOTHING
     places = decimals(printed)
     spread = "" if stat.shown_std is None else rf" \pm {number(stat.shown_std, places)}"
-    dagger = r"^{\dagger}" if outside_tolerance(stat, printed) else ""
-    return f"${number(stat.mean, places)}{spread}{dagger}$"
+    return f"${number(stat.mean, places)}{spread}{_MARKS.get(conclusion, '')}$"

@@ -19,14 +19,15 @@ from ood_bench.report.format import (
 )
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import flags_in_words, outside_tolerance
+from ood_bench.report.verdicts import flags_in_words
 
 _METRICS_A_TABLE = 3
-_MARK = " †"
+_ENDS = (" †", " ?")
 _OURS = "Ours is mean ± sample standard deviation over networks (their number); a single network has no deviation."
-_DAGGER = (
-    "The difference is ours minus the paper's. † The paper's value is further from our mean than two of our {sample}"
-    "standard deviations (for a single network: than one point), and than its own rounding."
+_MARKS = (
+    "The difference is ours minus the paper's. † Not reproduced: further than chance and the margin allow. "
+    "? Undecided: these networks cannot tell. Without a mark it is reproduced or not compared. "
+    "Margin: {margins}. Verdicts: {verdicts} (docs/verdicts.md)."
 )
 _EXACT = paragraph(
     "The same scores by the exact definitions of the metrics, without the paper's convention. In brackets the 95 % "
@@ -34,11 +35,10 @@ _EXACT = paragraph(
 )
 
 
-def legend(block: Block) -> str:
-    """What the numbers of a block's table are."""
-    if block.spread == "sample":
-        return paragraph(f"{_OURS} {_DAGGER.format(sample='')}")
-    return paragraph(f"{_OURS.replace('sample', 'population')} {_DAGGER.format(sample='sample ')}")
+def legend(block: Block, section: Section) -> str:
+    """What the numbers and marks of a block's table are."""
+    numbers = _OURS if block.spread == "sample" else _OURS.replace("sample", "population")
+    return paragraph(f"{numbers} {_MARKS.format(margins=section.margins, verdicts=section.verdicts)}")
 
 
 def _names(rows: Sequence[Row], footnotes: Footnotes | None, with_ood: bool) -> tuple[list[str], list[list[str]]]:
@@ -62,19 +62,18 @@ def _chunks(metrics: Sequence[str]) -> list[Sequence[str]]:
     return [metrics[start : start + _METRICS_A_TABLE] for start in range(0, len(metrics), _METRICS_A_TABLE)]
 
 
-def _difference(row: Row, metric: str, printed: str | None, places: int) -> str:
-    stat = row.stat(metric)
+def _difference(row: Row, metric: str, section: Section, places: int) -> str:
+    stat, printed = row.stat(metric), section.printed(row, metric)
     if stat is None or printed is None:
         return NOTHING
-    text = number(stat.mean - float(printed), places, sign=True)
-    return text + _MARK if outside_tolerance(stat, printed) else text
+    return number(stat.mean - float(printed), places, sign=True) + section.judge(row, metric).verdict.mark
 
 
 def _padded(column: list[str]) -> list[str]:
     """Unmarked cells get the room of a mark where the column has one, so that their digits stay in line."""
-    if not any(text.endswith(_MARK) for text in column):
+    if not any(text.endswith(_ENDS) for text in column):
         return column
-    return [text if text.endswith(_MARK) else text + " " * len(_MARK) for text in column]
+    return [text if text.endswith(_ENDS) else text + "  " for text in column]
 
 
 def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[str]]:
@@ -87,24 +86,24 @@ def _further(rows: Sequence[Row], block: Block, metric: str) -> dict[str, list[s
     return columns
 
 
-def compared(rows: Sequence[Row], block: Block, footnotes: Footnotes | None = None) -> str:
+def compared(block: Block, section: Section, footnotes: Footnotes | None = None) -> str:
     """The main table: for each metric the paper's value, further published ones, ours, and ours less the paper's.
 
     Footnotes' numbers stand behind the methods' names, if given.
     """
+    rows = section.rows
     tables = []
-    for metrics in _chunks(block.metrics):
+    for metrics in _chunks(section.metrics):
         header, names = _names(rows, footnotes, _several_oods(rows))
         columns: list[list[str]] = []
         for metric in metrics:
-            printed = [block.printed(row.method, row.ood, metric) for row in rows]
+            printed = [section.printed(row, metric) for row in rows]
             places = max(map(decimals, printed))
-            pairs = list(zip(rows, printed, strict=True))
             further = _further(rows, block, metric)
             header = [*header, f"{metric_title(metric)} paper", *further, "ours", "diff."]
             columns += [[text or NOTHING for text in printed], *further.values()]
             columns.append([ours(row, metric, places) for row in rows])
-            columns.append(_padded([_difference(row, metric, text, places) for row, text in pairs]))
+            columns.append(_padded([_difference(row, metric, section, places) for row in rows]))
         lines = [[*name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]
         tables.append(markdown_table(header, lines, range(len(names[0]))))
     return "\n\n".join(tables)
@@ -175,19 +174,19 @@ def _details(rows: Sequence[Row], footnotes: Footnotes, block: Block | None = No
     ]
 
 
-def insert(block: Block, rows: Sequence[Row]) -> str:
+def insert(block: Block, section: Section) -> str:
     """A block's table for a readme, with what it is about; a line that says so where no cell was run."""
-    if not any(row.records for row in rows):
+    if not section.ran:
         return f"No results yet: run `ood-bench paper={block.name}`."
-    return "\n\n".join([heading(block, rows), compared(rows, block), legend(block)])
+    return "\n\n".join([heading(block, section.rows), compared(block, section), legend(block, section)])
 
 
-def block_page(block: Block, rows: Sequence[Row], beyond: Sequence[Row]) -> str:
+def block_page(block: Block, section: Section, beyond: Sequence[Row]) -> str:
     """The page of one block: its arranged rows, and those of the same model, ID set and protocol beyond the paper."""
-    ran = [row for row in rows if row.records]
+    rows, ran = section.rows, section.ran
     every = [*ran, *beyond]
     footnotes = Footnotes.of(every)
-    parts = [f"# {block.title}", heading(block, rows), compared(rows, block, footnotes), legend(block)]
+    parts = [f"# {block.title}", heading(block, rows), compared(block, section, footnotes), legend(block, section)]
     if block.notes:
         parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
     if flags := flags_in_words(block):

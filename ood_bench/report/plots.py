@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ood_bench.report.format import metric_title
 from ood_bench.report.rows import Row, gather
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import Verdict, judge
+from ood_bench.report.verdicts import Verdict
 from ood_bench.results import Record
 from ood_bench.results.details import Details
 from ood_bench.results.record_store import slug
@@ -27,7 +27,8 @@ _MOST_ROWS = 60
 PER_BLOCK = ("-blocks.svg", "-blocks.png")
 """How the names of bar charts over a network's blocks end."""
 COLOURS = {
-    Verdict.WITHIN: "#12805c",
+    Verdict.REPRODUCED: "#12805c",
+    Verdict.UNDECIDED: "#9a6b00",
     Verdict.BETTER: "#2563c9",
     Verdict.WORSE: "#c2410c",
     Verdict.INCOMPARABLE: "#8b93a1",
@@ -81,9 +82,9 @@ def _files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
 
 
 def comparison(section: Section) -> Figure:
-    """The published values (ticks) and ours (dots with two standard deviations), a panel a metric.
+    """The published values (ticks) and ours (dots), a panel a metric; what lies beyond a bar is not reproduced.
 
-    Of a long block only what ran is drawn.
+    Where nothing tells there is no bar. Of a long block only what ran is drawn.
     """
     rows = section.rows if len(section.rows) <= _MOST_ROWS else section.ran
     several = len({row.ood_title for row in rows}) > 1
@@ -96,7 +97,7 @@ def comparison(section: Section) -> Figure:
         panel.set_ylim(len(rows) - 0.5, -0.5)
     names = [f"{row.label}, {row.ood_title}" if several else row.label for row in rows]
     panels[0].set_yticks(range(len(rows)), names)
-    figure.suptitle(f"{section.title}: ours (dots, ±2 std) and the paper (ticks)", fontsize=10)
+    figure.suptitle(f"{section.title}: ours (dots) and the paper (ticks; beyond a bar not reproduced)", fontsize=10)
     return figure
 
 
@@ -105,9 +106,10 @@ def _compare(panel: Axes, row: Row, metric: str, section: Section, place: int) -
         panel.plot([float(printed)], [place], marker="|", markersize=15, markeredgewidth=2, color="#14171f")
     if (stat := row.stat(metric)) is None:
         return
-    colour = COLOURS[judge(row, metric, printed, section.block).verdict]
-    reach = 2 * (stat.std or 0.0)
-    panel.errorbar([stat.mean], [place], xerr=[reach], fmt="o", color=colour, markersize=5, capsize=3)
+    judged = section.judge(row, metric)
+    bar = [judged.limit] if judged.limit else None
+    colour = COLOURS[judged.verdict]
+    panel.errorbar([stat.mean], [place], xerr=bar, fmt="o", color=colour, markersize=5, capsize=3)
 
 
 def curves(rows: Iterable[Row], details: Mapping[str, Details]) -> Figure | None:

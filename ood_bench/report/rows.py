@@ -52,7 +52,7 @@ class Row:
         method: method name.
         variant: its variant, or empty.
         ood: name of the OOD set.
-        id_title: ID set with its variant, what was trained on if that is another, and weights that were imported.
+        id_title: ID set with its variant, what was trained on if that is another, and whose weights were imported.
         ood_title: OOD set with its variant.
         records: by seed, several of one seed where the row averages over OOD sets; empty for a cell that was not run.
         averages: whether it averages over OOD sets.
@@ -74,9 +74,29 @@ class Row:
         return titled(self.method, self.variant)
 
     @property
+    def imported(self) -> bool:
+        """Whether all of its networks were published by somebody."""
+        return all(network.recipe == "imported" for record in self.records for network in record.checkpoint.networks)
+
+    @property
+    def shares_networks(self) -> bool:
+        """Whether ensembles that count as different ones have members in common."""
+        checkpoints = {record.checkpoint.identity: record.checkpoint.networks for record in self.records}
+        members = [{network.identity for network in networks} for networks in checkpoints.values()]
+        return sum(map(len, members)) > len(set().union(*members))
+
+    @property
     def networks(self) -> int:
         """Number of networks (or ensembles) that were scored."""
         return len({record.checkpoint.identity for record in self.records})
+
+    def draws(self, metric: str) -> list[float]:
+        """The different values of a metric by seed: equal ones are one draw of rows, scored again."""
+        by_seed: dict[int, list[float]] = {}
+        for one in self.records:
+            if metric in one.metrics:
+                by_seed.setdefault(one.seed, []).append(one.metrics[metric].value)
+        return sorted({statistics.fmean(values) for values in by_seed.values()})
 
     def stat(self, metric: str, exact: bool = False) -> Stat | None:
         """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
@@ -108,30 +128,36 @@ def _mean_end(ends: Sequence[Sequence[float | None]]) -> float | None:
     return statistics.fmean(map(statistics.fmean, known)) if known == ends else None
 
 
-def _id_title(record: Record) -> str:
+def _id_title(record: Record, block: Block | None) -> str:
     trained, tested = record.data.id_train, record.data.id_test
     if record.from_scores is not None or trained is None:
         return f"{tested.title}, from scores"
+    if block is not None and block.owns(record):
+        return f"{tested.title}, the authors' weights"
     if all(network.recipe == "imported" for network in record.checkpoint.networks):
         return f"{tested.title}, imported weights {record.checkpoint.identity[:8]}"
     return tested.title + (f", trained on {trained.title}" if trained.variant != tested.variant else "")
 
 
-def _key(record: Record) -> tuple[str, ...]:
-    """What the records of a row have in common."""
-    group = (record.id, record.model, record.protocol)
-    return *group, record.method, record.variant, record.ood, _id_title(record), record.data.ood.title
-
-
-def gather(records: Iterable[Record]) -> list[Row]:
+def gather(records: Iterable[Record], block: Block | None = None) -> list[Row]:
     """Groups records into rows, sorted by name.
+
+    Args:
+        records: any records.
+        block: the block that they are compared with, whose authors' networks are one row together; others are not.
 
     Raises:
         RecordError: if a row has one seed twice, or seeds that differ in more than the seed.
     """
-    ordered = sorted(records, key=lambda record: (_key(record), record.seed, record.cell_key))
+
+    def key(record: Record) -> tuple[str, ...]:
+        """What the records of a row have in common."""
+        group = (record.id, record.model, record.protocol)
+        return *group, record.method, record.variant, record.ood, _id_title(record, block), record.data.ood.title
+
+    ordered = sorted(records, key=lambda record: (key(record), record.seed, record.cell_key))
     rows = []
-    for (*_, method, variant, ood, id_title, ood_title), group in itertools.groupby(ordered, key=_key):
+    for (*_, method, variant, ood, id_title, ood_title), group in itertools.groupby(ordered, key=key):
         rows.append(Row(method, variant, ood, id_title, ood_title, tuple(group)))
         _refuse_mixtures(rows[-1])
     return rows

@@ -1,7 +1,4 @@
-"""When a published number is reproduced, as arithmetic whose error rates ``benchmarks/verdicts.py`` simulates.
-
-Tables and page still follow the older rule of :mod:`ood_bench.report.verdicts`.
-"""
+"""When a published number is reproduced, as arithmetic whose error rates ``benchmarks/verdicts.py`` simulates."""
 
 import functools
 import math
@@ -12,11 +9,31 @@ from scipy.special import stdtrit
 
 from ood_bench.data.imageset import Array
 
-MARGIN, FPR_MARGIN = 1.0, 2.0
-"""Difference in points that does not matter, for false positive rates and for other metrics."""
 _MOST = 1000
 _EQUAL = 1e-9
 Said = Literal["reproduced", "not reproduced", "undecided"]
+
+
+class Margins(NamedTuple):
+    """Differences in points that do not matter.
+
+    Attributes:
+        usual: of most metrics.
+        fpr: of false positive rates.
+    """
+
+    usual: float = 1.0
+    fpr: float = 2.0
+
+    def of(self, metric: str) -> float:
+        """That of a metric."""
+        return self.fpr if metric.startswith("fpr") else self.usual
+
+    def __str__(self) -> str:
+        return f"{self.usual:g} point{'s' * (self.usual != 1)}, {self.fpr:g} for false positive rates"
+
+
+DEFAULT = Margins()
 
 
 class Published(NamedTuple):
@@ -40,25 +57,27 @@ class Ours(NamedTuple):
         mean: over distinct networks.
         std: sample standard deviation over them, none for one.
         n: number of networks.
+        unit: what they are; draws of rows where the network is the authors' own.
     """
 
     mean: float
     std: float | None
     n: int
+    unit: str = "networks"
 
 
 class Decision(NamedTuple):
-    """What the rule says, and how far the published value might have been from our mean by chance.
+    """What the rule says.
 
     Attributes:
         said: the decision.
         reason: why, in words.
-        half_width: half of the 95 % prediction interval of the published value, with rounding; none for one network.
+        limit: a published value further from our mean than these points is not reproduced; none where nothing tells.
     """
 
     said: Said
     reason: str
-    half_width: float | None
+    limit: float | None = None
 
 
 def rounding(printed: str) -> float:
@@ -70,11 +89,6 @@ def rounding(printed: str) -> float:
     return 0.5 * 10.0 ** -len(printed.partition(".")[2])
 
 
-def margin_of(metric: str) -> float:
-    """Points that do not matter, by metric."""
-    return FPR_MARGIN if metric.startswith("fpr") else MARGIN
-
-
 def half_width(std: float, n: int, published: Published) -> float:
     """How far the published mean may be from ours by chance in 95 of 100 cases, had both the same distribution."""
     t = float(stdtrit(n - 1, 0.975))
@@ -82,7 +96,7 @@ def half_width(std: float, n: int, published: Published) -> float:
 
 
 def decide(ours: Ours, published: Published, margin: float) -> Decision:
-    """The rule for networks of our own training.
+    """The rule for networks of our own training, and for draws of rows.
 
     Args:
         ours: our runs.
@@ -91,15 +105,16 @@ def decide(ours: Ours, published: Published, margin: float) -> Decision:
     """
     distance = abs(ours.mean - published.value)
     if ours.std is None or ours.n < 2:
-        return Decision("undecided", "one network: its spread over seeds is unknown", None)
+        return Decision("undecided", "one seed: how much networks differ is unknown")
     half = half_width(ours.std, ours.n, published)
     own = float(stdtrit(ours.n - 1, 0.95)) * ours.std / math.sqrt(ours.n) + published.rounding
-    words = f"{distance:.2f} apart; by chance up to {half:.2f} with {ours.n} networks; margin {margin:g}"
+    words = f"{distance:.2f} apart; by chance up to {half:.2f} with {ours.n} {ours.unit}; margin {margin:g}"
+    limit = max(half, margin)
     if distance + own <= margin + _EQUAL or (distance <= half + _EQUAL and half <= margin + _EQUAL):
-        return Decision("reproduced", words, half)
-    if distance > half + _EQUAL and distance > margin + _EQUAL:
-        return Decision("not reproduced", words, half)
-    return Decision("undecided", f"{words}; {_enough(ours.std, published, margin)}", half)
+        return Decision("reproduced", words, limit)
+    if distance > limit + _EQUAL:
+        return Decision("not reproduced", words, limit)
+    return Decision("undecided", f"{words}; {_missing(ours, published, margin)}", limit)
 
 
 def decide_same_weights(distance: float, published: Published, n_id: int, n_ood: int) -> Decision:
@@ -130,9 +145,15 @@ def _quantiles() -> tuple[Array, Array]:
     return n, np.asarray(stdtrit(n - 1, 0.975), dtype=np.float64)
 
 
-def _enough(std: float, published: Published, margin: float) -> str:
+def _missing(ours: Ours, published: Published, margin: float) -> str:
+    """What would decide: so many networks, or nothing that can be run here."""
+    std = ours.std or 0.0
+    if half_width(std, ours.n, published) <= margin + _EQUAL:
+        return "more than chance, yet perhaps within the margin"
     if (n := networks_needed(std, published, margin)) is not None:
-        return f"{n} networks would decide at this spread"
+        return f"{n} {ours.unit} would decide at this spread"
     least = 1.96 * std / math.sqrt(published.runs) + published.rounding
+    if least <= margin:
+        return f"more than {_MOST:,} {ours.unit} would decide at this spread"
     runs = "one printed run" if published.runs == 1 else f"a printed mean of {published.runs} runs"
-    return f"no number of networks decides: {runs} of this spread tells no finer than {least:.2f}"
+    return f"no number of {ours.unit} decides: {runs} with this spread tells no finer than {least:.2f}"

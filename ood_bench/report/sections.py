@@ -8,6 +8,8 @@ from typing import Literal
 from ood_bench.papers.block import Block
 from ood_bench.report.format import MAIN, metric_order
 from ood_bench.report.rows import Row, arrange, gather
+from ood_bench.report.rule import DEFAULT, Margins
+from ood_bench.report.verdicts import Judgement, counted, judge
 from ood_bench.results import Record
 
 _MOST = 4
@@ -26,6 +28,7 @@ class Section:
         metrics: in order.
         rows: in order; those of a paper's block may be empty.
         block: the paper's block, none for cells of no paper.
+        margins: differences from published numbers that do not matter.
     """
 
     kind: Literal["paper", "beyond", "other"]
@@ -36,6 +39,7 @@ class Section:
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
     block: Block | None = None
+    margins: Margins = DEFAULT
 
     @property
     def ran(self) -> tuple[Row, ...]:
@@ -46,9 +50,24 @@ class Section:
         """The published value of a cell, or none."""
         return self.block.printed(row.method, row.ood, metric) if self.block and self.kind == "paper" else None
 
+    def judge(self, row: Row, metric: str) -> Judgement:
+        """The verdict on a cell."""
+        return judge(row, metric, self.printed(row, metric), self.block, self.margins)
 
-def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section]:
+    @property
+    def verdicts(self) -> str:
+        """How often each conclusion was drawn on the published numbers, in words."""
+        cells = ((row, metric) for row in self.rows for metric in self.metrics if self.printed(row, metric) is not None)
+        return counted(self.judge(*cell).verdict for cell in cells)
+
+
+def sections(records: Sequence[Record], blocks: Sequence[Block], margins: Margins = DEFAULT) -> list[Section]:
     """All rows: blocks that were run, each followed by what goes beyond it, results of no paper, and the other blocks.
+
+    Args:
+        records: what was measured.
+        blocks: what it is compared with.
+        margins: differences from published numbers that do not matter.
 
     Raises:
         ConfigError: if a block's published numbers are not usable.
@@ -59,9 +78,9 @@ def sections(records: Sequence[Record], blocks: Sequence[Block]) -> list[Section
     left = [record for record in records if id(record) not in held]
     idle: list[Section] = []
     for block in blocks:
-        rows = arrange(gather(record for record in records if block.holds(record)), block)
+        rows = arrange(gather((record for record in records if block.holds(record)), block), block)
         place = block.model, block.id, block.protocol
-        section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block)
+        section = Section("paper", block.title, *place, tuple(block.metrics), tuple(rows), block, margins)
         (found if section.ran else idle).append(section)
         alone = [record for record in records if block.holds(record) and record.ood not in block.ood]
         if beyond := [*alone, *(record for record in left if block.concerns(record))]:

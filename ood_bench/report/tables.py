@@ -1,5 +1,6 @@
 """All that the records of a results folder give (tables, page, plots, LaTeX): made, written, or compared."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,13 @@ from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
+from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
+_log = logging.getLogger(__name__)
 PAGE = "index.html"
 FOLDER = "tables"
 _OTHER = "other"
@@ -34,11 +37,13 @@ class Rendered:
         files: content of every file, by path below the results folder.
         inserts: text for a readme, by name of the block; a block without records has one that says so.
         problems: what is wrong with files among the records and details, a line each.
+        verdicts: how often each was given, a line for each block that was run.
     """
 
     files: dict[str, bytes]
     inserts: dict[str, str]
     problems: list[str]
+    verdicts: list[str]
 
 
 def table_files(every: Sequence[Section], tested: Mapping[tuple[str, str, str, str], means.Mean]) -> dict[str, str]:
@@ -49,7 +54,7 @@ def table_files(every: Sequence[Section], tested: Mapping[tuple[str, str, str, s
         if section.ran:
             beyond = [one for one in others if one.block is block]
             others = [one for one in others if one.block is not block]
-            files[f"{block.name}.md"] = block_page(block, section.rows, [row for one in beyond for row in one.rows])
+            files[f"{block.name}.md"] = block_page(block, section, [row for one in beyond for row in one.rows])
             files[f"{block.name}.csv"] = csv_text([section, *beyond])
     others.sort(key=lambda section: (section.id, section.model, section.protocol))
     files |= by_network(every, tested)
@@ -60,8 +65,12 @@ def _papers(every: Sequence[Section]) -> list[tuple[Block, Section]]:
     return [(section.block, section) for section in every if section.kind == "paper" and section.block]
 
 
-def render(results: Path) -> Rendered:
+def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
     """Makes every file from the records of a results folder, without writing any; equal records give equal bytes.
+
+    Args:
+        results: the folder.
+        margins: differences from published numbers that do not matter.
 
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
@@ -71,7 +80,7 @@ def render(results: Path) -> Rendered:
     store = RecordStore(results)
     records = store.load()
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
-    every = sections(records, load_blocks())
+    every = sections(records, load_blocks(), margins)
     files = {
         f"{FOLDER}/{name}": text.encode()
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
@@ -82,12 +91,22 @@ def render(results: Path) -> Rendered:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
-    inserts = {block.name: insert(block, section.rows) for block, section in _papers(every)}
-    return Rendered(files, inserts, [*(problem.reason for problem in store.problems), *damaged])
+    inserts = {block.name: insert(block, section) for block, section in _papers(every)}
+    verdicts = [
+        f"{block.title}: {section.verdicts}; margin {margins}" for block, section in _papers(every) if section.ran
+    ]
+    return Rendered(files, inserts, [*(problem.reason for problem in store.problems), *damaged], verdicts)
 
 
-def write(results: Path, readme: Path | None = None) -> list[Path]:
+def write(results: Path, readme: Path | None = None, margins: Margins = DEFAULT) -> list[Path]:
     """Writes what changed, also into the marked parts of a readme, and removes files of blocks without records.
+
+    The log says how often each verdict was given.
+
+    Args:
+        results: the folder.
+        readme: a file with marked parts.
+        margins: differences from published numbers that do not matter.
 
     Returns:
         The files that changed, sorted.
@@ -97,7 +116,9 @@ def write(results: Path, readme: Path | None = None) -> list[Path]:
         RecordError: if records contradict each other.
         ArtifactError: if a file cannot be read or written.
     """
-    rendered = render(results)
+    rendered = render(results, margins)
+    for line in rendered.verdicts:
+        _log.info("%s", line)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
     changed = [path for path, content in wanted.items() if present.get(path) != content]
     for path in changed:
@@ -108,12 +129,12 @@ def write(results: Path, readme: Path | None = None) -> list[Path]:
     return sorted([*changed, *stale])
 
 
-def check(results: Path, readme: Path | None = None) -> list[str]:
+def check(results: Path, readme: Path | None = None, margins: Margins = DEFAULT) -> list[str]:
     """Says where files and a readme's marked parts differ from what the records give; a line each. Raises as `write`.
 
     A file that nothing here would make counts among the tables only; in the other folders it is left alone.
     """
-    rendered = render(results)
+    rendered = render(results, margins)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
     lines = {path: "differs from what the records give" for path in wanted if present.get(path) != wanted[path]}
     lines |= dict.fromkeys(wanted.keys() - present.keys(), "is missing, though there are records for it")

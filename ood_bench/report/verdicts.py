@@ -1,7 +1,9 @@
-"""The rule that says whether a published number was reproduced; ``docs/verdicts.md`` is this module in words."""
+"""The verdict on a cell, and why; ``docs/verdicts.md`` is this module and :mod:`ood_bench.report.rule` in words."""
 
 import itertools
 import math
+import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,21 +11,19 @@ from scipy.special import stdtr
 
 from ood_bench.papers.block import Block
 from ood_bench.report.rows import Row, Stat
-from ood_bench.report.rule import rounding
+from ood_bench.report.rule import DEFAULT, Decision, Margins, Ours, Published, decide, decide_same_weights, rounding
 
-STDS = 2.0
-"""How many of our sample standard deviations over networks the published value may be away."""
-SINGLE_NETWORK = 1.0
-"""What it may be away, in points, where there is one network and hence no deviation."""
-_EQUAL = 1e-9
+_DRAWS = 10
 _COMPARED = {"yes": "", "no": " (no verdict)", "tuned": " (no verdict where ours is not tuned)"}
 _SMALLER_IS_BETTER = ("fpr", "detection_error", "test_error", "error")
+_MARKS = {"not reproduced": " †", "undecided": " ?"}
 
 
 class Verdict(StrEnum):
-    """The verdict on one cell."""
+    """The verdict on one cell, in the order in which counts are given."""
 
-    WITHIN = "within"
+    REPRODUCED = "reproduced"
+    UNDECIDED = "undecided"
     BETTER = "better"
     WORSE = "worse"
     INCOMPARABLE = "not comparable"
@@ -31,10 +31,13 @@ class Verdict(StrEnum):
 
     @property
     def conclusion(self) -> str:
-        """``reproduced``, ``not reproduced``, ``not comparable`` or ``not run``."""
-        if self in (Verdict.BETTER, Verdict.WORSE):
-            return "not reproduced"
-        return "reproduced" if self is Verdict.WITHIN else self.value
+        """``reproduced``, ``undecided``, ``not reproduced``, ``not comparable`` or ``not run``."""
+        return "not reproduced" if self in (Verdict.BETTER, Verdict.WORSE) else self.value
+
+    @property
+    def mark(self) -> str:
+        """What stands behind a difference in Markdown tables; empty where it is reproduced or not compared."""
+        return _MARKS.get(self.conclusion, "")
 
 
 @dataclass(frozen=True)
@@ -44,35 +47,22 @@ class Judgement:
     Attributes:
         verdict: the verdict.
         reason: why, in words.
-        tolerance: how far the published value may be from our mean, in points; none where nothing is compared.
-        chance: how often one more run of ours would be at least as far from our mean as the published value is, if all
-            runs were of one normal distribution; none where our spread is unknown or 0.
+        limit: a published value further from our mean than these points is not reproduced; none where nothing tells.
+        chance: how often the two means would be at least as far apart, if all runs were of one normal distribution;
+            none where our spread is unknown or 0, or the networks are the authors' own.
     """
 
     verdict: Verdict
     reason: str
-    tolerance: float | None = None
+    limit: float | None = None
     chance: float | None = None
 
 
-def tolerance(stat: Stat, printed: str) -> float:
-    """How far the published value may be from our mean, in points."""
-    spread = SINGLE_NETWORK if stat.std is None else STDS * stat.std
-    return max(spread, rounding(printed))
-
-
-def outside_tolerance(stat: Stat | None, printed: str | None) -> bool:
-    """Whether the published value is further from our mean than the tolerance; false where one of both is missing."""
-    if stat is None or printed is None:
-        return False
-    return abs(stat.mean - float(printed)) > tolerance(stat, printed) + _EQUAL
-
-
-def chance(stat: Stat, printed: str) -> float | None:
-    """Two-sided p-value of the published value as one more draw, Student's t with ``n - 1`` degrees of freedom."""
+def chance(stat: Stat, published: Published) -> float | None:
+    """Two-sided p-value of the published mean against ours, Student's t with ``n - 1`` degrees of freedom."""
     if not stat.std:
         return None
-    distance = abs(stat.mean - float(printed)) / (stat.std * math.sqrt(1 + 1 / stat.n))
+    distance = abs(stat.mean - published.value) / (stat.std * math.sqrt(1 / published.runs + 1 / stat.n))
     return 2 * float(stdtr(stat.n - 1, -distance))
 
 
@@ -81,14 +71,18 @@ def smaller_is_better(metric: str) -> bool:
     return metric.startswith(_SMALLER_IS_BETTER)
 
 
-def judge(row: Row, metric: str, printed: str | None, block: Block | None = None) -> Judgement:
+def judge(
+    row: Row, metric: str, printed: str | None, block: Block | None = None, margins: Margins = DEFAULT
+) -> Judgement:
     """The verdict on one cell: our runs, if any, against the published value as printed, if any.
 
     Args:
         row: the cell's runs.
         metric: its metric.
         printed: the published value.
-        block: the paper's block, which knows what speaks against the value, and which images it is of.
+        block: the paper's block, which knows what speaks against the value, of how many runs it is, which images it is
+            of, and which networks made it.
+        margins: differences that do not matter.
     """
     if not row.records:
         return Judgement(Verdict.NOT_RUN, "there is no record of this cell")
@@ -102,24 +96,48 @@ def judge(row: Row, metric: str, printed: str | None, block: Block | None = None
         return Judgement(Verdict.INCOMPARABLE, "; ".join(f"{flag.kind}: {flag.reason}" for flag in against))
     if others := _other_images(row, block.images if block else ""):
         return Judgement(Verdict.INCOMPARABLE, f"not the official images: {', '.join(others)}")
-    allowed = tolerance(stat, printed)
-    return Judgement(_compared(stat, metric, printed), _basis(stat, printed), allowed, chance(stat, printed))
+    runs = block.runs(row.method, row.ood, metric) if block else 1
+    published = Published(float(printed), rounding(printed), runs)
+    margin = margins.of(metric)
+    ours = Ours(stat.mean, stat.std, stat.n)
+    found = None
+    if block and all(map(block.owns, row.records)):
+        draws = row.draws(metric) if block.draws(row.ood) else None
+        decision = _same_weights(ours, row, published, draws, margin)
+    elif row.shares_networks:
+        decision = Decision("undecided", "its ensembles share networks: how much separate ones differ is unknown")
+    elif stat.n == 1 and row.imported:
+        decision = Decision("undecided", "one imported network, which the block does not name as its authors' own")
+    else:
+        decision, found = decide(ours, published, margin), chance(stat, published)
+    return Judgement(_verdict(decision, metric, stat, published), decision.reason, decision.limit, found)
 
 
-def _compared(stat: Stat, metric: str, printed: str) -> Verdict:
-    if not outside_tolerance(stat, printed):
-        return Verdict.WITHIN
-    ours_is_lower = stat.mean < float(printed)
+def _same_weights(ours: Ours, row: Row, published: Published, draws: list[float] | None, margin: float) -> Decision:
+    """The authors' own networks against the number that these very networks gave; ``draws`` where rows are drawn."""
+    if ours.n != published.runs:
+        return Decision("undecided", f"the authors' weights: {ours.n} scored, but {published.runs} behind the number")
+    if draws is None:
+        n_id, n_ood = (min(getattr(one, name) for one in row.records) for name in ("n_id", "n_ood"))
+        return decide_same_weights(abs(ours.mean - published.value), published, n_id, n_ood)
+    if ours.n > 1 or len(draws) < _DRAWS:
+        words = f"the authors' weights on rows that the protocol draws: {len(draws)} of {_DRAWS} draws"
+        return Decision("undecided", f"{words} of one network, so that their spread is unknown")
+    return decide(Ours(statistics.fmean(draws), statistics.stdev(draws), len(draws), "draws"), published, margin)
+
+
+def _verdict(decision: Decision, metric: str, stat: Stat, published: Published) -> Verdict:
+    if decision.said != "not reproduced":
+        return Verdict(decision.said)
+    ours_is_lower = stat.mean < published.value
     return Verdict.BETTER if ours_is_lower == smaller_is_better(metric) else Verdict.WORSE
 
 
-def _basis(stat: Stat, printed: str) -> str:
-    allowed = tolerance(stat, printed)
-    if stat.std is not None and allowed == STDS * stat.std:
-        return f"tolerance {allowed:.2f}: two standard deviations over {stat.n} networks"
-    if stat.std is None and allowed == SINGLE_NETWORK:
-        return f"tolerance {allowed:.2f}: a single network, whose spread is unknown"
-    return f"tolerance {allowed:.2f}: the rounding of the published value"
+def counted(verdicts: Iterable[Verdict]) -> str:
+    """How often each conclusion occurs, in words; better and worse are ``not reproduced``."""
+    found = [verdict.conclusion for verdict in verdicts]
+    order = dict.fromkeys(verdict.conclusion for verdict in Verdict)
+    return ", ".join(f"{found.count(one)} {one}" for one in order if one in found)
 
 
 def flags_in_words(block: Block) -> list[str]:

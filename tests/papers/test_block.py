@@ -43,6 +43,16 @@ def test_accuracies_are_published_for_every_ood_set():
     assert any("swaps the accuracies of its two rows" in note for note in block.notes)
 
 
+def test_a_block_knows_of_how_many_runs_a_number_is_and_what_its_paper_draws():
+    blocks = {one.name: one for one in load_blocks()}
+    assert [blocks["openood_cifar10"].runs("msp", ood, "auroc") for ood in ("near", "far")] == [3, 3]
+    assert blocks["openood_cifar10"].runs("scale", "svhn", "fpr95_ood_positive") == 3  # its authors' table
+    assert blocks["openood_imagenet1k"].runs("msp", "near", "auroc") == 1
+    assert blocks["fssd_fashionmnist"].runs("msp", "mnist", "auroc") == 1
+    assert [blocks["odin_wrn_cifar10"].draws(ood) for ood in ("gaussian", "isun")] == [True, False]
+    assert blocks["featurenorm_wrn_cifar10_selected_norm"].draws("average")  # Places365 is one of its sets
+
+
 def test_which_records_belong_to_a_block(conf):
     blocks = load_blocks(conf)
     assert block_of(record(), blocks) is blocks[0]

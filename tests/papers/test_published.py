@@ -11,10 +11,16 @@ from ood_bench.papers import published
 BAD_LINE = "p,t,m3,lenet,cifar10,,auroc,x,paper\n"
 
 
+def with_runs(text, runs):
+    """A table with the column ``runs``, unsaid for the first number."""
+    header, first, second = text.splitlines()
+    return f"{header},runs\n{first},\n{second},{runs}\n"
+
+
 @pytest.mark.parametrize("name", papers.available())
 def test_every_table_loads_with_the_right_types(name):
     rows = papers.load(name)
-    assert tuple(rows.columns) == (*published.COLUMNS, "printed")
+    assert tuple(rows.columns) == (*published.COLUMNS, "runs", "printed")
     assert rows["value"].dtype == "float64"
     assert rows["value"][rows["table"] != "selected_block"].between(0, 100).all()
     assert not rows.isna().any(axis=None)
@@ -48,6 +54,16 @@ def test_the_selected_blocks_of_featurenorm_are_where_the_poster_has_them(theirs
     assert tap.endswith(str(rows["selected_block"])) or theirs == "VGG11"  # "Layer 7", which counts otherwise
 
 
+def test_the_means_of_three_networks_say_so():
+    """OpenOOD's numbers are such means where a deviation stands beside them; elsewhere nothing is said."""
+    rows = papers.load("openood_v15")
+    board = rows[(rows["table"] == "leaderboard_posthoc") & (rows["metric"] == "auroc")].set_index(["method", "model"])
+    assert set(board.loc[("MSP", "ResNet18_32x32"), "runs"]) == {3}
+    assert set(board.loc[("MSP", "ResNet50"), "runs"]) == {1}
+    assert set(board.loc[("fDBD", "ResNet18_32x32"), "runs"]) == {1}  # "± 0.00": one network
+    assert set(papers.load("odin")["runs"]) == {1}
+
+
 def test_a_changed_copy_does_not_change_the_next_load():
     rows = papers.load("fssd")
     rows["value"] = 0.0
@@ -75,6 +91,8 @@ def test_unknown_names_are_answered_with_the_known_ones():
         (lambda text: text + 5 * BAD_LINE, "plain decimal number in line 4, 5, 6, 7, 8$"),
         (lambda text: text + 6 * BAD_LINE, "plain decimal number in line 4, 5, 6, 7, 8 and more$"),
         (lambda text: "a,b\n1\n1,2,3,4\n", "not a CSV file"),
+        (lambda text: with_runs(text, "three"), "runs is not a whole number above 0 in line 3"),
+        (lambda text: with_runs(text, "0"), "runs is not a whole number above 0 in line 3"),
     ],
 )
 def test_a_damaged_table_is_refused(tmp_path, monkeypatch, change, message):
@@ -89,6 +107,8 @@ def test_a_damaged_table_is_refused(tmp_path, monkeypatch, change, message):
     text = good.to_csv(index=False)
     (tmp_path / "good.csv").write_text(text)
     assert published.load("good")["printed"].tolist() == ["99.10", "50.5"]
+    (tmp_path / "runs.csv").write_text(with_runs(text, "3"))
+    assert published.load("runs")["runs"].tolist() == [1, 3]
     (tmp_path / "bad.csv").write_text(change(text))
     with pytest.raises(ConfigError, match=message):
         published.load("bad")

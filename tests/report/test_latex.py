@@ -11,16 +11,19 @@ from ood_bench.report.sections import sections
 @pytest.fixture
 def text(make, conf):
     records = [make("msp", seed, auroc, 42.0) for seed, auroc in enumerate((77.0, 77.4, 77.9))]
-    records += [make("odin", seed, auroc, 20.0) for seed, auroc in enumerate((88.4, 88.5, 88.6))]
+    records += [make("mc_dropout", auroc=76.5)]
+    records += [make("odin", seed, auroc, 20.0) for seed, auroc in enumerate((89.4, 89.5, 89.6))]
     (section,) = sections(records, load_blocks(conf))
     return table(section)
 
 
 def test_each_cell_by_hand(text):
     lines = [line.strip() for line in text.split("\n")]
-    assert r"msp & 77.3 & $77.43 \pm 0.45$ & 42.5 & $42.00 \pm 0.00^{\dagger}$ \\" in lines
-    assert r"odin & 87.9 & $88.50 \pm 0.10^{\dagger}$ & 20.0 & $20.00 \pm 0.00$ \\" in lines
-    assert r"mc\_dropout & 76.5 & -- & 42.3 & -- \\" in lines
+    assert r"msp & 77.3 & $77.43 \pm 0.45$ & 42.5 & $42.00 \pm 0.00$ \\" in lines
+    assert r"odin & 87.9 & $89.50 \pm 0.10^{\dagger}$ & 20.0 & $20.00 \pm 0.00$ \\" in lines
+    assert r"mc\_dropout & 76.5 & $76.50^{?}$ & 42.3 & $42.00^{?}$ \\" in lines
+    assert "undecided (margin 1 point, 2 for false positive rates). Verdicts: 3 reproduced, 2 undecided, " in text
+    assert "1 not reproduced, 2 not run.}" in text
 
 
 def test_it_is_balanced_and_its_lines_have_equally_many_cells(text):
@@ -43,7 +46,7 @@ def test_several_ood_sets_have_a_column(make, conf):
 
 def test_ours_has_the_decimals_of_the_paper(make):
     (row,) = gather([make(auroc=77.25)])
-    assert _ours(row, "auroc", "77.312") == "$77.250$"
+    assert _ours(row, "auroc", "77.312", "reproduced") == "$77.250$"
 
 
 def test_special_letters_are_escaped():

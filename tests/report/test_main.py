@@ -24,6 +24,21 @@ def test_check_fails_until_the_tables_are_written(make, fill, results, caplog):
     assert "up to date" in caplog.text
 
 
+def test_margins_are_chosen_and_printed(make, fill, results, caplog, capsys):
+    fill(*(make(seed=seed, auroc=79.2 + seed / 10) for seed in range(3)))  # 2 points from the paper, chance 0.55
+    assert main(["--results", str(results)]) == 0
+    assert "1 reproduced, 1 not reproduced, 6 not run; margin 1 point, 2 for false positive rates" in caplog.text
+    wide = ["--results", str(results), "--margin", "2.5", "--fpr-margin", "0.1"]
+    assert main(wide) == 0
+    assert "1 reproduced, 1 not reproduced, 6 not run; margin 2.5 points, 0.1 for false positive rates" in caplog.text
+    assert "margin 2.5 points" in (results / "latex" / "fssd_fashionmnist.tex").read_text()
+    assert main([*wide, "--check"]) == 0
+    assert main(["--results", str(results), "--check"]) == 1
+    with pytest.raises(SystemExit):
+        main(["--results", str(results), "--margin", "-1"])
+    assert "a margin is a number of points, 0 or more" in capsys.readouterr().err
+
+
 def test_a_contradiction_is_one_message_and_can_be_set_aside(make, fill, results, capsys):
     fill(make(), make(cell_key="a" * 16))
     assert main(["--results", str(results)]) == 2

@@ -47,6 +47,15 @@ def test_without_details_only_the_comparison_is_drawn(section):
     assert set(plots.of(section(), {})) == {"comparison.svg", "comparison.png"}
 
 
+def test_what_lies_beyond_a_bar_is_not_reproduced(make, conf):
+    (found,) = sections([make("msp", seed, 77.0 + seed / 10) for seed in range(3)], load_blocks(conf))
+    auroc, fpr = plots.comparison(found).axes
+    (dot,) = [line for line in auroc.lines if line.get_marker() == "o"]
+    assert dot.get_color() == plots.COLOURS["reproduced"]
+    for panel, ends in ((auroc, (76.1, 78.1)), (fpr, (40.0, 44.0))):  # the margins, which are more than chance
+        assert panel.collections[0].get_segments()[0][:, 0] == pytest.approx(ends)
+
+
 def test_the_comparison_shows_each_number_once(section):
     figure = plots.comparison(section())
     auroc, fpr = figure.axes
@@ -59,8 +68,9 @@ def test_the_comparison_shows_each_number_once(section):
         (99.6, 3),
     ]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots] == [(77.0, 0), (77.0, 1)]
-    assert dots[0].get_color() == plots.COLOURS["within"]
-    assert dots[1].get_color() == plots.COLOURS["worse"]
+    assert dots[0].get_color() == plots.COLOURS["undecided"]
+    assert dots[1].get_color() == plots.COLOURS["undecided"]
+    assert not auroc.collections  # the bars of what one network tells
     assert [label.get_text() for label in auroc.get_yticklabels()] == ["msp", "odin", "mc_dropout", "fssd"]
     assert fpr.get_xlabel() == "FPR80, percent"
 

@@ -6,15 +6,18 @@ from scipy import stats
 
 from benchmarks.verdicts import shares
 from ood_bench.report.rule import (
+    DEFAULT,
+    Margins,
     Ours,
     Published,
     decide,
     decide_same_weights,
     half_width,
-    margin_of,
     networks_needed,
     rounding,
 )
+
+ONE = "one seed: how much networks differ is unknown"
 
 
 def published(printed, runs=1):
@@ -57,17 +60,33 @@ def test_it_says_how_many_networks_would_decide():
     assert decide(Ours(78.0, 0.4, 3), published("77.3"), 1.0).reason.endswith("10 networks would decide at this spread")
     assert networks_needed(0.6, published("77.3"), 1.0) is None
     reason = decide(Ours(78.0, 0.6, 3), published("77.3"), 1.0).reason
-    assert reason.endswith("no number of networks decides: one printed run of this spread tells no finer than 1.23")
+    assert reason.endswith("no number of networks decides: one printed run with this spread tells no finer than 1.23")
     reason = decide(Ours(77.3, 2.0, 3), published("77.3", 3), 1.0).reason
-    assert reason.endswith("a printed mean of 3 runs of this spread tells no finer than 2.31")
+    assert reason.endswith("a printed mean of 3 runs with this spread tells no finer than 2.31")
+    reason = decide(Ours(79.0, 0.4847, 3), published("77.3"), 1.0).reason  # 1.96 s + 0.05 is 1.00001
+    assert reason.endswith("tells no finer than 1.00")
+    reason = decide(Ours(79.0, 0.48465, 3), published("77.3"), 1.0).reason
+    assert reason.endswith("more than 1,000 networks would decide at this spread")
+    reason = decide(Ours(78.25, 0.1, 3), published("77.3"), 1.0).reason
+    assert reason == (
+        "0.95 apart; by chance up to 0.55 with 3 networks; margin 1; more than chance, yet perhaps within the margin"
+    )
 
 
 def test_the_rounding_is_half_the_last_digit():
     assert [rounding(text) for text in ("77", "77.3", "77.30")] == [0.5, 0.05, 0.005]
 
 
+def test_beyond_the_limit_is_not_reproduced():
+    """It is the larger one of chance and margin; one network has none."""
+    assert decide(Ours(77.3, 0.1, 3), published("77.3"), 1.0).limit == 1.0
+    assert decide(Ours(77.3, 1.0, 3), published("77.3"), 1.0).limit == pytest.approx(5.01828, abs=1e-5)
+    assert decide(Ours(77.3, None, 1), published("77.3"), 1.0) == ("undecided", ONE, None)
+
+
 def test_the_margin_depends_on_the_metric():
-    assert [margin_of(name) for name in ("auroc", "fpr95", "fpr95_ood_positive", "aupr_in")] == [1, 2, 2, 1]
+    assert [DEFAULT.of(name) for name in ("auroc", "fpr95", "fpr95_ood_positive", "aupr_in")] == [1, 2, 2, 1]
+    assert str(Margins(0.5, 3)) == "0.5 points, 3 for false positive rates"
 
 
 def test_the_authors_weights_leave_no_room_but_rounding_and_one_image():

@@ -13,10 +13,10 @@ from ood_bench.results.details import Details, DetailStore, Histogram, Line
 
 MAIN_TABLE = [
     ["Method", "AUROC paper", "ours", "diff.", "FPR80 paper", "ours", "diff."],
-    ["msp [1, 3]", "77.3", "77.43 ± 0.45 (3)", "+0.13", "42.5", "41.00 ± 1.00 (3)", "-1.50"],
-    ["odin [1, 2]", "87.9", "88.50 ± 0.10 (3)", "+0.60 †", "20.0", "20.00 ± 0.00 (3)", "0.00"],
+    ["msp [1, 3]", "77.3", "77.43 ± 0.45 (3)", "+0.13", "42.5", "41.00 ± 1.00 (3)", "-1.50 ?"],
+    ["odin [1, 2]", "87.9", "89.50 ± 0.10 (3)", "+1.60 †", "20.0", "20.00 ± 0.00 (3)", "0.00"],
     ["mc_dropout", "76.5", "not run", "–", "42.3", "not run", "–"],
-    ["mc_dropout (train mode)", "76.5", "76.50 (1)", "0.00", "42.3", "42.00 (1)", "-0.30"],
+    ["mc_dropout (train mode)", "76.5", "76.50 (1)", "0.00 ?", "42.3", "42.00 (1)", "-0.30 ?"],
     ["fssd", "99.6", "not run", "–", "0.0", "not run", "–"],
 ]
 PAGE, SHEET = "fssd_fashionmnist.md", "fssd_fashionmnist.csv"
@@ -37,7 +37,7 @@ def filled(make, fill, results):
     shuffled = "Training is shuffled on every device."
     fill(
         *seeds(make, "msp", (77.0, 77.4, 77.9), (40.0, 41.0, 42.0), deviations=[shuffled], notes=["Ties are many."]),
-        *seeds(make, "odin", (88.4, 88.5, 88.6), (20.0, 20.0, 20.0), deviations=[shuffled, "T is one of four."]),
+        *seeds(make, "odin", (89.4, 89.5, 89.6), (20.0, 20.0, 20.0), deviations=[shuffled, "T is one of four."]),
         *seeds(make, "mc_dropout", (76.5,), (42.0,), variant="train mode", evaluation={"tuned_on": "nothing"}),
     )
     return results
@@ -76,7 +76,7 @@ def test_what_stands_under_the_table(filled, conf):
         "3. Ties are many. *(msp)*",
         "| lenet | fssd_lenet | 14 | 1 | 92.00 | mc_dropout (train mode) |",
         "| lenet | fssd_lenet | 14 | 3 | 93.00 ± 1.00 | msp, odin |",
-        "| odin | 88.50 ± 0.10 (3) | [88.00, 88.75] |",
+        "| odin | 89.50 ± 0.10 (3) | [89.00, 89.75] |",
         "- all methods: T = 10, epsilon = 0.002, rate = null.",
     ):
         assert line in lines
@@ -87,14 +87,17 @@ def test_the_sheet_holds_the_same_numbers(filled, conf):
     rows = list(csv.DictReader(io.StringIO(table_files(filled, conf)[SHEET])))
     by_cell = {(row["kind"], row["method"], row["variant"], row["metric"]): row for row in rows}
     msp = by_cell["convention", "msp", "", "auroc"]
-    assert (msp["paper"], msp["ours"], msp["std"], msp["n"], msp["difference"], msp["far"]) == (
-        "77.3", "77.4333", "0.4509", "3", "0.1333", "",
+    assert (msp["paper"], msp["ours"], msp["std"], msp["n"], msp["difference"], msp["verdict"]) == (
+        "77.3", "77.4333", "0.4509", "3", "0.1333", "reproduced",
     )  # fmt: skip
-    assert by_cell["convention", "odin", "", "auroc"]["far"] == "yes"
+    odin = by_cell["convention", "odin", "", "auroc"]
+    assert (odin["runs"], odin["verdict"]) == ("1", "better")
+    assert by_cell["convention", "odin", "", "fpr80"]["verdict"] == "reproduced"
+    assert by_cell["exact", "odin", "", "auroc"]["verdict"] == ""
     assert by_cell["convention", "mc_dropout", "train mode", "fpr80"]["std"] == ""
     missing = by_cell["convention", "fssd", "", "fpr80"]
     assert (missing["paper"], missing["ours"], missing["n"]) == ("0.0", "", "0")
-    assert by_cell["exact", "odin", "", "auroc"]["low"] == "88.0000"
+    assert by_cell["exact", "odin", "", "auroc"]["low"] == "89.0000"
 
 
 def test_tables_do_not_depend_on_the_order_and_circumstances_of_records(filled, conf, tmp_path):

@@ -7,7 +7,7 @@ from ood_bench.papers.methods import methods
 from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import Verdict, flags_in_words, judge
+from ood_bench.report.verdicts import Verdict, flags_in_words
 from ood_bench.results import Record
 from ood_bench.results.details import Details
 from ood_bench.results.schema import Metric, Network
@@ -42,6 +42,7 @@ def overview(sections: Sequence[Section]) -> Json:
         "rows": rows,
         "titles": {metric: metric_title(metric) for metric in sorted(metrics)},
         "verdicts": {one.value: one.conclusion for one in Verdict},
+        "margins": str(sections[0].margins) if sections else "",
     }
 
 
@@ -78,13 +79,13 @@ def _row(row: Row, section: Section, place: int, index: int) -> Json:
 
 def _cell(row: Row, metric: str, section: Section) -> Json:
     printed = section.printed(row, metric)
-    judged = judge(row, metric, printed, section.block)
+    judged = section.judge(row, metric)
     cell: Json = {"m": metric, "x": judged.verdict.value, "why": judged.reason}
     if printed is not None:
         cell["p"] = printed
     if (stat := row.stat(metric)) is not None:
         cell |= {"v": rounded(stat.mean), "n": stat.n}
-        numbers = {"s": stat.shown_std, "lo": stat.low, "hi": stat.high, "t": judged.tolerance, "c": judged.chance}
+        numbers = {"s": stat.shown_std, "lo": stat.low, "hi": stat.high, "t": judged.limit, "c": judged.chance}
         cell |= {key: rounded(value) for key, value in numbers.items() if value is not None}
         cell["said"] = _said(stat, printed)
     return cell

@@ -37,10 +37,10 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def opened(browser, folder, make, conf):
     """The browser on a page with a paper's block, a set beyond it, and another model."""
-    numbers = {"msp": 77.0, "odin": 92.0, "mc_dropout": 70.0}
+    numbers = {"msp": (77.0, 0.1), "odin": (92.0, 0.1), "mc_dropout": (74.6, 2.0)}  # and by how much seeds differ
     records = [
-        make(method, seed, numbers[method] + 0.1 * seed, 42.0, cell_key=f"{place:08x}{seed:08x}", tuning=TUNING,
-             hyperparameters={"epsilon": 0.1, "norm_ratio": {"one": 1.0, "two": 2.0}, "tap": "two"})
+        make(method, seed, numbers[method][0] + numbers[method][1] * seed, 42.0, cell_key=f"{place:08x}{seed:08x}",
+             tuning=TUNING, hyperparameters={"epsilon": 0.1, "norm_ratio": {"one": 1.0, "two": 2.0}, "tap": "two"})
         for place, method in enumerate(METHODS)
         for seed in range(3)
     ]  # fmt: skip
@@ -57,11 +57,20 @@ def opened(browser, folder, make, conf):
 
 def test_it_shows_every_cell_with_its_verdict(opened):
     assert opened.run(SHOWN) == 6
-    assert opened.run("document.querySelectorAll('td.v-within').length") == 1
+    assert opened.run("document.querySelectorAll('td.v-reproduced').length") == 3
+    assert opened.run("document.querySelectorAll('td.v-undecided').length") == 1
     words = opened.run("document.querySelector('.cells tbody tr').textContent")
     assert "77.10" in words
     assert "paper 77.3" in words
-    assert opened.run("document.querySelector('.score').textContent") == "1 of 6 compared numbers reproduced"
+    assert opened.run("document.querySelector('.score').textContent") == "3 of 6 compared numbers reproduced"
+    assert opened.run("document.querySelector('.score ~ .quiet').textContent") == (
+        "1 undecided, 2 not reproduced, 2 not run"
+    )
+    assert (
+        opened.run("document.querySelector('#score .bar').ariaLabel") == "3 reproduced, 1 undecided, 1 better, 1 worse"
+    )
+    assert opened.run("document.querySelectorAll('td.v-undecided .strip').length") == 1
+    assert opened.run("byId('margins').textContent") == "1 point, 2 for false positive rates"
 
 
 def test_filters_narrow_and_clear_widens(opened):
@@ -74,6 +83,11 @@ def test_filters_narrow_and_clear_widens(opened):
     better = "DATA.rows.filter((row) => row.cells.some((cell) => cell.x === 'better')).length"
     assert opened.run(SHOWN) == opened.run(better) > 0
     opened.click("[data-verdict=better]")
+    opened.click("[data-verdict=undecided]")
+    assert opened.run("[...document.querySelectorAll('.cells tbody th')].map((one) => one.firstChild.textContent)") == [
+        "mc_dropout"
+    ]
+    opened.click("[data-verdict=undecided]")
     opened.run("(() => { byId('method').value = 'odin'; byId('method').dispatchEvent(new Event('change')); })()")
     assert opened.run(SHOWN) == 1
     opened.click("#search")
@@ -103,7 +117,9 @@ def test_a_row_opens_with_charts_images_and_protocol(opened):
     assert opened.run("dialog.querySelectorAll('.tile').length") == 24
     assert "url(" in opened.run("getComputedStyle(dialog.querySelector('.tile')).backgroundImage")
     assert opened.run("dialog.querySelectorAll('circle.taken').length") == 1
-    assert "two standard deviations over 3 networks" in opened.run("dialog.querySelector('.verdict').textContent")
+    assert "by chance up to 0.55 with 3 networks; margin 1" in opened.run(
+        "dialog.querySelector('.verdict').textContent"
+    )
     assert "9,000 of 10,000 test rows" in opened.run("dialog.querySelector('.sides').textContent")
     line = "dialog.querySelector('.roc').getAttribute('d')"
     first = opened.run(line)

@@ -12,14 +12,16 @@ def test_a_cell_by_hand(make, conf):
     row = content["rows"][0]
     assert (row["label"], row["ood"], row["n"], row["seeds"]) == ("msp", "mnist", 3, 3)
     assert row["cells"][0] == {
-        "m": "auroc", "p": "77.3", "v": 77.4333, "s": 0.4509, "n": 3, "t": 0.9018, "x": "within",
-        "why": "tolerance 0.90: two standard deviations over 3 networks", "c": 0.8218,
+        "m": "auroc", "p": "77.3", "v": 77.4333, "s": 0.4509, "n": 3, "t": 2.2903, "x": "reproduced",
+        "why": "0.13 apart; by chance up to 2.29 with 3 networks; margin 1",
+        "c": 0.8218,
         "said": {"v": "77.43", "s": "0.45", "d": "+0.13"},
     }  # fmt: skip
     assert content["rows"][1]["cells"][0] == {
         "m": "auroc", "p": "87.9", "x": "not run", "why": "there is no record of this cell",
     }  # fmt: skip
     assert content["verdicts"]["better"] == "not reproduced"
+    assert content["margins"] == "1 point, 2 for false positive rates"
     assert [one["i"] for one in content["rows"]] == [0, 1, 2, 3]
 
 

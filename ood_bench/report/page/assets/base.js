@@ -1,8 +1,8 @@
 // Elements, numbers and the page's data.
 
 const DATA = JSON.parse(document.getElementById("overview").textContent);
-const MARKS = { within: "●", better: "▲", worse: "▼", "not comparable": "◇", "not run": "○" };
-const ORDER = ["within", "better", "worse", "not comparable", "not run"];
+const MARKS = { reproduced: "●", undecided: "◐", better: "▲", worse: "▼", "not comparable": "◇", "not run": "○" };
+const ORDER = ["reproduced", "undecided", "better", "worse", "not comparable", "not run"];
 const NOTHING = "–";
 
 function byId(id) {

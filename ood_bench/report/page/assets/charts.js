@@ -1,11 +1,11 @@
 // The charts of a row.
 
-/** Seeds with their intervals over images, our mean with its tolerance, and the paper's value. */
+/** Seeds with their intervals over images, our mean with what chance or the margin allow, and the paper's value. */
 function seedsChart(cell, seeds) {
   const found = seeds.map((one) => [one.name, one.metrics[cell.m]]).filter(([, metric]) => metric);
   const printed = cell.p === undefined ? null : Number(cell.p);
-  const tolerance = cell.t ?? 0;
-  const values = found.flatMap(([, metric]) => metric.slice(0, 3)).concat(printed, cell.v - tolerance, cell.v + tolerance);
+  const limit = cell.t ?? 0;
+  const values = found.flatMap(([, metric]) => metric.slice(0, 3)).concat(printed, cell.v - limit, cell.v + limit);
   const known = values.filter((value) => value !== null);
   const [least, most] = [Math.min(...known), Math.max(...known)];
   const room = Math.max((most - least) * 0.08, 0.05);
@@ -20,7 +20,7 @@ function seedsChart(cell, seeds) {
   });
   const { toX, toY, inner, marked } = chart;
   if (cell.t !== undefined) {
-    const [left, right] = [toX(cell.v - tolerance), toX(cell.v + tolerance)];
+    const [left, right] = [toX(cell.v - limit), toX(cell.v + limit)];
     marked.append(svg("rect", { class: "band", x: left, width: right - left, y: inner.top, height: inner.bottom - inner.top }));
   }
   marked.append(svg("line", { class: "mean", x1: toX(cell.v), x2: toX(cell.v), y1: inner.top, y2: inner.bottom }));
@@ -32,7 +32,7 @@ function seedsChart(cell, seeds) {
   });
   hover(chart, found.map(([name, metric], index) => [toX(metric[0]), toY(found.length - index), `${name}: ${metric[3]}`]));
   const legend = [["k-seed", "a seed, 95 % over images"], ["k-mean", "our mean"]];
-  if (cell.t !== undefined) legend.push(["k-band", "tolerance"]);
+  if (cell.t !== undefined) legend.push(["k-band", "chance or margin"]);
   if (printed !== null) legend.push(["k-paper", "paper"]);
   return figure(title(cell.m), chart.node, legend);
 }

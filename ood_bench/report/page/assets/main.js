@@ -1,17 +1,17 @@
 // The top of the page, its controls and its keys.
 
-const LEAD = ["not reproduced", "not comparable", "not run"];
+const LEAD = ["undecided", "not reproduced", "not comparable", "not run"];
 
 function summary() {
   const cells = DATA.rows.filter((row) => DATA.sections[row.s].kind === "paper").flatMap((row) => row.cells);
   const published = cells.filter((cell) => cell.p !== undefined);
   const found = tally(published);
   const by = (conclusion) => ORDER.filter((one) => DATA.verdicts[one] === conclusion).reduce((sum, one) => sum + found[one], 0);
-  const compared = found.within + found.better + found.worse;
+  const compared = by("reproduced") + by("undecided") + by("not reproduced");
   const rest = LEAD.filter(by).map((one) => `${by(one)} ${one}`);
   const papers = new Set(DATA.rows.filter((row) => row.n && DATA.sections[row.s].kind === "paper").map((row) => row.s)).size;
   byId("score").append(
-    el("p", { class: "score" }, el("b", {}, String(found.within)), ` of ${count(compared, "compared number")} reproduced`),
+    el("p", { class: "score" }, el("b", {}, String(found.reproduced)), ` of ${count(compared, "compared number")} reproduced`),
     bar({ ...found, "not run": 0, "not comparable": 0 }),
     el("p", { class: "quiet" }, rest.join(", ")),
   );
@@ -26,9 +26,8 @@ function chip(verdict, number) {
     event.currentTarget.setAttribute("aria-pressed", String(on));
     draw();
   };
-  const words = { within: "within the interval" }[verdict] ?? verdict;
   const attributes = { type: "button", "aria-pressed": "false", class: slug(verdict), "data-verdict": verdict, onclick: press };
-  return el("button", attributes, mark(verdict), `${words} `, el("b", {}, String(number)));
+  return el("button", attributes, mark(verdict), `${verdict} `, el("b", {}, String(number)));
 }
 
 function options(select, pairs) {
@@ -105,6 +104,7 @@ summary();
 controls();
 theme();
 byId("remark").textContent = DATA.remark;
+byId("margins").textContent = DATA.margins;
 document.addEventListener("keydown", keys);
 draw();
 const linked = DATA.rows[Number(/^#row-(\d+)$/.exec(location.hash)?.[1] ?? -1)];

@@ -33,7 +33,7 @@ function largest(row, size) {
 
 function compare(a, b) {
   const by = (size) => largest(b, size) - largest(a, size);
-  const worst = (row) => Math.min(...row.cells.map((cell) => ["worse", "better", "within", "not comparable", "not run"].indexOf(cell.x)));
+  const worst = (row) => Math.min(...row.cells.map((cell) => ["worse", "better", "undecided", "reproduced", "not comparable", "not run"].indexOf(cell.x)));
   switch (state.sort) {
     case "gap":
       return by((cell) => Math.abs(cell.d));
@@ -125,7 +125,7 @@ function cellNode(cell) {
   );
 }
 
-/** Our mean against the paper's value: three tolerances to either side. */
+/** Our mean against the paper's value: three times to either side what chance or the margin allow. */
 function strip(cell) {
   const place = cell.t > 0 ? 50 + (100 * cell.d) / (6 * cell.t) : 50;
   const kept = Math.max(2, Math.min(98, place));

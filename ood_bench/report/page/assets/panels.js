@@ -16,7 +16,7 @@ function verdictPanel(row) {
       el("p", { class: "big" }, cell.said?.v ?? NOTHING, el("small", {}, cell.s === undefined ? "" : ` ± ${cell.said.s}`)),
       el("p", { class: "word" }, mark(cell.x), ` ${cell.x}`, DATA.verdicts[cell.x] === cell.x ? "" : `, ${DATA.verdicts[cell.x]}`),
       el("p", {}, cell.p === undefined ? "" : `paper ${cell.p}, difference ${cell.said?.d ?? NOTHING}`),
-      el("p", { class: "why" }, cell.why, cell.c === undefined ? "" : `; one more run of ours would be as far off in ${fixed(100 * cell.c, cell.c < 0.1 ? 1 : 0)} % of cases`),
+      el("p", { class: "why" }, cell.why, cell.c === undefined ? "" : `; were both the same, they would be as far apart in ${fixed(100 * cell.c, cell.c < 0.1 ? 1 : 0)} % of cases`),
     ),
   );
   return el("div", { class: "verdicts" }, cards);
