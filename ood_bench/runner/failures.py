@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from ood_bench.errors import OodBenchError, reason
 from ood_bench.results import Record
 from ood_bench.runner.cell import Cell
@@ -53,7 +55,8 @@ class Failures:
             yield
         except OutOfTime:
             raise
-        except Exception as error:  # one cell's bug or memory must not cost the others
+        except Exception as caught:  # one cell's bug or memory must not cost the others
+            error = _full() if isinstance(caught, torch.OutOfMemoryError) else caught
             expected = isinstance(error, OodBenchError)
             titles = ", ".join(cell.title for cell in cells)
             _log.error("failed: %s: %s", titles, error, exc_info=not expected)
@@ -79,3 +82,11 @@ class Failures:
         total = len(self._errors.keys() | {record.address for record in finished.records})
         hint = "the same command computes what is missing, and nothing else"
         raise CellsFailedError(f"{len(self._errors)} of {total} cells failed:{reasons}\n{hint}", finished)
+
+
+def _full() -> OodBenchError:
+    return OodBenchError(
+        "the device's memory is full",
+        "take fewer images at once (scoring.batch_size=100, or a smaller recipe.batch_size where it was training that "
+        "failed), or run fewer programs on the device",
+    )

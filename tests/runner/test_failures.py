@@ -1,8 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from ood_bench.errors import DataError, TrainingError, reason
+from ood_bench.errors import DataError, OodBenchError, TrainingError, reason
 from ood_bench.runner.failures import CellsFailedError, Failures
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -48,6 +49,15 @@ def test_where_nothing_came_out_the_first_error_is_raised_as_it_was():
             raise error
     with pytest.raises(DataError, match="first"):
         failures.settle(finished())
+
+
+def test_a_full_gpu_is_an_error_that_says_what_to_do(caplog):
+    failures = Failures()
+    with failures.catching([cell("msp")]):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 94.00 MiB.")
+    with pytest.raises(OodBenchError, match=r"^the device's memory is full: .*scoring.batch_size=100"):
+        failures.settle(finished())
+    assert "Traceback" not in caplog.text
 
 
 def test_the_first_error_of_a_cell_is_the_one_that_is_told():
