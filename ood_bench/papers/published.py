@@ -11,14 +11,14 @@ COLUMNS = ("paper", "table", "method", "model", "id_dataset", "ood_dataset", "me
 RUNS = "runs"
 """A column that a file may have at its end."""
 _FOLDER = Path(__file__).parent
-_MEASURED = "definitions"  # is read by the module of that name
+_MEASURED = {"costs", "definitions"}  # are read by the modules of these names
 _KEY = ["paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric"]
 _MAY_BE_EMPTY = {"ood_dataset"}
 
 
 def available() -> list[str]:
     """Names that :func:`load` takes, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.csv") if path.stem != _MEASURED)
+    return sorted(path.stem for path in _FOLDER.glob("*.csv") if path.stem not in _MEASURED)
 
 
 def load(paper_csv: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from ood_bench.data.imageset import titled
+from ood_bench.papers.costs import costs
 from ood_bench.report.csv_files import as_csv
 from ood_bench.report.format import NOTHING, markdown_table, number, paragraph
 from ood_bench.report.means import Mean
@@ -31,6 +32,11 @@ _TESTED = (
     "The half-width is that of the mean's own 95 % interval by DeLong, ID rows being shared by the sets: it speaks of "
     "rows, not of training seeds. Methods with `=` are not told apart from their network's best (bold) by "
     "DeLong's test of the two means on the same images, p by Holm over all methods of the network, 5 %."
+)
+_COST = (
+    "Passes are what scoring with the method takes in forward passes over the scored images, on one core of {cpu} with "
+    "{subject} (`python -m benchmarks.costs`): the pass that methods of logits and features share counts as 1 for each "
+    "of them, what a method learns from is not counted, and a pass that ends at an early tap is less than 1."
 )
 _Means = Mapping[tuple[str, str, str, str], Mean]
 
@@ -97,18 +103,17 @@ def _page(images: str, protocol: str, records: Sequence[Record], tested: _Means)
 
     complete = [method for method in methods if all((method, network) in means for network in networks)]
     others = [method for method in methods if method not in complete]
+    paid = {method: cost for method, cost in costs().items() if method in methods}
     rows = []
     for method in sorted(complete, key=overall, reverse=True) + sorted(others, key=overall, reverse=True):
         mean = number(overall(method), _PLACES) if method in complete else NOTHING
-        rows.append([method, mean, *(text((method, network)) for network in networks)])
-    table = markdown_table(["Method", "mean", *networks], rows, left=[0])
-    listed = paragraph(f"OOD sets: {', '.join(shared)}.")
-    return (
-        "\n\n".join(
-            [f"# {images}, protocol {protocol}", paragraph(f"{_WORDS} {_TESTED if fits else _BOUND}"), listed, table]
-        )
-        + "\n"
-    )
+        cost = number(paid[method].passes, _PLACES) if method in paid else NOTHING
+        rows.append([method, mean, *([cost] if paid else []), *(text((method, network)) for network in networks)])
+    table = markdown_table(["Method", "mean", *(["passes"] if paid else []), *networks], rows, left=[0])
+    about = [f"{_WORDS} {_TESTED if fits else _BOUND}"]
+    about += [_COST.format(cpu=one.cpu, subject=one.subject) for one in list(paid.values())[:1]]
+    about.append(f"OOD sets: {', '.join(shared)}.")
+    return "\n\n".join([f"# {images}, protocol {protocol}", *map(paragraph, about), table]) + "\n"
 
 
 def _mean(sets: dict[str, list[Record]]) -> tuple[float, float | None]:

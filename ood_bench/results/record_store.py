@@ -15,6 +15,7 @@ from ood_bench.utils.files import clear_io_errors, staged_file
 from ood_bench.utils.locks import locked
 
 _log = logging.getLogger(__name__)
+_PIECE = 1 << 16
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -88,8 +89,7 @@ class RecordStore:
     def _read(self, path: str | Path) -> tuple[Record, bytes]:
         """One record and its file's content; raises :class:`RecordError` if it cannot be read or is not valid."""
         try:
-            with open(path, "rb", buffering=0) as file:  # Path.open takes three times as long
-                content = file.read()
+            content = _content(path)
             return Record.from_json(content, path), content
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
@@ -182,6 +182,19 @@ class RecordStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         return target
+
+
+def _content(path: str | Path) -> bytes:
+    """A file's content, by system calls alone: a file object takes twice as long, and there are many files."""
+    file, parts = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
+    try:
+        while part := os.read(file, _PIECE):
+            parts.append(part)
+            if len(part) < _PIECE:
+                break
+    finally:
+        os.close(file)
+    return b"".join(parts)
 
 
 def _place_of(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 
+from ood_bench.papers.costs import costs
 from ood_bench.report.by_network import by_network
 from ood_bench.report.means import Mean
 from ood_bench.report.sections import sections
@@ -100,3 +101,18 @@ def test_its_cells_are_a_csv_file(make):
         "model": "net", "ood": "mnist", "n_ood": "7", "auroc": "83.0000", "cell": f"{3:016x}"
     }  # fmt: skip
     assert float(line["low"]) < 83 < float(line["high"])
+
+
+def test_what_a_method_costs_stands_beside_it_where_it_was_measured(make):
+    records = [
+        make(name, auroc=80.0 + number, ood=ood, model="net_a", protocol="plain", cell_key=f"{number:08x}{j:08x}")
+        for number, name in enumerate(["unknown", *sorted(costs())[:7]])
+        for j, ood in enumerate(SETS)
+    ]
+    text = by_network(sections(records, []), {})["methods-plain-fashionmnist.md"]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert lines[0] == ["Method", "mean", "passes", "net_a"]
+    found = {line[0]: line[2] for line in lines[2:]}
+    assert found.pop("unknown") == "–"
+    assert found == {name: f"{costs()[name].passes:.2f}" for name in found}
+    assert "python -m benchmarks.costs" in " ".join(text.split())
