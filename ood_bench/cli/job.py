@@ -125,7 +125,8 @@ def _run(settings: RunSettings, words: list[str]) -> None:
     try:
         with beating(settings.store.root, job_key(words), words):
             finished = execute(settings)
-        show_records(finished)
+        if settings.scoring.shard is None:
+            show_records(finished)
     except CellsFailedError as error:
         show_records(error.finished)
         raise
