@@ -70,7 +70,7 @@ def _flags_first(words: Sequence[str]) -> list[str]:
 
 
 def _begin_in(folder: Path) -> None:
-    """Relative paths are meant from here, and `_target_` may name a class in it, beside my_conf, as with `python -m`."""
+    """Makes a folder the one that relative paths start from, and in which `_target_` finds classes beside my_conf."""
     os.chdir(folder)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
