@@ -65,6 +65,10 @@ class Banks:
             return None
         return PartialScores(self._root / "derived" / f"{content_key([_identity(name) for name in names])}.part")
 
+    def folder(self, name: str) -> Path | None:
+        """A folder below the root; none if there is none of that name."""
+        return None if self._root is None or not (self._root / name).is_dir() else self._root / name
+
     def drop(self, name: str) -> None:
         """Forgets rows or a derived array and removes their file, and its folder if nothing else is in it."""
         self._kept.pop(name, None)

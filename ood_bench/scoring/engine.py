@@ -144,6 +144,8 @@ class Engine:
             if missing and self._count > 1:
                 rows |= self._shards(classifier, view.images).join(classifier, view.images, missing)
                 missing = []
+            elif missing:
+                self._shards(classifier, view.images).warn_of_unused(view.images)
             unscored = {name: one for name, one in sorted(steps.items()) if name not in scores}
             own = self.batch_size(classifier)
             for size in sorted({own, *(one.perturbation.batch_size for one in unscored.values())}):

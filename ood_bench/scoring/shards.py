@@ -95,6 +95,11 @@ class Shards:
                 self._banks.drop(self._file(one, rows))
         return whole
 
+    def warn_of_unused(self, images: ImageSet) -> None:
+        """Warns a run that computes a whole bank, without joining any shards, of those that exist."""
+        if (folder := self._banks.folder(f"{self._place}.shards")) is not None:
+            _log.warning("%s is scored anew, although shards of it lie in %s: set scoring.shards", images.title, folder)
+
     def _filled(
         self,
         classifier: Classifier,

@@ -106,6 +106,13 @@ def test_another_split_or_batch_size_is_not_joined(images, toys, tmp_path):
     assert [path.name for path in tmp_path.glob("*.shards/*")] == ["0-32-by-16-output-flat.npy"]
 
 
+def test_a_run_that_joins_no_shards_says_that_there_are_some(images, toys, tmp_path, caplog):
+    ShardEngine(tmp_path, 8, 2, 0).fill(toys.classifier(), images, [LOGITS])
+    Engine(tmp_path, 8).collect(toys.classifier(), images, [LOGITS])
+    (folder,) = tmp_path.glob("*.shards")
+    assert f"shards of it lie in {folder}: set scoring.shards" in caplog.text
+
+
 def test_a_shard_at_work_elsewhere_is_waited_for_last(images, toys, tmp_path):
     classifier = toys.classifier()
     whole = Engine(None, 8).collect(classifier, images, [LOGITS])
