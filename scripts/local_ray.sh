@@ -21,18 +21,22 @@ trap end EXIT
 $UV pip install --quiet --python "$ROOM/bin/python" --reinstall-package ood-bench . 'hydra-ray-launcher>=1.2.2'
 $UV pip list --python "$ROOM/bin/python" | grep -E '^(cloudpickle|hydra-core|hydra-ray-launcher|ray) '
 
+# Whoever reaches a Ray can run anything on it: this one asks for a token, whatever the user's ~/.ray says.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN RAY_USAGE_STATS_ENABLED=0
+RAY_AUTH_TOKEN=$(od -An -N 32 -tx1 /dev/urandom | tr -d ' \n')
+
 # With --block Ray's processes are this one's children and end with it; `ray stop` would end every Ray of the machine.
 # It starts in another folder than the sweep, as on a real cluster.
-export RAY_USAGE_STATS_ENABLED=0
 (cd / && exec "$ROOM/bin/ray" start --head --block --num-cpus=2 --port=0 --include-dashboard=false \
     --temp-dir="$WORK/ray" >"$WORK/ray.log" 2>&1) &
 RAY=$!
 address() { cat "$WORK/ray/ray_current_cluster" 2>/dev/null; }
-for _ in $(seq 120); do
-    address >/dev/null && "$ROOM/bin/ray" status --address "$(address)" >/dev/null 2>&1 && break
-    kill -0 "$RAY" || { cat "$WORK/ray.log" >&2; exit 1; }
-    sleep 0.5
+for _ in $(seq 20); do  # each look takes seconds
+    address >/dev/null && "$ROOM/bin/ray" status --address "$(address)" >/dev/null 2>&1 && up=1 && break
+    kill -0 "$RAY" || break
+    sleep 1
 done
+[ -n "${up:-}" ] || { cat "$WORK/ray.log" >&2; exit 1; }
 
 cd "$WORK"
 "$ROOM/bin/ood-bench" -m experiment=quickstart method=msp,energy seed=0,1 ood=uniform ood.uniform.source.count=40 \
