@@ -7,7 +7,7 @@ CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 # Set by many containers; without bytecode, each of the suite's processes compiles torch and the rest for ten seconds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-cluster crash lint tables bench install clean
+.PHONY: run test test-cluster test-ray crash lint tables bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
@@ -18,6 +18,9 @@ test: install ## install, then the whole test suite
 test-cluster: install ## a sweep on a SLURM of one node, this machine, which is started for it; needs root, Debian or Ubuntu
 	scripts/one_node_slurm.sh start
 	$(RUN) pytest -q -m cluster tests/cluster
+
+test-ray: install ## a sweep on a Ray of this machine, which is started for it, in an environment of its own (.venv-ray)
+	UV="$(RUN) uv" scripts/local_ray.sh
 
 crash: install ## 100 runs killed at random moments, every kind of stored file damaged in every way; an hour on 2 cores
 	OOD_BENCH_KILLS=25 OOD_BENCH_CRASH=full $(RUN) pytest -q tests/crash
@@ -44,4 +47,4 @@ install: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-ray outputs .mypy_cache .ruff_cache .pytest_cache

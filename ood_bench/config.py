@@ -46,11 +46,29 @@ class FolderSettings(_Part):
 
 
 class ScoringSettings(_Part):
-    """Batch size of the passes (0 chooses by device), bootstrap resamples (0 for no intervals), details to keep."""
+    """How networks are run and what is kept.
+
+    Attributes:
+        batch_size: images a pass takes at once; 0 chooses by device.
+        resamples: of the bootstrap; 0 for no intervals.
+        details: cells of which the page's details are kept.
+        shards: parts of each pass that jobs of their own may compute.
+        shard: the part that this job computes, from 0; none for a run that joins them and scores.
+    """
 
     batch_size: int = Field(ge=0)
     resamples: int = Field(ge=0)
     details: Literal["new", "all", "none"] = "new"
+    shards: Annotated[int, Field(gt=0, strict=True)] = 1
+    shard: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _shard_exists(self) -> Self:
+        if self.shard is not None and self.shards == 1:
+            raise ValueError(f"shard={self.shard} is a part of nothing: say of how many, as in scoring.shards=4")
+        if self.shard is not None and self.shard >= self.shards:
+            raise ValueError(f"shard={self.shard}: those of shards={self.shards} are 0 to {self.shards - 1}")
+        return self
 
 
 class SweepSettings(_Part):

@@ -48,8 +48,7 @@ def run(words: Sequence[str]) -> int:
             f"{launcher} starts the jobs of a sweep, and this is a single run",
             "add -m and what to sweep over, such as seed=0,1,2; or leave it out",
         )
-    if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does: `_target_` may name a class beside my_conf
-        sys.path.insert(0, here)
+    _begin_in(Path.cwd())
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     program = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)
     try:
@@ -70,6 +69,13 @@ def _flags_first(words: Sequence[str]) -> list[str]:
     return [*flags, *(for_jobs_only(overrides) if {"-m", "--multirun"} & {*flags} else overrides)]
 
 
+def _begin_in(folder: Path) -> None:
+    """Makes a folder the one that relative paths start from, and in which `_target_` finds classes beside my_conf."""
+    os.chdir(folder)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
 def job(config: DictConfig) -> None:
     """Runs one configuration and shows its table, or shows its plan.
 
@@ -79,6 +85,7 @@ def job(config: DictConfig) -> None:
         _job(config)
         return
     with ending_with_the_sweep():
+        _begin_in(Path(HydraConfig.get().runtime.cwd))  # Ray's workers begin where Ray was started
         _job(config)
 
 
@@ -125,7 +132,8 @@ def _run(settings: RunSettings, words: list[str]) -> None:
     try:
         with beating(settings.store.root, job_key(words), words):
             finished = execute(settings)
-        show_records(finished)
+        if settings.scoring.shard is None:
+            show_records(finished)
     except CellsFailedError as error:
         show_records(error.finished)
         raise

@@ -19,6 +19,7 @@ from ood_bench.models.classifier import Classifier
 from ood_bench.models.wrapped import WrappedModel
 from ood_bench.protocols.base import Protocol
 from ood_bench.runner.sets import RunSets
+from ood_bench.scoring.engine import images_at_once
 from ood_bench.scoring.taps import reading
 from ood_bench.training.spec import TrainingSpec
 
@@ -78,6 +79,19 @@ def check_ood(sets: RunSets) -> None:
     for (one, first), (other, second) in itertools.combinations(sets.ood.items(), 2):
         if first.same_pixels(second):
             _log.warning("%s and %s are the same images: their numbers are equal", one, other)
+
+
+def check_shards(settings: RunSettings, sets: RunSets, device: torch.device) -> None:
+    """Raises :class:`ConfigError` if even the largest image set has fewer batches than ``scoring.shards``."""
+    shards, size = settings.scoring.shards, images_at_once(settings.scoring.batch_size, device)
+    largest = max((sets.train, sets.test, *sets.ood.values(), *(sets.own_validation or ())), key=len)
+    if shards > (batches := -(-len(largest) // size)):
+        raise ConfigError(
+            f"scoring.shards={shards}: a shard is a range of whole batches, and {largest.title}, the largest set, has "
+            f"{batches} of {size} images",
+            f"set scoring.shards to {batches} at most, or scoring.batch_size to fewer images, in all jobs and in the "
+            "run that joins them",
+        )
 
 
 def check_protocol(protocol: Protocol, sets: RunSets) -> None:

@@ -7,26 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from ood_bench.config import RunSettings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Scorer
-from ood_bench.models.classifier import Classifier
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.extras import Extras
 from ood_bench.runner.failures import Failures, Finished
+from ood_bench.runner.networks import find_or_train, scorers_of
 from ood_bench.runner.prepare import Prepared, prepare
 from ood_bench.runner.record import record_of
+from ood_bench.runner.shard import make_shard
 from ood_bench.runner.shared_pass import Request, shared_pass
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.artifact import ClassifierStore
-from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.files import clear_io_errors, make_folder
-from ood_bench.utils.locks import BusyError
 from ood_bench.utils.time_limit import reserve, time_limit
 
 _log = logging.getLogger(__name__)
 
 
 def execute(settings: RunSettings) -> Finished:
-    """Runs every cell of the configuration that has no record yet.
+    """Runs every cell of the configuration that has no record yet; with ``scoring.shard``, makes that shard only.
 
     Everything that can be refused is refused first: configuration, missing data, shapes, sizes. Then classifiers are
     found or trained, and each set goes once through each network for all methods together.
@@ -39,6 +38,9 @@ def execute(settings: RunSettings) -> Finished:
     with time_limit(settings.time_limit):
         reserve(0, "this run")
         run = prepare(settings)
+        if settings.scoring.shard is not None:
+            make_shard(run)
+            return Finished([], [], 0)
         seeds = [run.cells(seed) for seed in settings.seed]
         with clear_io_errors("write records", settings.results.root):
             make_folder(settings.results.root)
@@ -54,7 +56,7 @@ class _Runner:
         store, results, scoring = run.settings.store.root, run.settings.results.root, run.settings.scoring
         self._protocol, self._sets = run.protocol, run.sets
         self._classifiers = ClassifierStore(store / "classifiers", run.device)
-        self._engine = Engine(store / "banks", scoring.batch_size)
+        self._engine = Engine(store / "banks", scoring.batch_size, scoring.shards)
         self._records = RecordStore(results)
         self._extras = Extras(results, store, scoring.details)
         self._failures = Failures()
@@ -79,12 +81,7 @@ class _Runner:
         """Computes cells of one seed; gives their records by address, without those that failed."""
         classifiers = find_or_train(self._classifiers, cells, self._failures)
         cells = self._failures.among(cells)
-        scorers = {
-            cell.row: Scorer(
-                self._engine, [classifiers[spec.key] for spec in cell.specs], self._sets.train, self._sets.test
-            )
-            for cell in cells
-        }
+        scorers = scorers_of(cells, classifiers, self._engine, self._sets)
         self._pass_for_fitting(cells, scorers)
         computed: dict[str, Record] = {}
         for name in dict.fromkeys(cell.ood_name for cell in cells):
@@ -151,31 +148,3 @@ class _Runner:
                 new=sum(seed.new for seed in seeds),
             )
         )
-
-
-def find_or_train(store: ClassifierStore, cells: Sequence[Cell], failures: Failures) -> dict[str, Classifier]:
-    """Loads or trains every network of the cells; a network that cannot be had fails the cells that need it.
-
-    A network that another process is training is left for the end: processes share the work that way.
-
-    Returns:
-        Classifiers by the key of their specification.
-    """
-    classifiers: dict[str, Classifier] = {}
-    busy: list[TrainingSpec] = []
-    needed = {spec.key: spec for cell in cells for spec in cell.specs}
-    for spec in needed.values():
-        with failures.catching(_needing(spec, cells)):
-            try:
-                classifiers[spec.key] = store.obtain(spec, wait=False)
-            except BusyError:
-                _log.info("another process trains %s: left for later", spec.title)
-                busy.append(spec)
-    for spec in busy:
-        with failures.catching(_needing(spec, cells)):
-            classifiers[spec.key] = store.obtain(spec)
-    return classifiers
-
-
-def _needing(spec: TrainingSpec, cells: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in cells if any(one.key == spec.key for one in cell.specs)]

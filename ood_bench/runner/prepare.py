@@ -20,6 +20,7 @@ from ood_bench.runner.checks import (
     check_checkpoint,
     check_ood,
     check_protocol,
+    check_shards,
     check_taps,
     refuse_folders,
     refuse_streamed,
@@ -136,6 +137,7 @@ def prepare(settings: RunSettings) -> Prepared:
     check_classes(settings.id, sets, published=settings.checkpoint is not None)
     check_shapes(untrained, settings.model["name"], sets)
     check_ood(sets)
+    check_shards(settings, sets, device)
     check_protocol(protocol, sets)
     if settings.checkpoint is not None and len(settings.seed) > 1:
         _log.warning(

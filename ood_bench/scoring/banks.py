@@ -65,9 +65,26 @@ class Banks:
             return None
         return PartialScores(self._root / "derived" / f"{content_key([_identity(name) for name in names])}.part")
 
-    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """The lock on something below the folder; it locks nothing if everything is in memory only."""
-        return contextlib.nullcontext() if self._root is None else locked(self._root / name)
+    def folder(self, name: str) -> Path | None:
+        """A folder below the root; none if there is none of that name."""
+        return None if self._root is None or not (self._root / name).is_dir() else self._root / name
+
+    def drop(self, name: str) -> None:
+        """Forgets rows or a derived array and removes their file, and its folder if nothing else is in it."""
+        self._kept.pop(name, None)
+        if self._root is not None:
+            path = self._root / f"{name}.npy"
+            with contextlib.suppress(OSError):  # another user's file, or a folder that holds something: gc clears it
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
+
+    def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+        """The lock on something below the folder; it locks nothing if everything is in memory only.
+
+        Raises:
+            BusyError: if another process holds it and ``wait`` is false.
+        """
+        return contextlib.nullcontext() if self._root is None else locked(self._root / name, wait=wait)
 
     def _load(self, name: str, *, mapped: bool = False) -> npt.NDArray[Any] | None:
         """An array whose digest is right; none, with a warning, if it is not."""

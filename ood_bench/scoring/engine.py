@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ood_bench.data.imageset import Array, ImageSet, Rows32
 from ood_bench.data.views import View
@@ -17,6 +18,7 @@ from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
+from ood_bench.scoring.shards import Shards
 from ood_bench.utils.files import content_key
 
 Bank = Mapping[Quantity, Rows32]
@@ -32,16 +34,17 @@ class Engine:
 
     Args:
         root: the folder ``banks`` of the artifact store, or none to keep banks in memory only.
-        batch_size: images a pass takes at once; 0 chooses 64 on CPU (small batches stay in cache) and 1,000 on a GPU.
+        batch_size: images a pass takes at once, see :func:`images_at_once`.
+        shards: parts of the banks of a set that other jobs may have made (:mod:`ood_bench.scoring.shards`).
     """
 
-    def __init__(self, root: Path | None, batch_size: int = 0) -> None:
-        self._banks, self._batch_size = Banks(root), batch_size
+    def __init__(self, root: Path | None, batch_size: int = 0, shards: int = 1) -> None:
+        self._banks, self._batch_size, self._count = Banks(root), batch_size, shards
         self._heads: dict[str, LinearHead] = {}
 
     def batch_size(self, classifier: Classifier) -> int:
         """Images a pass takes at once on the classifier's device."""
-        return self._batch_size or (1000 if classifier.device.type == "cuda" else 64)
+        return images_at_once(self._batch_size, classifier.device)
 
     def collect(
         self, classifier: Classifier, images: ImageSet, quantities: Iterable[Quantity], steps: Iterable[Steps] = ()
@@ -138,6 +141,11 @@ class Engine:
             # Another process may have computed some of them while this one waited for the locks.
             rows, scores = self._kept(classifier, view, quantities, steps)
             missing = [quantity for quantity in quantities if quantity not in rows]
+            if missing and self._count > 1:
+                rows |= self._shards(classifier, view.images).join(classifier, view.images, missing)
+                missing = []
+            elif missing:
+                self._shards(classifier, view.images).warn_of_unused(view.images)
             unscored = {name: one for name, one in sorted(steps.items()) if name not in scores}
             own = self.batch_size(classifier)
             for size in sorted({own, *(one.perturbation.batch_size for one in unscored.values())}):
@@ -145,6 +153,9 @@ class Engine:
                 new_rows, new_scores = self._run(classifier, view, size, missing if size == own else [], mine)
                 rows, scores = rows | new_rows, scores | new_scores
         return rows, scores
+
+    def _shards(self, classifier: Classifier, images: ImageSet) -> Shards:
+        return Shards(self._banks, _place(classifier, images), self.batch_size(classifier), self._count)
 
     def _kept(
         self, classifier: Classifier, view: View, quantities: Iterable[Quantity], names: Iterable[str]
@@ -181,6 +192,11 @@ class Engine:
         if partial is not None:
             partial.drop()
         return rows, named
+
+
+def images_at_once(batch_size: int, device: torch.device) -> int:
+    """Images a pass takes at once: 0 chooses 64 on a CPU (small batches stay in its cache) and 1,000 on a GPU."""
+    return batch_size or (1000 if device.type == "cuda" else 64)
 
 
 def _place(classifier: Classifier, images: ImageSet) -> str:

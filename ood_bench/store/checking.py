@@ -24,6 +24,8 @@ def faults(entry: Entry, *, deep: bool) -> str:
     try:
         if entry.kind == "images":
             return _images(entry, deep=deep)
+        if entry.path.suffix == ".shards":
+            return _arrays(entry)
         return checks[entry.kind](entry) if entry.kind in checks else ""
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         return f"cannot be read: {error}"
@@ -50,7 +52,7 @@ def _images(entry: Entry, *, deep: bool) -> str:
 
 
 def _arrays(entry: Entry) -> str:
-    """Of a bank, or of one array after input steps."""
+    """Of a bank, of shards, or of one array after input steps."""
     if not entry.path.is_dir():
         return _array(entry.path, entry.path.stem)
     files = sorted(entry.path.glob("[!.]*.npy"))

@@ -75,18 +75,23 @@ def sort(
     for entry in found:
         if entry.path in needed and entry.kind not in also:
             sorted_.referred.append(entry)
-        elif entry.age < older or _in_use(entry.path) or (running and entry.kind in ("classifiers", "logs")):
+        elif entry.age < older or _in_use(entry.path) or (running and _awaits_a_sweep(entry)):
             sorted_.young.append(entry)
         else:
             sorted_.goes.append(entry)
     return sorted_
 
 
+def _awaits_a_sweep(entry: Entry) -> bool:
+    """Whether a sweep that runs may come to need an entry: a classifier, a plan, a log, or shards of other jobs."""
+    return entry.kind in ("classifiers", "logs") or entry.path.suffix == ".shards"
+
+
 def _in_use(path: Path) -> bool:
     """Whether somebody holds the lock on an entry or in it, or the lock that it is, or waits for its job in SLURM."""
     if path.suffix == ".part":  # locked by the names of the arrays that will come of it, which it does not say
         return _holds_locks(path.parent)
-    named = path.with_suffix("") if path.suffix in (".training", ".lease", ".npy") else path
+    named = path.with_suffix("") if path.suffix in (".training", ".lease", ".npy", ".shards") else path
     return is_locked(named) or _holds_locks(path) or _awaited(path)
 
 

@@ -12,8 +12,9 @@ from ood_bench.models.card import read_card, scoring_key
 from ood_bench.results import Record
 
 KINDS = ("classifiers", "images", "banks", "derived", "scores", "unfinished", "leftovers", "logs")
-"""Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes that
-broke off; locks, torn entries and half-written files; plans, heartbeats and SLURM's logs."""
+"""Trained networks; decoded sets; banks of passes; arrays after input steps; scores of cells; trainings and passes
+that broke off, and shards of banks until they are joined; locks, torn entries and half-written files; plans,
+heartbeats and SLURM's logs."""
 _MARKS = (".lock", ".lease", ".torn")  # .lock: until version 0.1.0
 
 
@@ -70,7 +71,7 @@ def kind_of(kind: str, path: Path) -> str:
     """``kind``, unless the name of what lies among its entries says that it is none of them."""
     if path.name.startswith(".") or path.suffix in _MARKS or ".lease." in path.name:
         return "leftovers"
-    return "unfinished" if path.suffix in (".training", ".part") else kind
+    return "unfinished" if path.suffix in (".training", ".part", ".shards") else kind
 
 
 def _measure(path: Path, now: float) -> tuple[int, float]:

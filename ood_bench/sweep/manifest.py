@@ -27,7 +27,7 @@ class PlannedJob(BaseModel):
         command: the command that runs just this job.
         place: its place in the order of those that are started; none if it had all records.
         results: its results folder.
-        cells: titles of its cells, by the address of the record.
+        cells: titles of its cells, by the address of the record; none of a job that makes a shard, no record.
         classifiers: titles of those that it has to train.
     """
 
@@ -75,7 +75,7 @@ def _save(store: Path, jobs: Sequence["Job"], ordered: Sequence["Job"]) -> Path:
             command=printable(job.command),
             place=started.get(job.key),
             results=printable(str(job.results.resolve())),
-            cells={cell.address: cell.title for cell in job.cells},
+            cells={} if job.shard and job.missing else {cell.address: cell.title for cell in job.cells},
             classifiers=[spec.title for spec in job.untrained()],
         )
         for job in jobs

@@ -33,6 +33,7 @@ class Job:
         store: the artifact store.
         results: the results folder.
         flags: Hydra's flags that name where its configs lie, such as ``--config-dir``.
+        shard: whether it makes a shard of banks and no record (``scoring.shard``).
     """
 
     words: tuple[str, ...]
@@ -42,6 +43,7 @@ class Job:
     store: Path
     results: Path
     flags: tuple[str, ...] = ()
+    shard: bool = False
 
     @property
     def key(self) -> str:
@@ -76,7 +78,8 @@ def job_of(words: Sequence[str], settings: RunSettings, flags: Sequence[str] = (
     specs = {spec.key: spec for one in needed for spec in _chain(one)}
     words = tuple(word for word in words if not word.startswith("dry_run="))
     store, results = settings.store.root, settings.results.root
-    return Job(words, tuple(cells), done, tuple(specs.values()), store, results, tuple(flags))
+    shard = settings.scoring.shard is not None
+    return Job(words, tuple(cells), done, tuple(specs.values()), store, results, tuple(flags), shard)
 
 
 def _chain(spec: TrainingSpec) -> list[TrainingSpec]:

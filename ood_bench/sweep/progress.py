@@ -22,7 +22,7 @@ class JobState:
         words: its overrides.
         command: the command that runs just this job.
         state: one of :data:`ORDER`.
-        cells: number of its cells.
+        cells: number of its cells; a shard counts as one.
         done: number of those with a record.
         note: what it is doing, or what went wrong.
     """
@@ -84,6 +84,8 @@ def _lost(store: Path, beats: Mapping[str, Beat | None], dead: dict[str, str]) -
 
 def _state(job: PlannedJob, beat: Beat | None, done: int, *, lost: bool) -> JobState:
     state, note = ("waiting", "") if beat is None else _describe(beat, lost=lost)
+    if not job.cells:  # a shard, of which no record tells
+        return JobState(tuple(job.words), job.command, state, 1, int(state == "done"), note)
     if done == len(job.cells):
         state, note = "done", ""
     elif state == "done":  # of an earlier start, with records that are gone by now

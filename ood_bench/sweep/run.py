@@ -55,12 +55,13 @@ def run_sweep(
     if ordered:
         for path in manifest.save(jobs, ordered):
             _log.info("progress: ood-bench status --store %s", path.parent.parent)
-    errors, interrupted = dict[str, Exception](), False
+    errors, ended, interrupted = dict[str, Exception](), set[str](), False
     try:
-        _launch(ordered, launch, errors)
+        _launch(ordered, launch, errors, ended)
     except KeyboardInterrupt:
         interrupted = True
-    after = [_now(job) for job in jobs]
+    # A shard has no records: it is made if its job ended well.
+    after = [replace(job, cells=()) if job.shard and job.key in ended else _now(job) for job in jobs]
     missing = [job for job in after if job.missing]
     stopped = [job for job in missing if isinstance(errors.get(job.key), OutOfTime)]
     show_end(after, errors, console, interrupted=interrupted)
@@ -93,8 +94,8 @@ def naming(words: Sequence[str]) -> Iterator[None]:
         raise type(error)(message, error.hint) from error
 
 
-def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -> None:
-    """Launches jobs; enters what they raised into ``errors``, by job key.
+def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception], ended: set[str]) -> None:
+    """Launches jobs; enters what they raised into ``errors``, by job key, and the keys of the others into ``ended``.
 
     A launcher may give up on all jobs because of one (joblib does when a worker is killed); the rest is launched again
     until two launches in a row have brought no new record.
@@ -115,6 +116,7 @@ def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception]) -
                 _log.warning("%s; going on with %s", why, counted(len(left), "job"))
             continue
         errors.update({job.key: error for job, error in zip(left, raised, strict=True) if error is not None})
+        ended.update(job.key for job, error in zip(left, raised, strict=True) if error is None)
         break
 
 

@@ -89,8 +89,14 @@ def show_end(
         console: where to write.
         interrupted: whether Ctrl-C stopped it.
     """
-    cells, done = sum(len(job.cells) for job in jobs), sum(len(job.done) for job in jobs)
-    lines = [f"{'interrupted' if interrupted else 'sweep'}: {done} of {cells} cells have a record"]
+    parts = [job for job in jobs if job.shard]
+    scored = [job for job in jobs if not job.shard]
+    cells, done = sum(len(job.cells) for job in scored), sum(len(job.done) for job in scored)
+    title = "interrupted" if interrupted else "sweep"
+    lines = [f"{title}: {done} of {cells} cells have a record"] if scored else []
+    if parts:
+        made = sum(not job.missing for job in parts)
+        lines.append(f"{title}: {made} of {counted(len(parts), 'shard')} made; without scoring.shard a run joins them")
     missing = [job for job in jobs if job.missing]
     if interrupted:
         lines += _few([f"missing: {_cells(job)}\n    {job.command}" for job in missing if job.key not in errors])
@@ -102,7 +108,7 @@ def show_end(
         error = errors.get(job.key)
         why = reason(error) if error else "its job ended without a message (killed, cancelled or out of memory)"
         lines += [f"failed: {_cells(job)}: {why}", f"    {job.command}"]
-    if done < cells:
+    if done < cells or any(job.missing for job in parts):
         lines.append("the same sweep again computes all that is missing, and nothing else")
     console.print(printable("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
 

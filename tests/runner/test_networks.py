@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 from ood_bench.errors import TrainingError
-from ood_bench.runner.execute import find_or_train
 from ood_bench.runner.failures import Failures
+from ood_bench.runner.networks import find_or_train
 from ood_bench.utils.locks import BusyError
 
 

@@ -55,6 +55,20 @@ def test_streamed_images_give_the_same_numbers_and_take_no_place(settings):
     assert {path.name.partition("-")[0] for path in Path("b/store/images").iterdir()} == {"uniform"}
 
 
+def test_shards_of_streamed_images_are_joined_to_the_same_numbers(settings, caplog):
+    caplog.set_level("INFO")
+    words = ["data.decode=stream", "scoring.batch_size=8", "scoring.details=all"]
+    whole = execute(settings("results.root=a", "store.root=a/store", *words))
+    for shard in ("0", "1", "null"):
+        joined = execute(
+            settings("results.root=b", "store.root=b/store", *words, "scoring.shards=2", f"scoring.shard={shard}")
+        )
+    assert "digits: 2 of 2 parts of banks found in shards, 0 computed" in caplog.messages
+    assert [one.exact for one in joined.records] == [one.exact for one in whole.records]
+    ours, theirs = (sorted(Path(folder, "store/banks").rglob("*.npy")) for folder in "ab")
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+
+
 def test_nothing_is_trained_on_streamed_images(settings):
     with pytest.raises(ConfigError, match=r"method msp needs a network to be trained .* data\.decode=stream"):
         execute(settings("data.decode=stream", checkpoint=None))

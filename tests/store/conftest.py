@@ -60,6 +60,11 @@ class Shelves:
         Banks(self.store / "banks").keep("derived/odin-0123", np.ones((2, 3)))
         return self.store / "banks/derived/odin-0123.npy"
 
+    def shards(self, bank):
+        place = f"{bank.name}.shards"
+        Banks(self.store / "banks").keep(f"{place}/0-4-by-4-output-flat", np.ones((4, 10), dtype=np.float32))
+        return self.store / "banks" / place
+
     def scores(self, cell):
         store = ScoreStore(self.store / "scores")
         store.write(cell, Scores(np.arange(3.0), np.arange(2.0), None, None))
@@ -116,6 +121,7 @@ def full(shelves):
         "torn": shelves.leftover("images/mnist-99.torn/images.npy").parent,
         "lease": shelves.leftover("classifiers/lenet-digits-base.lease.7"),
         "half a bank": shelves.leftover(shelves.kept["bank"].relative_to(shelves.store) / ".x2"),
+        "shards": shelves.shards(shelves.kept["bank"]),
         "part": shelves.leftover("banks/derived/odin-99.part"),
         "heartbeat": shelves.leftover("sweeps/jobs/1.json").parent,
         "half written": shelves.leftover("banks/.derived.x1"),

@@ -47,6 +47,11 @@ def test_one_flipped_bit_is_found(full, name):
     assert list(said(full)) == [full.kept[entry]]
 
 
+def test_damaged_shards_are_found(full):
+    torn(full.loose["shards"] / "0-4-by-4-output-flat.npy")
+    assert list(said(full)) == [full.loose["shards"]]
+
+
 def test_changed_pixels_are_found_by_a_deep_look(full):
     np.save(full.kept["images"] / "images.npy", np.full((4, 1, 2, 2), 7, dtype=np.uint8))
     assert said(full) == {}

@@ -106,10 +106,12 @@ def test_a_training_that_goes_on_stays(full):
         ("derived", "banks/derived/odin-0123"),
         ("part", "banks/derived/odin-0123"),
         ("bank", "{bank}/output-flat"),
+        ("shards", "{bank}"),
+        ("shards", "{bank}.shards/0-4-by-4"),
     ],
 )
 def test_arrays_that_a_pass_makes_stay(full, entry, lock):
-    path = (full.kept | {"part": full.loose["part"]})[entry]
+    path = (full.loose | full.kept)[entry]
     options = {"also": ["banks", "derived"], "older": -1.0}
     with locked(full.store / lock.format(bank=full.kept["bank"].relative_to(full.store))):
         assert path in paths(sort(full, **options).young)
@@ -126,10 +128,10 @@ def test_a_job_that_waits_in_slurms_queue_keeps_its_folder(full):
     assert job.parent in paths(sort(full).goes)
 
 
-def test_a_sweep_that_runs_keeps_its_plan_and_every_classifier(full):
+def test_a_sweep_that_runs_keeps_its_plan_every_classifier_and_shards(full):
     plan = full.leftover("sweeps/0123.json")
     full.age()
-    mine = {plan, full.loose["classifier"]}
+    mine = {plan, full.loose["classifier"], full.loose["shards"]}
     assert mine <= paths(sort(full).goes)
     os.utime(full.loose["heartbeat"] / "1.json")
     assert mine <= paths(sort(full).young)

@@ -139,3 +139,24 @@ def test_a_sweep_that_ran_out_of_time_is_no_failure(sweep):
     status, said = sweep("seed=0", "seed=1", "seed=2", launch=lambda _: [OutOfTime("no time"), None])
     assert status == REFUSED_OR_MISSING
     assert said.count("failed: ") == 1
+
+
+def test_shards_are_made_by_jobs_and_joined_by_a_run(sweep, toy, store):
+    words = ["method=msp", "scoring.batch_size=8", "scoring.shards=2"]
+    code, said = sweep("scoring.shard=0", "scoring.shard=1", words=words)
+    assert code == 0
+    assert said.endswith("sweep: 2 of 2 shards made; without scoring.shard a run joins them")
+    assert len(list((store / "banks").glob("*.shards/*"))) == 4
+    assert len(ood_bench.run([*toy, *words])) == 1
+    assert not list((store / "banks").glob("*.shards"))
+
+
+def test_a_shard_that_fails_is_named(sweep):
+    def launch(jobs):
+        return [*one_by_one(jobs[:1]), OodBenchError("the disk is full")]
+
+    code, said = sweep("scoring.shard=0", "scoring.shard=1", words=["method=msp", "scoring.shards=2"], launch=launch)
+    assert code == REFUSED_OR_MISSING
+    assert "sweep: 1 of 2 shards made" in said
+    assert "failed: msp on uniform, seed 0: the disk is full" in said
+    assert "method=msp scoring.shards=2 scoring.shard=1 the same sweep again computes all that is missing" in said

@@ -77,6 +77,18 @@ def test_every_state_is_told(sweep, capsys):
     assert "run again: ood-bench experiment=quickstart seed=1" not in said
 
 
+def test_a_shard_is_done_when_its_job_says_so(sweep, capsys):
+    jobs = [{**job(number, "nowhere"), "cells": {}} for number in (1, 2)]
+    (manifest.folder(sweep) / "0123.json").write_text(json.dumps({"started": 1e9, "jobs": jobs}))
+    said = {"host": "node1", "pid": 4711, "slurm": "", "error": "", "work": None}
+    for number, state in ((1, "done"), (2, "running")):
+        heartbeat.path_of(sweep, jobs[number - 1]["key"]).write_text(json.dumps({**said, "state": state}))
+    code, text = shown(capsys, "--store", sweep)
+    assert code == 1
+    assert "1 of 2 cells; 2 jobs: 1 running, 1 done" in text
+    assert "50 %" in text
+
+
 def test_of_many_jobs_only_some_are_shown(sweep, capsys, monkeypatch):
     monkeypatch.setattr(status, "_MOST", 3)
     assert "and 2 more" in shown(capsys, "--store", sweep)[1]
