@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, NamedTuple
 
-from ood_bench.metrics import convention_named
+from ood_bench.metrics import convention_named, exact
 from ood_bench.metrics.curve import MetricError
 
 Family = Literal["fpr", "auroc", "aupr", "detection"]
@@ -100,6 +100,18 @@ RELEVANT: Final[Mapping[Family, tuple[str, ...]]] = {
 }
 """The choices that have an effect on a family's numbers."""
 
+_RATES: Final = ("auroc", "aupr_in", "aupr_out", "fpr95", "detection_error")
+METRICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "exact": exact.NAMES,
+    "fssd": ("auroc", "auprc", "aupr_out", "fpr95", "fpr80", "tnr95", "tnr80", "detection_accuracy"),
+    "mahalanobis": ("auroc", "aupr_in", "aupr_out", "tnr95", "detection_accuracy"),
+    "featurenorm": ("auroc", "aupr_in", "fpr95"),
+    "odin": _RATES,
+    "eloc": _RATES,
+    "outlier_exposure": ("auroc", "auprc_out_ratio_1to5", "fpr95_ood_positive"),
+    "openood": ("fpr95_ood_positive", "auroc", "aupr_in", "aupr_out"),
+}
+"""Names of the metrics of each convention."""
 _ODIN: Final = Rules(edge="rejected", cut="window", area="rectangles", balance="rates")
 _DECOMPOSED: Final[Mapping[str, Rules]] = {
     "exact": Rules(),
@@ -145,20 +157,20 @@ def rules_of(convention: str, metric: str, options: Mapping[str, Any] | None = N
     )
 
 
-def name_in(convention: str, metric: str, computed: Mapping[str, float]) -> str:
-    """What a convention calls a metric: the name in ``computed`` of the same family, level and side.
+def name_in(convention: str, metric: str) -> str:
+    """What a convention calls a metric: its own metric of the same family, level and side.
 
     Raises:
-        MetricError: if the convention has none.
+        MetricError: if it has none.
     """
-    wanted = asked(metric)
-    if metric in computed:
+    names, wanted = METRICS[convention], asked(metric)
+    if metric in names:
         return metric
-    for same in (wanted, wanted._replace(complement=not wanted.complement)):
-        for name in computed:
-            if name != "id_accuracy" and asked(name) == same:
+    for complement in (wanted.complement, not wanted.complement):
+        for name in names:
+            if asked(name) == wanted._replace(complement=complement):
                 return name
-    raise MetricError(f"convention {convention} has nothing like {metric}", f"it has {', '.join(computed)}")
+    raise MetricError(f"convention {convention} has nothing like {metric}", f"it has {', '.join(names)}")
 
 
 def changed(one: Rules, other: Rules) -> list[str]:

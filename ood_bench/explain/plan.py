@@ -1,0 +1,81 @@
+"""Which choices of two evaluations become rungs: apart where every mixture was kept, together where only some were."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ood_bench.explain.mixed import DATA, Mixed
+from ood_bench.scoring.kept import NotKeptError
+
+Groups = tuple[tuple[str, ...], ...]
+
+
+class Plan(NamedTuple):
+    """How the choices that scores depend on are climbed.
+
+    Attributes:
+        groups: the rungs, each of one or several of :data:`~ood_bench.explain.mixed.DATA`.
+        fixed: the choices that no rung changes: whether they are those of the ladder's end.
+        lacking: what is missing for those of them in which the ends differ.
+    """
+
+    groups: Groups
+    fixed: Mapping[str, bool]
+    lacking: Mapping[str, NotKeptError]
+
+    def sides(self, flipped: Sequence[tuple[str, ...]]) -> tuple[bool, bool, bool]:
+        """Rows, setting and ranked numbers: whether each is the end's once some groups are."""
+        after = {name for group in flipped for name in group}
+        rows, setting, ranked = (self.fixed.get(name, name in after) for name in DATA)
+        return rows, setting, ranked
+
+
+def planned(mixed: Sequence[Mixed]) -> Plan:
+    """The plan with most rungs that every network's scores allow; of two with as many, the one nearer to the end.
+
+    Raises:
+        NotKeptError: if there are scores for neither end.
+    """
+    differing = mixed[0].differing()
+    same = dict.fromkeys(set(DATA) - set(differing), False)
+    for size in range(len(differing), -1, -1):
+        for base in (True, False):
+            for some in itertools.combinations(differing, size):
+                fixed = same | dict.fromkeys(set(differing) - set(some), base)
+                for groups in _groupings(some):
+                    plan = Plan(groups, fixed, {})
+                    if all(_whole(one, plan) for one in mixed):
+                        return plan._replace(lacking=_lacking(mixed, plan, base, set(differing) - set(some)))
+    raise mixed[0].why_not(True, True, True) or NotKeptError("scores were not kept")
+
+
+def _groupings(names: Sequence[str]) -> Iterator[Groups]:
+    """Every way to put names into groups, in order; the finest first."""
+    if not names:
+        yield ()
+        return
+    found = {((names[0],), *rest) for rest in _groupings(names[1:])}
+    for rest in _groupings(names[1:]):
+        found |= {(*rest[:place], (names[0], *group), *rest[place + 1 :]) for place, group in enumerate(rest)}
+    ordered = {tuple(sorted(groups, key=lambda group: DATA.index(group[0]))) for groups in found}
+    yield from sorted(ordered, key=lambda groups: (-len(groups), groups))
+
+
+def _whole(mixed: Mixed, plan: Plan) -> bool:
+    """Whether every mixture of the plan's groups was kept."""
+    sizes = range(len(plan.groups) + 1)
+    mixtures = (some for size in sizes for some in itertools.combinations(plan.groups, size))
+    return all(mixed.why_not(*plan.sides(some)) is None for some in mixtures)
+
+
+def _lacking(mixed: Sequence[Mixed], plan: Plan, base: bool, names: set[str]) -> dict[str, NotKeptError]:
+    """For each of ``names``, what is missing if it alone, or all of them, were taken from the other end."""
+    found = {}
+    for name in sorted(names, key=DATA.index):
+        alone = Plan((), {**plan.fixed, name: not base}, {}).sides(plan.groups)
+        others = Plan((), {**plan.fixed, **dict.fromkeys(names, not base)}, {}).sides(plan.groups)
+        errors = (one.why_not(*sides) for sides in (alone, others) for one in mixed)
+        found[name] = next(
+            (error for error in errors if error is not None), NotKeptError("some mixtures were not kept")
+        )
+    return found
