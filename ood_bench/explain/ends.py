@@ -1,5 +1,6 @@
 """The two ends of a ladder: a cell as its record has it, or by another protocol."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,9 +72,9 @@ def protocol_named(words: str, classes: int, paper: str = "") -> Protocol:
     """
     first, *rest = words.split(",")
     name, _, tune = first.partition(":")
-    used = compose_settings([f"paper={paper}"]) if paper else None
-    if used is not None and name == used.protocol["name"]:
-        node, tune = dict(used.protocol), tune or used.tune.name
+    used, rule = _used_by(paper) if paper else ({}, "")
+    if name == used.get("name"):
+        node, tune = dict(used), tune or rule
     else:
         known = options("protocol")
         if name not in known:
@@ -88,6 +89,13 @@ def protocol_named(words: str, classes: int, paper: str = "") -> Protocol:
             raise ConfigError(f"{words}: {word!r} is not KEY=VALUE", "write them as in odin,skip=0")
         node[key] = OmegaConf.from_dotlist([word])[key]
     return build_protocol(node, tune or "published")
+
+
+@functools.lru_cache(maxsize=64)
+def _used_by(paper: str) -> tuple[dict[str, Any], str]:
+    """Options of the protocol that a block uses, and its tuning rule; composing takes half a second."""
+    settings = compose_settings([f"paper={paper}"])
+    return settings.protocol, settings.tune.name
 
 
 def own_end(cell: KeptCell, protocol: Protocol) -> End:

@@ -108,7 +108,9 @@ class Explanation:
     unexplained: Unexplained | None
 
 
-def explain(mixed: Mixed, peers: Sequence[Mixed] = (), printed: str | None = None, *, runs: int = 1) -> Explanation:
+def explain(
+    mixed: Mixed, peers: Sequence[Mixed] = (), printed: str | None = None, *, runs: int = 1, lost: bool = False
+) -> Explanation:
     """Climbs from one evaluation of a cell to another.
 
     Args:
@@ -116,16 +118,16 @@ def explain(mixed: Mixed, peers: Sequence[Mixed] = (), printed: str | None = Non
         peers: those of the row's other networks; the last rung is the mean over all.
         printed: the published number for the end, as printed, in the end's metric.
         runs: how many runs it is the mean of.
+        lost: whether there are further networks of which nothing was kept.
 
     Raises:
         NotKeptError: if the scores of neither end were kept.
     """
-    missing = []
-    everyone = [mixed, *peers]
-    plan = planned([mixed])
-    if peers and any(_obstacle(one, plan) is not None for one in peers):
-        missing.append(Missing(NETWORKS, "scores of the other networks were not kept"))
-        everyone = [mixed]
+    plan = planned(mixed)
+    whole = [one for one in peers if _obstacle(one, plan) is None]
+    everyone = [mixed, *whole]
+    lost = lost or len(whole) < len(peers)
+    missing = [Missing(NETWORKS, "scores of some of the row's other networks were not kept")] if lost else []
     rules = mixed.rule_choices()
     choices = [_data_choice(mixed, group) for group in plan.groups]
     choices += [Choice(RULE_WORDS[name], *(getattr(side, name) for side in mixed.rules)) for name in rules]
@@ -134,8 +136,8 @@ def explain(mixed: Mixed, peers: Sequence[Mixed] = (), printed: str | None = Non
         choices.append(Choice(NETWORKS, seed, f"mean over {len(everyone)}"))
 
     def value(flipped: Flipped) -> float | None:
-        whole = len(choices) - 1 in flipped and len(everyone) > 1
-        found = [_value(one, plan, rules, flipped) for one in (everyone if whole else everyone[:1])]
+        mean = len(choices) - 1 in flipped and len(everyone) > 1
+        found = [_value(one, plan, rules, flipped) for one in (everyone if mean else everyone[:1])]
         known = [number for number in found if number is not None]
         return statistics.fmean(known) if len(known) == len(found) else None
 

@@ -30,13 +30,13 @@ class Plan(NamedTuple):
         return rows, setting, ranked
 
 
-def planned(mixed: Sequence[Mixed]) -> Plan:
-    """The plan with most rungs that every network's scores allow; of two with as many, the one nearer to the end.
+def planned(mixed: Mixed) -> Plan:
+    """The plan with most rungs that the kept scores allow; of two with as many, the one nearer to the end.
 
     Raises:
         NotKeptError: if there are scores for neither end.
     """
-    differing = mixed[0].differing()
+    differing = mixed.differing()
     same = dict.fromkeys(set(DATA) - set(differing), False)
     for size in range(len(differing), -1, -1):
         for base in (True, False):
@@ -44,9 +44,9 @@ def planned(mixed: Sequence[Mixed]) -> Plan:
                 fixed = same | dict.fromkeys(set(differing) - set(some), base)
                 for groups in _groupings(some):
                     plan = Plan(groups, fixed, {})
-                    if all(_whole(one, plan) for one in mixed):
+                    if _whole(mixed, plan):
                         return plan._replace(lacking=_lacking(mixed, plan, base, set(differing) - set(some)))
-    raise mixed[0].why_not(True, True, True) or NotKeptError("scores were not kept")
+    raise mixed.why_not(True, True, True) or NotKeptError("scores were not kept")
 
 
 def _groupings(names: Sequence[str]) -> Iterator[Groups]:
@@ -68,13 +68,13 @@ def _whole(mixed: Mixed, plan: Plan) -> bool:
     return all(mixed.why_not(*plan.sides(some)) is None for some in mixtures)
 
 
-def _lacking(mixed: Sequence[Mixed], plan: Plan, base: bool, names: set[str]) -> dict[str, NotKeptError]:
+def _lacking(mixed: Mixed, plan: Plan, base: bool, names: set[str]) -> dict[str, NotKeptError]:
     """For each of ``names``, what is missing if it alone, or all of them, were taken from the other end."""
     found = {}
     for name in sorted(names, key=DATA.index):
         alone = Plan((), {**plan.fixed, name: not base}, {}).sides(plan.groups)
         others = Plan((), {**plan.fixed, **dict.fromkeys(names, not base)}, {}).sides(plan.groups)
-        errors = (one.why_not(*sides) for sides in (alone, others) for one in mixed)
+        errors = (mixed.why_not(*sides) for sides in (alone, others))
         found[name] = next(
             (error for error in errors if error is not None), NotKeptError("some mixtures were not kept")
         )
