@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--metric", default="fpr95", help="default: fpr95")
     add("--from", dest="start", default="plain", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: plain")
     add("--to", default="", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: that of the record")
-    add("--all", action="store_true", help="of a block: every method under all defensible conventions")
+    add("--all", action="store_true", help="methods of the block, or beside the cell, under all conventions")
     add("--json", type=Path, metavar="FILE", help="writes everything to FILE")
     add("--no-charts", action="store_true", help=f"writes none below RESULTS/{FOLDER}")
     return parser
@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     papers = [word.removeprefix("paper=") for word in chosen.what if word.startswith("paper=")]
     if len(chosen.what) > 2 or (papers and len(chosen.what) > 1):
         parser.error("name one cell, two cells, or one paper=NAME")
-    if chosen.all and not papers:
-        parser.error("--all is for a block: paper=NAME")
+    if chosen.all and len(chosen.what) > 1:
+        parser.error("--all takes one paper=NAME or one cell")
     from ood_bench.explain import commands  # noqa: PLC0415 - importing torch takes seconds
 
     if chosen.all:
-        shown = commands.every_convention(papers[0], chosen.results, chosen.store, chosen.metric)
+        shown = commands.every_convention(chosen.what[0], chosen.results, chosen.store, chosen.metric)
     elif papers:
         shown = commands.ladders(papers[0], chosen.results, commands.asked_for(chosen))
     else:

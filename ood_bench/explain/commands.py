@@ -13,6 +13,7 @@ from ood_bench.explain.cells import EXACT, PAPER, KeptCell
 from ood_bench.explain.explained import Explanation
 from ood_bench.explain.multiverse import Multiverse, multiverse
 from ood_bench.explain.ranked import Ranked
+from ood_bench.results import Record
 from ood_bench.results.record_store import slug
 from ood_bench.scoring.kept import NotKeptError
 
@@ -74,13 +75,22 @@ def _waterfalls(explained: Sequence[Explanation]) -> Iterator[tuple[str, Mapping
         yield slug(f"{one.title} {one.metric} {one.start} to {one.end}"), waterfall(one)
 
 
-def every_convention(paper: str, results: Path, store: Path, metric: str) -> Shown:
-    """All methods of a block under every defensible convention, each the mean over OOD sets and networks."""
-    cells = _kept_cells(paper, results, store)
+def every_convention(what: str, results: Path, store: Path, metric: str) -> Shown:
+    """Methods under every defensible convention, each the mean over OOD sets and networks.
+
+    Args:
+        what: ``paper=NAME`` for the methods of a block; a cell for those beside it on the same network and images.
+        results: the results folder.
+        store: the artifact store.
+        metric: the metric.
+    """
+    paper = what.removeprefix("paper=")
+    rows = find.methods_beside(what, results) if paper == what else find.rows_of(find.block_named(paper), results)
+    cells = _kept_cells(rows, what, store)
     found = multiverse({name: [_ranked(cell) for cell in mine] for name, mine in cells.items()}, metric)
-    title = f"{paper}: {len(found.universes)} conventions, mean over {len(next(iter(cells.values())))} cells a method"
+    title = f"{what}: {len(found.universes)} conventions, mean over {len(next(iter(cells.values())))} cells a method"
     content = {
-        "paper": paper,
+        "of": what,
         "metric": metric,
         "conventions": [asdict(one) for one in found.universes],
         "values": found.values,
@@ -91,15 +101,15 @@ def every_convention(paper: str, results: Path, store: Path, metric: str) -> Sho
         from ood_bench.explain.chart import curves  # noqa: PLC0415 - importing matplotlib takes a second
 
         lines = {name: curve for name in found.values if (curve := found.curve(name))}
-        yield slug(f"{paper} {metric} all conventions"), curves(lines, metric, title)
+        yield slug(f"{what} {metric} all conventions"), curves(lines, metric, title)
 
     return Shown(_multiverse_text(found, title), content, charts)
 
 
-def _kept_cells(paper: str, results: Path, store: Path) -> dict[str, list[KeptCell]]:
+def _kept_cells(rows: Sequence[tuple[Record, Sequence[Record]]], what: str, store: Path) -> dict[str, list[KeptCell]]:
     """By method, the cells on those OOD sets and networks of which every method's scores were kept."""
     kept: dict[str, dict[tuple[str, str], KeptCell]] = {}
-    for first, beside in find.rows_of(find.block_named(paper), results):
+    for first, beside in rows:
         for record in (first, *beside):
             try:
                 cell = KeptCell(record, store)
@@ -111,7 +121,7 @@ def _kept_cells(paper: str, results: Path, store: Path) -> dict[str, list[KeptCe
     places = set.intersection(*(set(mine) for mine in kept.values())) if kept else set()
     if not places:
         raise ConfigError(
-            f"{results} has no OOD set of paper={paper} for which the scores of all its methods are in {store}",
+            f"{what}: on no OOD set are the scores of all methods in {store}",
             "score its cells again with scoring.details=all and the same store.root",
         )
     return {name: [mine[place] for place in sorted(places)] for name, mine in kept.items()}

@@ -41,12 +41,11 @@ class Asked:
     store: Path
 
 
-def record_named(words: str, results: Path) -> tuple[Record, list[Record]]:
-    """A record by its file or the first digits of its cell's key, and the records of the same row's other networks.
+def path_named(words: str, results: Path) -> Path:
+    """A record's file by its path or the first digits of its cell's key.
 
     Raises:
         ConfigError: if there is none, or several.
-        RecordError: if the file is damaged.
     """
     path = Path(words)
     if path.suffix != ".json":
@@ -60,9 +59,35 @@ def record_named(words: str, results: Path) -> tuple[Record, list[Record]]:
         path = found[0]
     if not path.is_file():
         raise ConfigError(f"there is no file {path}", "name a record's file or its cell key")
+    return path
+
+
+def record_named(words: str, results: Path) -> tuple[Record, list[Record]]:
+    """A record by :func:`path_named`, and the records of the same row's other networks.
+
+    Raises:
+        ConfigError: if there is none, or several.
+        RecordError: if the file is damaged.
+    """
+    path = path_named(words, results)
     record = Record.from_json(path.read_bytes(), path)
     beside = [Record.from_json(one.read_bytes(), one) for one in sorted(path.parent.glob("seed*.json")) if one != path]
     return record, networks_beside(record, beside)
+
+
+def methods_beside(words: str, results: Path) -> list[tuple[Record, list[Record]]]:
+    """For each method that was scored like the named record, on its images and network, its record.
+
+    Raises:
+        ConfigError: if there is no such record, or several.
+        RecordError: if a file is damaged.
+    """
+    path = path_named(words, results)
+    record = Record.from_json(path.read_bytes(), path)
+    files = sorted(path.parents[2].glob(f"*/{path.parent.name}/seed*.json"))
+    others = [Record.from_json(one.read_bytes(), one) for one in files]
+    same = [one for one in others if _images(one) == _images(record)]
+    return [(one, []) for one in same if one.checkpoint.identity == record.checkpoint.identity]
 
 
 def networks_beside(record: Record, others: Sequence[Record]) -> list[Record]:
@@ -74,9 +99,11 @@ def networks_beside(record: Record, others: Sequence[Record]) -> list[Record]:
 
 
 def _row(record: Record) -> tuple[str | None, ...]:
-    data = record.data
-    names = record.id, record.model, record.protocol, record.method, record.variant, record.ood
-    return *names, data.id_test.fingerprint, data.ood.fingerprint
+    return record.id, record.model, record.protocol, record.method, record.variant, record.ood, *_images(record)
+
+
+def _images(record: Record) -> tuple[str | None, ...]:
+    return record.data.id_test.fingerprint, record.data.ood.fingerprint
 
 
 def classes_of(cell: KeptCell) -> int:
