@@ -13,6 +13,7 @@ from ood_bench.explain.cells import EXACT, PAPER, KeptCell
 from ood_bench.explain.explained import Explanation
 from ood_bench.explain.multiverse import Multiverse, multiverse
 from ood_bench.explain.ranked import Ranked
+from ood_bench.explain.rules import asked
 from ood_bench.results import Record
 from ood_bench.results.record_store import slug
 from ood_bench.scoring.kept import NotKeptError
@@ -37,7 +38,12 @@ class Shown:
 
 
 def asked_for(chosen: argparse.Namespace) -> find.Asked:
-    """What the command line asks of a ladder."""
+    """What the command line asks of a ladder.
+
+    Raises:
+        MetricError: if the metric is none that conventions compute.
+    """
+    asked(chosen.metric)
     return find.Asked(chosen.metric, chosen.start, chosen.to, chosen.store)
 
 

@@ -1,6 +1,7 @@
 """The two ends of a ladder: a cell as its record has it, or by another protocol."""
 
 import functools
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -165,10 +166,15 @@ def _of_outcome(end: End, outcome: Outcome) -> End:
         setting=setting,
         tuned_on=outcome.tuned_on,
     )
-    for precision in (EXACT, PAPER):
-        if _alike(ranked, end.cell.known(setting, precision).at(found.rows)):
+    same = [_equal] if found.options else [_equal, _alike]  # options say a grid, for which ranks are not enough
+    for close, precision in itertools.product(same, (EXACT, PAPER)):
+        if close(ranked, end.cell.known(setting, precision).at(found.rows)):
             return replace(found, precision=precision)
     return replace(found, precision=f"as {end.title} ranks them", ranked=ranked)
+
+
+def _equal(one: Pair, other: Pair) -> bool:
+    return all(np.array_equal(*sides) for sides in zip(one, other, strict=True))
 
 
 def _alike(one: Pair, other: Pair) -> bool:

@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ood_bench.explain import words
+from ood_bench.explain.cells import EXACT, PAPER
 from ood_bench.explain.ends import End
 from ood_bench.explain.ladder import Choice, Flipped, Ladder, climb
 from ood_bench.explain.mixed import Choices, Mixed
@@ -14,20 +16,10 @@ from ood_bench.report.rule import Published, half_width, rounding
 from ood_bench.results import Record
 from ood_bench.scoring.kept import NotKeptError
 
-RULE_WORDS = {
-    "draws": "draws of OOD rows",
-    "positive": "positive class",
-    "thresholds": "thresholds",
-    "ties": "tied rows",
-    "edge": "row on a threshold",
-    "cut": "cut at the level",
-    "area": "area rule",
-    "balance": "precision from",
-}
-"""The choices of a metric convention as rungs call them, in their order."""
 NETWORKS = "networks"
 _FORWARD = 3  # a training step costs about three forward passes
 _AGREES = 1e-6
+_PRECISIONS = {EXACT: "float64, free of artificial ties", PAPER: "float32, as papers' code has it"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ def explain(
     missing = [Missing(NETWORKS, "scores of some of the row's other networks were not kept")] if lost else []
     rules = mixed.rule_choices()
     choices = [_data_choice(mixed, group) for group in plan.groups]
-    choices += [Choice(RULE_WORDS[name], *(getattr(side, name) for side in mixed.rules)) for name in rules]
+    choices += [_rule_choice(mixed, name) for name in rules]
     if len(everyone) > 1:
         seed = f"one, seed {mixed.ends[1].cell.record.seed}"
         choices.append(Choice(NETWORKS, seed, f"mean over {len(everyone)}"))
@@ -142,7 +134,12 @@ def explain(
         return statistics.fmean(known) if len(known) == len(found) else None
 
     ladder = climb(choices, value)
-    missing = [_missing(name, error, mixed) for name, error in plan.lacking.items()] + missing + _pixels(mixed.ends[1])
+    missing = [
+        *(_missing(name, error, mixed) for name, error in plan.lacking.items()),
+        *(Missing("setting", one.lacks) for one in mixed.ends if one.lacks),
+        *missing,
+        *_pixels(mixed.ends[1]),
+    ]
     end = frozenset(range(len(plan.groups) + len(rules)))
     values = [number for one in everyone if (number := _value(one, plan, rules, end)) is not None]
     return Explanation(
@@ -176,13 +173,19 @@ def _value(mixed: Mixed, plan: Plan, rules: Sequence[str], flipped: Flipped) -> 
 def _data_choice(mixed: Mixed, group: Sequence[str]) -> Choice:
     """A rung of what is scored, in words."""
     one, other = mixed.ends
-    words = {
+    said = {
         "rows": (one.rows_in_words, other.rows_in_words),
         "setting": _settings_in_words(one, other),
-        "ranked numbers": (one.precision, other.precision),
+        "ranked numbers": tuple(_PRECISIONS.get(end.precision, end.precision) for end in (one, other)),
     }
-    before, after = ("; ".join(words[name][side] for name in group) for side in (0, 1))
+    before, after = ("; ".join(said[name][side] for name in group) for side in (0, 1))
     return Choice(" and ".join(group), before, after)
+
+
+def _rule_choice(mixed: Mixed, name: str) -> Choice:
+    """A rung of the metric convention, in words."""
+    before, after = (words.rule_value(name, getattr(side, name)) for side in mixed.rules)
+    return Choice(words.RULES[name], before, after)
 
 
 def _settings_in_words(one: End, other: End) -> tuple[str, str]:
@@ -190,7 +193,7 @@ def _settings_in_words(one: End, other: End) -> tuple[str, str]:
         return one.setting_in_words, other.setting_in_words
     first, second = ({**_identity(end.cell.record), "setting": end.setting_in_words} for end in (one, other))
     differing = [name for name in first if first[name] != second[name]]
-    before, after = (", ".join(words[name] for name in differing) for words in (first, second))
+    before, after = (", ".join(end[name] for name in differing) for end in (first, second))
     return before, after
 
 
@@ -208,7 +211,8 @@ def _missing(name: str, error: NotKeptError, mixed: Mixed) -> Missing:
     banks, rate = mixed.ends[1].cell.banks, None
     if isinstance(banks, Rebuilt):
         rate = (banks.scorer.classifier.card.get("speed") or {}).get("images_per_second")
-    return Missing(name, error.what, error.images, error.images / (_FORWARD * rate) if rate and error.images else None)
+    why = f"{error.what};" if error.images else error.what
+    return Missing(name, why, error.images, error.images / (_FORWARD * rate) if rate and error.images else None)
 
 
 def _pixels(end: End) -> list[Missing]:
@@ -216,7 +220,8 @@ def _pixels(end: End) -> list[Missing]:
     data = end.cell.record.data
     used = [one for one in (data.id_test, data.ood) if one.variant]
     return [
-        Missing(f"images of {one.name}", f"these are not the official release: {one.variant}", one.n) for one in used
+        Missing(f"images of {one.name}", f"not the official release ({one.variant}); others take", one.n)
+        for one in used
     ]
 
 

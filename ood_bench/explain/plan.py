@@ -39,13 +39,14 @@ def planned(mixed: Mixed) -> Plan:
     differing = mixed.differing()
     same = dict.fromkeys(set(DATA) - set(differing), False)
     for size in range(len(differing), -1, -1):
-        for base in (True, False):
-            for some in itertools.combinations(differing, size):
-                fixed = same | dict.fromkeys(set(differing) - set(some), base)
+        for some in itertools.combinations(differing, size):
+            others = [name for name in differing if name not in some]
+            for sides in itertools.product((True, False), repeat=len(others)):
+                held = dict(zip(others, sides, strict=True))
                 for groups in _groupings(some):
-                    plan = Plan(groups, fixed, {})
+                    plan = Plan(groups, same | held, {})
                     if _whole(mixed, plan):
-                        return plan._replace(lacking=_lacking(mixed, plan, base, set(differing) - set(some)))
+                        return plan._replace(lacking=_lacking(mixed, plan, held))
     raise mixed.why_not(True, True, True) or NotKeptError("scores were not kept")
 
 
@@ -68,14 +69,12 @@ def _whole(mixed: Mixed, plan: Plan) -> bool:
     return all(mixed.why_not(*plan.sides(some)) is None for some in mixtures)
 
 
-def _lacking(mixed: Mixed, plan: Plan, base: bool, names: set[str]) -> dict[str, NotKeptError]:
-    """For each of ``names``, what is missing if it alone, or all of them, were taken from the other end."""
+def _lacking(mixed: Mixed, plan: Plan, held: Mapping[str, bool]) -> dict[str, NotKeptError]:
+    """For each choice that is held, what is missing if it alone, or all of them, were taken from the other end."""
     found = {}
-    for name in sorted(names, key=DATA.index):
-        alone = Plan((), {**plan.fixed, name: not base}, {}).sides(plan.groups)
-        others = Plan((), {**plan.fixed, **dict.fromkeys(names, not base)}, {}).sides(plan.groups)
-        errors = (mixed.why_not(*sides) for sides in (alone, others))
-        found[name] = next(
-            (error for error in errors if error is not None), NotKeptError("some mixtures were not kept")
-        )
+    for name, side in held.items():
+        alone = plan._replace(fixed={**plan.fixed, name: not side})
+        all_of_them = plan._replace(fixed={**plan.fixed, **{one: not other for one, other in held.items()}})
+        errors = (mixed.why_not(*some.sides(plan.groups)) for some in (alone, all_of_them))
+        found[name] = next((error for error in errors if error is not None), NotKeptError("mixtures were not kept"))
     return found

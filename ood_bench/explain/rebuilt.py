@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 
 from ood_bench.data.imageset import Array, ImageSet
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.methods.base import Detector, Scorer, Setting, View, build_detector
 from ood_bench.models.card import CARD, read_card
 from ood_bench.models.classifier import Classifier, load_classifier
@@ -109,7 +109,10 @@ class Rebuilt:
             NotKeptError: if a bank is missing.
         """
         if not self._fitted:
-            self.detector.fit(self.scorer, np.random.RandomState(0))
+            try:
+                self.detector.fit(self.scorer, np.random.RandomState(0))
+            except ConfigError as error:  # such as labels that the store does not have
+                raise NotKeptError(error.message) from error
             self._fitted = True
 
     def whole(self, setting: Setting, *, paper: bool) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ def text(one: Explanation) -> str:
         *_wrapped(one.title, "", ""),
         *_wrapped(f"{metric}, percent: {one.start} -> {one.end}", "", "  "),
         "",
-        f"{'rung':{_NAME}} {'number':>8} {'step':>8}   mean over orders [least, most]",
+        f"{'rung':{_NAME}} {'number':>8} {'step':>8}   mean over orders [min, max]",
         f"{_cut(one.start):{_NAME}} {_number(ladder.start)}",
     ]
     for place, rung in enumerate(ladder.rungs, 1):
@@ -96,7 +96,7 @@ def _left(one: Explanation) -> list[str]:
 def _gap(gap: Missing) -> list[str]:
     cost = ""
     if gap.images:
-        cost = f"; one pass over {gap.images:,} images" + (
+        cost = f" one pass over {gap.images:,} images" + (
             "" if gap.seconds is None else f", about {gap.seconds:.0f} s at this network's measured rate"
         )
     return _wrapped(f"{gap.name}: {gap.why}{cost}", "  ", "    ")
