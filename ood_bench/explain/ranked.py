@@ -102,12 +102,11 @@ class Ranked:
             if words == ["data"]
             else odin.laid("official", words[0], int(words[1]), self.ids, self.oods)
         )
-        at = grid.down if below else grid.up[::-1]
-        left, right = (
-            [side.size - np.searchsorted(side, at, side=end) for side in (self.ids, self.oods)]
-            for end in ("left", "right")
-        )
-        return Points(left[0], right[0], left[1], right[1])
+        ascending = grid.down[::-1] if below else grid.up
+        # Of a score it is known how many grid points it reaches, which takes less time than the reverse.
+        sides, ends = (self.ids, self.oods), ("right", "left")
+        places = (np.searchsorted(ascending, scores, end) for scores in sides for end in ends)
+        return Points(*(_reaching(one, len(ascending))[::-1] for one in places))
 
     def _flipped(self, points: Points, *, below: bool) -> Points:
         """The same points with OOD positive, whose scores are low."""
@@ -117,6 +116,11 @@ class Ranked:
             return Points(*(counts[::-1] for counts in (hits, hits, others, others)))
         counts = n_ood - points.fp_above, n_ood - points.fp, n_id - points.tp_above, n_id - points.tp
         return Points(*(one[::-1] for one in counts))
+
+
+def _reaching(places: Counts, points: int) -> Counts:
+    """How many of some scores reach each of ``points`` ascending points, where each reaches the first ``places``."""
+    return len(places) - np.cumsum(np.bincount(places, minlength=points + 1))[:points]
 
 
 def _before(counts: Counts) -> Counts:
