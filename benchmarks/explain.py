@@ -21,6 +21,7 @@ from ood_bench.methods.msp import Msp
 from ood_bench.metrics import measure
 from ood_bench.models.classifier import load_classifier, save_classifier
 from ood_bench.models.lenet import LeNet
+from ood_bench.papers.block import load_blocks
 from ood_bench.results import Record, utc_now
 from ood_bench.results.scores import Scores, ScoreStore
 from ood_bench.runner.environment import environment
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         record = filled(store, options.rows)
-        find.load_blocks()  # reading the configs is part of starting up
+        load_blocks()  # reading the configs is part of starting up
         seconds = sorted(ladder_seconds(record, store, options.rounds))
         middle = seconds[len(seconds) // 2]
         sys.stdout.write(f"ladder {middle:.3f} s ({seconds[0]:.3f} to {seconds[-1]:.3f})   limit {LADDER:g} s\n")

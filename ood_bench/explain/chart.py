@@ -49,6 +49,7 @@ def _waterfall(one: Explanation) -> Figure:
         panel.legend(fontsize=8)
     panel.set_yticks(range(len(names)), [printable(name, keep="") for name in names])
     panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.use_sticky_edges = False
     panel.margins(x=0.15)
     panel.set_xlabel(f"{metric_title(one.metric)}, percent")
     figure.suptitle(printable(one.title, keep=""), fontsize=9)

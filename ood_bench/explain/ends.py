@@ -56,7 +56,7 @@ class End:
     def setting_in_words(self) -> str:
         """The setting, and what chose it."""
         setting = self.cell.setting if self.setting is None else self.setting
-        values = ", ".join(f"{name}={value:g}" for name, value in setting.items() if not isinstance(value, str))
+        values = ", ".join(f"{name}={value}" for name, value in setting.items())
         return f"{values or 'as configured'} (tuned on {self.tuned_on})"
 
 
@@ -179,8 +179,8 @@ def _equal(one: Pair, other: Pair) -> bool:
 
 def _alike(one: Pair, other: Pair) -> bool:
     """Whether two pairs of scores rank rows in the same way, ties included."""
-    ranks = [np.unique(np.concatenate(pair), return_inverse=True)[1] for pair in (one, other)]
-    return bool(np.array_equal(*ranks))
+    first, second = (np.unique(np.concatenate(pair), return_inverse=True)[1] for pair in (one, other))
+    return bool(np.array_equal(first, second))
 
 
 def _with_options(end: End, protocol: Protocol) -> End:

@@ -192,7 +192,8 @@ def _settings_in_words(one: End, other: End) -> tuple[str, str]:
     if one.cell is other.cell:
         return one.setting_in_words, other.setting_in_words
     first, second = ({**_identity(end.cell.record), "setting": end.setting_in_words} for end in (one, other))
-    differing = [name for name in first if first[name] != second[name]]
+    differing = [name for name in first if first[name] != second[name]] or ["record"]
+    first["record"], second["record"] = one.cell.record.cell_key, other.cell.record.cell_key
     before, after = (", ".join(end[name] for name in differing) for end in (first, second))
     return before, after
 

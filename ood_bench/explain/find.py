@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -111,9 +112,9 @@ def classes_of(cell: KeptCell) -> int:
     if isinstance(cell.banks, Rebuilt):
         return int(cell.banks.scorer.classifier.card["spec"]["classes"])
     for name in options("id"):
-        node = OmegaConf.load(conf_dir() / "id" / f"{name}.yaml")
+        node: Any = OmegaConf.load(conf_dir() / "id" / f"{name}.yaml")
         if node.get("name") == cell.record.id and node.get("classes"):
-            return int(node.get("classes"))
+            return int(node.classes)
     return _TEN
 
 

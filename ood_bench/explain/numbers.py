@@ -73,10 +73,9 @@ def _auroc(points: Points, fp: Counts, area: str) -> float:
     if area == "rectangles":
         return rectangles(fp[::-1] / points.negatives, points.tp[::-1] / points.positives)
     # Whole numbers below 2^53, so that the sum is exact; the last point accepts all, whatever lies on its edge.
-    tp, fp = (
-        np.append(counts, end).astype(np.float64) for counts, end in ((points.tp, points.tp[-1]), (fp, points.fp[-1]))
-    )
-    doubled = tp[0] * fp[0] + np.dot(np.diff(fp), tp[1:] + tp[:-1])
+    tp = np.append(points.tp, points.positives).astype(np.float64)
+    false = np.append(fp, points.negatives).astype(np.float64)
+    doubled = tp[0] * false[0] + np.dot(np.diff(false), tp[1:] + tp[:-1])
     return float(doubled) / (2 * points.positives * points.negatives)
 
 

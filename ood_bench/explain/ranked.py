@@ -1,7 +1,7 @@
 """Scores sorted once, and the points that every combination of rules reads its number from."""
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -104,8 +104,8 @@ class Ranked:
         )
         ascending = grid.down[::-1] if below else grid.up
         # Of a score it is known how many grid points it reaches, which takes less time than the reverse.
-        sides, ends = (self.ids, self.oods), ("right", "left")
-        places = (np.searchsorted(ascending, scores, end) for scores in sides for end in ends)
+        ends: tuple[Literal["right", "left"], ...] = ("right", "left")
+        places = (np.searchsorted(ascending, scores, end) for scores in (self.ids, self.oods) for end in ends)
         return Points(*(_reaching(one, len(ascending))[::-1] for one in places))
 
     def _flipped(self, points: Points, *, below: bool) -> Points:
