@@ -90,9 +90,9 @@ def _aupr(points: Points, rules: Rules) -> float:
         return rectangles(recall[::-1], precision[::-1])
     if rules.area == "step":
         return _steps(recall, tp, precision)
-    if rules.area.startswith("precision"):
-        recall, precision = np.append(0.0, recall), np.append(float(rules.area.split()[1]), precision)
-    return trapezoid(recall, precision)
+    anchored = rules.area.startswith("precision")
+    first = (0.0, float(rules.area.split()[1])) if anchored else (min(1 / points.positives, recall[0]), precision[0])
+    return trapezoid(np.append(first[0], recall), np.append(first[1], precision))
 
 
 def _steps(recall: Scores, tp: Counts, precision: Scores) -> float:

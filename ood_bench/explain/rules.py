@@ -71,8 +71,8 @@ class Rules:
             points that scikit-learn's ROC curve ``keeps``; the ``nearest`` point; the nearest, of several with full
             recall the last (``nearest, last``); or the mean over the ``window`` of 0.05 points around the level.
         area: ``trapezoid`` or ``rectangles`` under a ROC curve; an AUPR's is a ``step`` sum (average precision), the
-            ``trapezoid`` from the first point on, from ``precision 0`` or ``precision 1`` at recall 0, or
-            ``rectangles``.
+            ``trapezoid`` from the recall of one row on, from ``precision 0`` or ``precision 1`` at recall 0,
+            or ``rectangles``.
         balance: whether precision is a ratio of ``counts``, or of ``rates`` (both classes weighted equally).
     """
 

@@ -32,7 +32,7 @@ _VALUES: Final[Mapping[tuple[str, str], str]] = {
     ("cut", "nearest"): "nearest point, above or below",
     ("cut", "nearest, last"): "nearest point, of several the most accepting",
     ("cut", "window"): "mean over points within 0.05 points of it",
-    ("area", "trapezoid"): "trapezoids",
+    ("area", "trapezoid"): "trapezoids (of an AUPR: from the first row on)",
     ("area", "rectangles"): "one-sided rectangles",
     ("area", "step"): "step sum (average precision)",
     ("area", "precision 0"): "trapezoids from precision 0",
