@@ -41,8 +41,10 @@ def text(one: Explanation) -> str:
 
 def _rung(place: int, rung: Rung) -> list[str]:
     name = f"{place:2} {_cut(rung.choice.name, _NAME - 3)}"
-    mean = "" if rung.mean is None else f"   {rung.mean:+.2f} [{rung.low:+.2f}, {rung.high:+.2f}]"
-    step = f"{'-':>8}" if rung.step is None else f"{rung.step:+8.2f}"
+    mean = ""
+    if rung.mean is not None and rung.low is not None and rung.high is not None:
+        mean = f"   {_signed(rung.mean)} [{_signed(rung.low)}, {_signed(rung.high)}]"
+    step = f"{'-':>8}" if rung.step is None else f"{_signed(rung.step):>8}"
     return [
         f"{name:{_NAME}} {_number(rung.value)} {step}{mean}",
         *_wrapped(f"{rung.choice.before} -> {rung.choice.after}", "     ", "       "),
@@ -90,7 +92,7 @@ def _left(one: Explanation) -> list[str]:
         chance = "chance unknown: one network"
     else:
         chance = f"by chance up to {left.chance:.2f}: {left.networks} networks, std {left.std:.2f}"
-    return _wrapped(f"published: {left.printed}; unexplained: {left.difference:+.2f} ({chance})", "", "  ")
+    return _wrapped(f"published: {left.printed}; unexplained: {_signed(left.difference)} ({chance})", "", "  ")
 
 
 def _gap(gap: Missing) -> list[str]:
@@ -112,9 +114,9 @@ def block_table(explained: Sequence[Explanation]) -> str:
     ]
     for one in explained:
         steps = {rung.choice.name: rung.step for rung in one.ladder.rungs}
-        cells = " ".join(f"{'.' if (step := steps.get(name)) is None else f'{step:+.2f}':>6}" for name in names)
+        cells = " ".join(f"{'.' if (step := steps.get(name)) is None else _signed(step):>6}" for name in names)
         left = one.unexplained
-        end = f"{'-':>7} {'-':>7}" if left is None else f"{left.printed:>7} {left.difference:+7.2f}"
+        end = f"{'-':>7} {'-':>7}" if left is None else f"{left.printed:>7} {_signed(left.difference):>7}"
         title = _cut(one.title.partition(", ")[0])
         lines.append(f"{title:{_NAME}} {_number(one.ladder.start, 7)} {cells} {_number(one.ladder.end, 7)} {end}")
     lines += ["", *(f"{place:2} {name}" for place, name in enumerate(names, 1))]
@@ -128,6 +130,11 @@ def as_json(one: Explanation) -> dict[str, Any]:
 
 def _number(value: float | None, width: int = 8) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:{width}.2f}"
+
+
+def _signed(value: float) -> str:
+    """Two decimals with a sign; what rounds to 0 has a plus."""
+    return f"{value:+.2f}".replace("-0.00", "+0.00")
 
 
 def _cut(words: str, width: int = _NAME - 1) -> str:
