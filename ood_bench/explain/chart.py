@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from ood_bench.explain.explained import Explanation
+from ood_bench.explain.explanation import Explanation
 from ood_bench.report.format import metric_title
 from ood_bench.report.plots import STYLE, files
 from ood_bench.utils.printable import printable

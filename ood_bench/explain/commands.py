@@ -10,7 +10,7 @@ from typing import Any
 from ood_bench.errors import ConfigError
 from ood_bench.explain import find, show
 from ood_bench.explain.cells import EXACT, PAPER, KeptCell
-from ood_bench.explain.explained import Explanation
+from ood_bench.explain.explanation import Explanation
 from ood_bench.explain.multiverse import Multiverse, multiverse
 from ood_bench.explain.ranked import Ranked
 from ood_bench.explain.rules import asked

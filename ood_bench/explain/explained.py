@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ood_bench.explain import words
 from ood_bench.explain.cells import EXACT, PAPER
 from ood_bench.explain.ends import End
+from ood_bench.explain.explanation import Explanation, Missing, Recorded, Unexplained
 from ood_bench.explain.ladder import Choice, Flipped, Ladder, climb
 from ood_bench.explain.mixed import Choices, Mixed
 from ood_bench.explain.plan import Plan, planned
@@ -22,86 +23,14 @@ _AGREES = 1e-6
 _PRECISIONS = {EXACT: "float64, free of artificial ties", PAPER: "float32, as papers' code has it"}
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A choice in which the ends differ and whose effect cannot be computed.
-
-    Attributes:
-        name: of the choice.
-        why: what was not kept.
-        images: images of the pass that would make it, 0 where none would.
-        seconds: what that pass would take, none if the network's rate is not known.
-    """
-
-    name: str
-    why: str
-    images: int = 0
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A number that a record holds, beside the ladder's for the same evaluation.
-
-    Attributes:
-        title: of the evaluation.
-        value: the record's number, in the ladder's metric.
-        agrees: whether the ladder's is the same; none where the ladder lacks a choice of that evaluation.
-    """
-
-    title: str
-    value: float
-    agrees: bool | None
-
-
-@dataclass(frozen=True)
-class Unexplained:
-    """What remains to a published number.
-
-    Attributes:
-        printed: the published number as printed, in the ladder's metric.
-        difference: published less the ladder's end.
-        std: sample standard deviation over networks, none for one.
-        networks: number of distinct networks.
-        chance: half of the 95 % prediction interval of the published number, none for one network.
-    """
-
-    printed: str
-    difference: float
-    std: float | None
-    networks: int
-    chance: float | None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The ladder of a cell.
-
-    Attributes:
-        title: the cell.
-        metric: the metric, as the start's convention names it.
-        metric_there: as the end's convention names it.
-        start: the evaluation that the ladder starts from.
-        end: the one that it leads to.
-        ladder: the numbers, in percent.
-        missing: choices without a rung.
-        recorded: numbers that records hold.
-        unexplained: what remains to the published number, if there is one.
-    """
-
-    title: str
-    metric: str
-    metric_there: str
-    start: str
-    end: str
-    ladder: Ladder
-    missing: tuple[Missing, ...]
-    recorded: tuple[Recorded, ...]
-    unexplained: Unexplained | None
-
-
 def explain(
-    mixed: Mixed, peers: Sequence[Mixed] = (), printed: str | None = None, *, runs: int = 1, lost: bool = False
+    mixed: Mixed,
+    peers: Sequence[Mixed] = (),
+    printed: str | None = None,
+    *,
+    runs: int = 1,
+    images: str = "",
+    lost: bool = False,
 ) -> Explanation:
     """Climbs from one evaluation of a cell to another.
 
@@ -110,6 +39,7 @@ def explain(
         peers: those of the row's other networks; the last rung is the mean over all.
         printed: the published number for the end, as printed, in the end's metric.
         runs: how many runs it is the mean of.
+        images: variant of the image sets that it is of, where that is not the official release.
         lost: whether there are further networks of which nothing was kept.
 
     Raises:
@@ -138,7 +68,7 @@ def explain(
         *(_missing(name, error, mixed) for name, error in plan.lacking.items()),
         *(Missing("setting", one.lacks) for one in mixed.ends if one.lacks),
         *missing,
-        *_pixels(mixed.ends[1]),
+        *_pixels(mixed.ends[1], images),
     ]
     end = frozenset(range(len(plan.groups) + len(rules)))
     values = [number for one in everyone if (number := _value(one, plan, rules, end)) is not None]
@@ -216,10 +146,10 @@ def _missing(name: str, error: NotKeptError, mixed: Mixed) -> Missing:
     return Missing(name, why, error.images, error.images / (_FORWARD * rate) if rate and error.images else None)
 
 
-def _pixels(end: End) -> list[Missing]:
+def _pixels(end: End, official: str) -> list[Missing]:
     """That the images are not the official release: what other pixels would change needs them, and a pass."""
     data = end.cell.record.data
-    used = [one for one in (data.id_test, data.ood) if one.variant]
+    used = [one for one in (data.id_test, data.ood) if one.variant not in ("", official)]
     return [
         Missing(f"images of {one.name}", f"not the official release ({one.variant}); others take", one.n)
         for one in used

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from ood_bench.errors import ConfigError
 from ood_bench.explain.cells import KeptCell
 from ood_bench.explain.ends import End, end_by, own_end, protocol_named
-from ood_bench.explain.explained import Explanation, explain
+from ood_bench.explain.explained import explain
+from ood_bench.explain.explanation import Explanation
 from ood_bench.explain.mixed import Mixed
 from ood_bench.explain.rebuilt import Rebuilt
 from ood_bench.explain.rules import name_in
@@ -22,7 +23,7 @@ from ood_bench.utils.configs import conf_dir, options
 
 PLAIN = "plain"
 _LEAST = 4
-_TEN, _RUNS = 10, {"openood_v15": 3}
+_TEN = 10
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def of_record(record: Record, beside: Sequence[Record], wanted: Asked) -> Explan
     printed = None
     if block is not None and mixed.ends[1].recorded:
         printed = block.printed(record.method, record.ood, mixed.metrics[1])
-    runs = _RUNS.get(record.protocol, 1)
-    return explain(mixed, peers, printed, runs=runs, lost=lost)
+    runs = block.runs(record.method, record.ood, mixed.metrics[1]) if block is not None else 1
+    return explain(mixed, peers, printed, runs=runs, images=block.images if block is not None else "", lost=lost)
 
 
 def of_two(first: Record, second: Record, wanted: Asked) -> Explanation:

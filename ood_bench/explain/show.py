@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ood_bench.explain.explained import Explanation, Missing
+from ood_bench.explain.explanation import Explanation, Missing
 from ood_bench.explain.ladder import Rung
 from ood_bench.report.format import metric_title
 
