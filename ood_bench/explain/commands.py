@@ -94,7 +94,8 @@ def every_convention(what: str, results: Path, store: Path, metric: str) -> Show
     rows = find.methods_beside(what, results) if paper == what else find.rows_of(find.block_named(paper), results)
     cells = _kept_cells(rows, what, store)
     found = multiverse({name: [_ranked(cell) for cell in mine] for name, mine in cells.items()}, metric)
-    title = f"{what}: {len(found.universes)} conventions; cells of each method: {len(next(iter(cells.values())))}"
+    shown = cells[next(iter(cells))][0].title.partition(" on ")[2] if paper == what else what
+    title = f"{shown}: {len(found.universes)} conventions; cells of each method: {len(next(iter(cells.values())))}"
     content = {
         "of": what,
         "metric": metric,
