@@ -36,6 +36,7 @@ tables: install ## tables, page, plots and README block again, from results/reco
 bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; make bench BENCH=--quick needs no data
 	$(RUN) benchmarks $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
 	$(RUN) benchmarks.records $(if $(findstring --quick,$(BENCH)),--scale 0.02)
+	$(RUN) benchmarks.explain $(if $(findstring --quick,$(BENCH)),--rows 2400 --rounds 1)
 
 install: .venv/.installed
 

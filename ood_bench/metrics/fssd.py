@@ -32,7 +32,7 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
     Returns:
         ``auroc, auprc, aupr_out, fpr95, fpr80, tnr95, tnr80, detection_accuracy``.
     """
-    is_id = _walk(id_scores, ood_scores, seed)
+    is_id = walk(id_scores, ood_scores, seed)
     tp, fp = np.cumsum(is_id), np.cumsum(~is_id)
     n_id, n_ood = int(tp[-1]), int(fp[-1])
     tpr, fpr = tp / n_id, fp / n_ood
@@ -51,8 +51,8 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
     return {name: 100 * value for name, value in fractions.items()}
 
 
-def _walk(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, seed: int) -> npt.NDArray[np.bool_]:
-    """Whether each row is ID, ``[N_id + N_ood]``, from the highest score down."""
+def walk(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """Whether each row is ID, ``[N_id + N_ood]``, from the highest score down; tied rows in an order of the seed's."""
     ids, oods = checked_scores(id_scores, ood_scores)
     scores = np.concatenate((np.sort(ids), np.sort(oods)))
     shuffled = np.random.default_rng(seed).permutation(scores.size)

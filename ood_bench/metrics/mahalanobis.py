@@ -21,7 +21,7 @@ DESCRIPTION: Final = (
 
 def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, float]:
     """The metrics of the Mahalanobis tables, in percent: ``auroc, aupr_in, aupr_out, tnr95, detection_accuracy``."""
-    tp, fp = _accepted(id_scores, ood_scores)
+    tp, fp = accepted(id_scores, ood_scores)
     tpr, tnr = tp / tp[0], 1 - fp / fp[0]
     # Written as the authors wrote it, rounding included: two points may be equally far from 0.95.
     nearest = int(np.abs(tpr - 0.95).argmin())
@@ -35,7 +35,7 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> dict[str, fl
     return {name: min(100.0, 100 * value) for name, value in fractions.items()}  # rounding may go beyond
 
 
-def _accepted(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> tuple[Counts, Counts]:
+def accepted(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike) -> tuple[Counts, Counts]:
     """ID rows and OOD rows still accepted, each ``[N_id + N_ood + 1]``, after 0, 1, 2... rows were rejected."""
     ids, oods = checked_scores(id_scores, ood_scores)
     order = np.argsort(np.concatenate((ids, oods)), kind="stable")  # stable: tied ID rows stay ahead of OOD rows

@@ -59,7 +59,7 @@ def metrics(
     if row not in ("msp", "odin"):
         raise MetricError(f"row is {row!r}: the official ODIN metrics know the rows 'msp' and 'odin'")
     ids, oods = (np.sort(scores) for scores in checked_scores(id_scores, ood_scores))
-    return on_thresholds(ids, oods, _grid(grid, row, classes, ids, oods), strict=row == "msp")
+    return on_thresholds(ids, oods, laid(grid, row, classes, ids, oods), strict=row == "msp")
 
 
 def on_official_grid(
@@ -85,7 +85,7 @@ def on_thresholds(ids: Scores, oods: Scores, points: Thresholds, *, strict: bool
     kept = _at_or_above(ids, points.up)
     passed, touching = _above(oods, points.up), _at_or_above(oods, points.up)
     fractions = {
-        "auroc": _rectangles(passed if strict else touching, kept),
+        "auroc": rectangles(passed if strict else touching, kept),
         "aupr_in": _aupr(kept, touching),
         "aupr_out": _aupr(1 - _at_or_above(oods, points.down), 1 - _at_or_above(ids, points.down)),
         "fpr95": _window_mean(kept, passed),
@@ -94,7 +94,19 @@ def on_thresholds(ids: Scores, oods: Scores, points: Thresholds, *, strict: bool
     return {name: 100 * value for name, value in fractions.items()}
 
 
-def _grid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -> Thresholds:
+def laid(kind: str, row: str, classes: int | None, ids: Scores, oods: Scores) -> Thresholds:
+    """The thresholds of a grid.
+
+    Args:
+        kind: ``official`` or ``data``.
+        row: see :func:`metrics`; unused by the grid over the data, as the number of classes is.
+        classes: likewise.
+        ids: ID scores ``[N_id]``, ascending.
+        oods: OOD scores ``[N_ood]``, ascending.
+
+    Raises:
+        MetricError: if there is no such grid, or the scores do not fit it.
+    """
     low, high = float(min(ids[0], oods[0])), float(max(ids[-1], oods[-1]))
     if kind == "official":
         return _official_grid(row, classes, low, high)
@@ -139,7 +151,7 @@ def _above(ranked: Scores, points: Scores) -> Scores:
     return (ranked.size - np.searchsorted(ranked, points, side="right")) / ranked.size
 
 
-def _rectangles(x: Scores, height: Scores) -> float:
+def rectangles(x: Scores, height: Scores) -> float:
     """Sum of rectangles under ``height`` while ``x`` falls from 1, each as high as its end, the last reaching 0."""
     widths = np.append(1.0, x[:-1]) - x
     return float(np.dot(widths, height) + x[-1] * height[-1])
@@ -151,7 +163,7 @@ def _aupr(hits: Scores, false_alarms: Scores) -> float:
     if not accepting.any():
         raise MetricError("every score lies on the edge of the ODIN grid: set grid='data' or use the exact convention")
     recall = hits[accepting]
-    return _rectangles(recall, recall / (recall + false_alarms[accepting]))
+    return rectangles(recall, recall / (recall + false_alarms[accepting]))
 
 
 def _window_mean(tpr: Scores, fpr: Scores) -> float:

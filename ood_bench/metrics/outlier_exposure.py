@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.metrics import exact
-from ood_bench.metrics.curve import Curve, checked_scores
+from ood_bench.metrics.curve import Curve, Scores, checked_scores
 from ood_bench.metrics.featurenorm import fpr_at_nearest_recall
 
 _SHARE = 5
@@ -33,12 +33,17 @@ def metrics(id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, *, seed: int = 
         ``auroc, auprc_out_ratio_1to5, fpr95_ood_positive``.
     """
     ids, oods = checked_scores(id_scores, ood_scores)
-    count = max(1, ids.size // _SHARE)
-    ranked, random = np.sort(oods), np.random.default_rng(seed)
-    enough = oods.size > count
-    draws = [random.choice(ranked, count, replace=False) if enough else ranked for _ in range(_DRAWS if enough else 1)]
-    found = [of_draw(ids, draw) for draw in draws]
+    found = [of_draw(ids, draw) for draw in draws(ids, oods, seed)]
     return {name: 100 * float(np.mean([one[name] for one in found])) for name in found[0]}
+
+
+def draws(ids: Scores, oods: Scores, seed: int = 0) -> list[Scores]:
+    """The OOD scores of each draw, ``[N_id // 5]``; all of them, once, where there are no more."""
+    count = max(1, ids.size // _SHARE)
+    if oods.size <= count:
+        return [np.sort(oods)]
+    ranked, random = np.sort(oods), np.random.default_rng(seed)
+    return [random.choice(ranked, count, replace=False) for _ in range(_DRAWS)]
 
 
 def of_draw(ids: npt.ArrayLike, oods: npt.ArrayLike) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ood_bench.data.imageset import ImageSet, Rows
-from ood_bench.methods.base import Array, Detector, Scorer, View
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.tuning.search import Choice
 from ood_bench.utils.build import Strict, build
 
@@ -121,6 +121,10 @@ class Protocol(Strict, ABC):
     def seen(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> Sequence[View]:
         """The rows that the choice among a detector's settings, or of their combination, sees; none by default."""
         return ()
+
+    def convention_options(self, method: str, setting: Setting, ranked: tuple[Array, Array]) -> Mapping[str, Any]:
+        """Options of the metric convention for a method's scores, ID and OOD; by default none."""
+        return {}
 
     @abstractmethod
     def generator(self, ood: ImageSet) -> np.random.RandomState:

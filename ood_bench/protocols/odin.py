@@ -1,13 +1,13 @@
 """The protocol of ODIN's released code."""
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.methods.base import Detector, Scorer, View
+from ood_bench.methods.base import Array, Detector, Scorer, Setting, View
 from ood_bench.metrics.odin import on_official_grid
 from ood_bench.protocols.base import Outcome, outcome_of
 from ood_bench.protocols.validation import ValidatedProtocol
@@ -81,15 +81,22 @@ class OdinProtocol(ValidatedProtocol):
         if self.convention != "odin":
             return outcome
         ranked = outcome.convention_scores or (outcome.id_scores, outcome.ood_scores)
-        row = "msp" if method == "msp" else "odin"
-        meant = method in _OFFICIAL_ROWS and choice.setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
-        official = meant and on_official_grid(*ranked, row=row, classes=self.classes)
+        options = self.convention_options(method, choice.setting, ranked)
+        off = options["grid"] != "official" and _meant(method, choice.setting)
         return replace(
             outcome,
             convention_scores=ranked,
-            convention_options={"row": row, "classes": self.classes, "grid": "official" if official else "data"},
-            notes=[*outcome.notes, _OFF_GRID] if meant and not official else outcome.notes,
+            convention_options=options,
+            notes=[*outcome.notes, _OFF_GRID] if off else outcome.notes,
         )
+
+    def convention_options(self, method: str, setting: Setting, ranked: tuple[Array, Array]) -> dict[str, Any]:
+        """The row of the paper's table, and its grid of thresholds where that reaches over the scores."""
+        if self.convention != "odin":
+            return {}
+        row = "msp" if method == "msp" else "odin"
+        official = _meant(method, setting) and on_official_grid(*ranked, row=row, classes=self.classes)
+        return {"row": row, "classes": self.classes, "grid": "official" if official else "data"}
 
     def scored(self, method: str, detector: Detector, id_test: ImageSet, ood: ImageSet) -> tuple[View, View]:
         """All rows of both sets between ``skip`` and ``stop``."""
@@ -106,6 +113,11 @@ class OdinProtocol(ValidatedProtocol):
         if outside is None:
             return f"the first {self.skip} rows of the ID test set; no OOD image"
         return f"the first {self.skip} rows each of the ID test set and of {outside.images.name}"
+
+
+def _meant(method: str, setting: Setting) -> bool:
+    """Whether the released code's grids are made for this method at this temperature."""
+    return method in _OFFICIAL_ROWS and setting.get("temperature", _OFFICIAL_T) == _OFFICIAL_T
 
 
 def _rows(images: ImageSet, start: int, stop: int) -> View:

@@ -34,7 +34,7 @@ COLOURS = {
     Verdict.INCOMPARABLE: "#8b93a1",
     Verdict.NOT_RUN: "#8b93a1",
 }
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "ood-bench",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -50,7 +50,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "text.parse_math": False,  # a name with $ in it is a name
 }
 _BLOCKS_STYLE: Final[dict[Any, Any]] = {
-    key: _STYLE[key] for key in ("svg.hashsalt", "font.size", "axes.spines.top", "axes.spines.right", "text.parse_math")
+    key: STYLE[key] for key in ("svg.hashsalt", "font.size", "axes.spines.top", "axes.spines.right", "text.parse_math")
 }
 _BAR, _CHOSEN = "#9db4d8", "#1f4e9c"
 _DPI = 160
@@ -62,15 +62,15 @@ _METADATA: Final[dict[str, dict[str, str | None]]] = {
 
 def of(section: Section, details: Mapping[str, Details]) -> dict[str, bytes]:
     """Every plot of a paper's block, by the end of its file name (``comparison.svg``); details are by cell key."""
-    with style.context(_STYLE, after_reset=True):  # whatever a user's own matplotlibrc says
+    with style.context(STYLE, after_reset=True):  # whatever a user's own matplotlibrc says
         figures = {"comparison": comparison(section)}
         for ood in dict.fromkeys(row.ood for row in section.ran if not row.averages):
             mine = [row for row in section.ran if row.ood == ood]
             figures |= {f"roc-{ood}": figure} if (figure := curves(mine, details)) else {}
-        return _files(figures)
+        return files(figures)
 
 
-def _files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+def files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Figures as SVG and PNG without date and version, which would differ from day to day."""
     files = {}
     for name, figure in figures.items():
@@ -139,7 +139,7 @@ def per_block(records: Iterable[Record]) -> dict[str, bytes]:
         images = slug(alike[0].id_title)
         stem = f"{one.protocol}-{one.model}-{images}-blocks"
         with style.context(_BLOCKS_STYLE, after_reset=True):
-            made |= _files({stem: _blocks(alike)})
+            made |= files({stem: _blocks(alike)})
     return made
 
 

@@ -116,8 +116,7 @@ class Engine:
         Raises:
             ArtifactError: if the store cannot be written.
         """
-        name = f"derived/{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
-        found = self._banks.derived(name)
+        name, found = _derived_name(what, identity), self.kept(what, identity)
         if found is None:
             with self._banks.lock(name):
                 found = self._banks.derived(name)
@@ -125,6 +124,10 @@ class Engine:
                     found = compute()
                     self._banks.keep(name, found)
         return found
+
+    def kept(self, what: str, identity: Mapping[str, Any]) -> Array | None:
+        """What :meth:`cached` has kept of this identity, if anything."""
+        return self._banks.derived(_derived_name(what, identity))
 
     def _complete(
         self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Mapping[str, Steps]
@@ -197,6 +200,11 @@ class Engine:
 def images_at_once(batch_size: int, device: torch.device) -> int:
     """Images a pass takes at once: 0 chooses 64 on a CPU (small batches stay in its cache) and 1,000 on a GPU."""
     return batch_size or (1000 if device.type == "cuda" else 64)
+
+
+def _derived_name(what: str, identity: Mapping[str, Any]) -> str:
+    """File of an array that :meth:`Engine.cached` keeps."""
+    return f"derived/{what}-{content_key({**identity, 'numerics': _NUMERICS})}"
 
 
 def _place(classifier: Classifier, images: ImageSet) -> str:

@@ -1,0 +1,81 @@
+"""``ood-bench explain``: why a number differs, choice by choice, from what was kept."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ood_bench.config import default_data_root
+from ood_bench.utils.console import existing, one_message, plain_log
+from ood_bench.utils.files import write_atomically
+
+FOLDER = "explain"
+"""Where charts lie below a results folder."""
+_log = logging.getLogger("ood_bench.explain")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(
+        prog="ood-bench explain",
+        description="A ladder from one evaluation of a cell to another, one rung a choice, from kept scores and banks.",
+    )
+    add = parser.add_argument
+    add(
+        "what",
+        nargs="+",
+        metavar="CELL|paper=NAME",
+        help="a cell's key or record file, two of them, or a paper's block",
+    )
+    store = Path(default_data_root()) / "store"
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    add("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
+    add("--metric", default="fpr95", help="default: fpr95")
+    add("--from", dest="start", default="plain", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: plain")
+    add("--to", default="", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: that of the record")
+    add("--all", action="store_true", help="methods of the block, or beside the cell, under all conventions")
+    add("--json", type=Path, metavar="FILE", help="writes everything to FILE")
+    add("--no-charts", action="store_true", help=f"writes none below RESULTS/{FOLDER}")
+    return parser
+
+
+@one_message
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; gives 0, or 2 for what the user has to fix, such as scores that were not kept."""
+    plain_log()
+    parser = build_parser()
+    chosen = parser.parse_args(arguments)
+    existing("--results", chosen.results)
+    existing("--store", chosen.store)
+    papers = [word.removeprefix("paper=") for word in chosen.what if word.startswith("paper=")]
+    if len(chosen.what) > 2 or (papers and len(chosen.what) > 1):
+        parser.error("name one cell, two cells, or one paper=NAME")
+    if chosen.all and len(chosen.what) > 1:
+        parser.error("--all takes one paper=NAME or one cell")
+    from ood_bench.explain import commands  # noqa: PLC0415 - importing torch takes seconds
+
+    if chosen.all:
+        shown = commands.every_convention(chosen.what[0], chosen.results, chosen.store, chosen.metric)
+    elif papers:
+        shown = commands.ladders(papers[0], chosen.results, commands.asked_for(chosen))
+    else:
+        shown = commands.ladder(chosen.what, chosen.results, commands.asked_for(chosen))
+    sys.stdout.write(shown.text)
+    if chosen.json is not None:
+        _write(chosen.json, json.dumps(shown.content, indent=1, sort_keys=True).encode() + b"\n")
+    if not chosen.no_charts:
+        for name, chart in shown.charts():
+            for ending, content in chart.items():
+                _write(chosen.results / FOLDER / f"{name}.{ending}", content)
+    return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, content)
+    _log.info("wrote %s", path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""A recorded cell as something that scores again from banks: sets without pixels, its networks, its detector."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from omegaconf import OmegaConf
+
+from ood_bench.data.imageset import Array, ImageSet
+from ood_bench.errors import ConfigError, OodBenchError
+from ood_bench.methods.base import Detector, Scorer, Setting, View, build_detector
+from ood_bench.models.card import CARD, read_card
+from ood_bench.models.classifier import Classifier, load_classifier
+from ood_bench.results import Record
+from ood_bench.results.schema import Network, SetUsed
+from ood_bench.scoring.kept import KeptEngine, NotKeptError
+from ood_bench.utils.configs import conf_dir
+
+_SHAPE = (3, 32, 32)
+
+
+class _Remembered(ImageSet):
+    """A set of which only name, size and fingerprint are known."""
+
+    def same_pixels(self, other: ImageSet) -> bool:
+        return self.fingerprint == other.fingerprint
+
+
+@dataclass(frozen=True)
+class _Elsewhere(Classifier):
+    """A network whose banks were made on another kind of device than the one it is loaded on."""
+
+    kind: str = "cpu"
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.kind)
+
+
+def remembered(used: SetUsed, labels: npt.NDArray[np.int64] | None = None, shape: Sequence[int] = _SHAPE) -> ImageSet:
+    """A stand-in for an image set of a record; its pixels are blank, and nothing may be computed from them."""
+    blank = np.broadcast_to(np.uint8(0), (used.n, *shape))
+    return _Remembered(used.name, blank, labels, used.fingerprint or used.title, used.variant)
+
+
+def detector_of(record: Record) -> Detector:
+    """The record's method with its hyperparameters.
+
+    Raises:
+        OodBenchError: if the method is not shipped, or the hyperparameters are none of it.
+    """
+    path = conf_dir() / "method" / f"{record.method}.yaml"
+    if not path.is_file():
+        raise NotKeptError(f"method {record.method} is not one that is shipped")
+    node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    shipped = build_detector(record.method, node)
+    known = {item.name for item in fields(shipped) if item.init}  # type: ignore[arg-type]
+    return build_detector(record.method, node | {k: v for k, v in record.hyperparameters.items() if k in known})
+
+
+class Rebuilt:
+    """A cell whose scores come from the banks of a store, without any pass.
+
+    Args:
+        record: the cell's record.
+        store: the artifact store.
+
+    Raises:
+        NotKeptError: if a network is not in the store.
+        OodBenchError: if the method is not known.
+    """
+
+    def __init__(self, record: Record, store: Path) -> None:
+        self.record = record
+        self.detector = detector_of(record)
+        kind = "cpu" if record.environment.device == "cpu" else "cuda"
+        networks = [_network(store / "classifiers", one, kind) for one in record.checkpoint.networks]
+        shape = tuple(networks[0].card["spec"]["shape"])
+        data = record.data
+        assert data.id_train is not None  # noqa: S101 - only records from scores have none, and no network
+        self.train = remembered(data.id_train, _labels(store / "images", data.id_train.fingerprint), shape)
+        self.test, self.ood = (remembered(one, None, shape) for one in (data.id_test, data.ood))
+        accuracy = {"id_accuracy": record.checkpoint.networks[0].id_accuracy}
+        networks[0] = replace(networks[0], card={**networks[0].card, **accuracy})
+        self.scorer = Scorer(KeptEngine(store / "banks"), networks, self.train, self.test)
+        self._fitted = False
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the network."""
+        return int(self.scorer.classifier.card["spec"]["classes"])
+
+    @property
+    def setting(self) -> Setting:
+        """The setting that the record was scored with."""
+        grid = self.detector.grid()
+        recorded: Mapping[str, Any] = self.record.hyperparameters
+        return grid[0] if len(grid) == 1 else {name: recorded[name] for name in grid[0]}
+
+    def fit(self) -> None:
+        """Fits the detector, once, with the generator of a seeded protocol.
+
+        Raises:
+            NotKeptError: if a bank is missing.
+        """
+        if not self._fitted:
+            try:
+                self.detector.fit(self.scorer, np.random.RandomState(0))
+            except ConfigError as error:  # such as labels that the store does not have
+                raise NotKeptError(error.message) from error
+            self._fitted = True
+
+    def whole(self, setting: Setting, *, paper: bool) -> tuple[Array, Array]:
+        """Scores ``[N]`` of all ID test images and all OOD images.
+
+        Args:
+            setting: the detector's.
+            paper: whether as papers' code ranks them, where the method tells that apart.
+
+        Raises:
+            NotKeptError: if a bank is missing.
+        """
+        views = View(self.test), View(self.ood)
+        self.detector.calibrate(self.scorer, setting)
+        if paper and (found := self.detector.paper_ranking(self.scorer, views, setting)) is not None:
+            return found
+        inside, outside = (self.detector.scores(self.scorer, view, setting) for view in views)
+        return inside, outside
+
+
+def _network(folder: Path, wanted: Network, kind: str) -> Classifier:
+    for path in sorted(folder.glob(f"*/{CARD}")):
+        try:
+            card = read_card(path.parent)
+        except (OSError, ValueError):
+            continue
+        if (card.get("key"), card.get("weights_sha256")) == (wanted.key, wanted.weights_sha256):
+            found = load_classifier(path.parent, torch.device("cpu"))
+            return _Elsewhere(found.network, found.mean, found.std, found.card, kind)
+    raise NotKeptError(f"the network {wanted.model}, seed {wanted.seed}, is not in {folder.parent}")
+
+
+def _labels(folder: Path, fingerprint: str | None) -> npt.NDArray[np.int64] | None:
+    """Labels of a decoded image set, if the store has it."""
+    for path in folder.glob("*/meta.json"):
+        try:
+            if json.loads(path.read_text(encoding="utf-8")).get("fingerprint") == fingerprint:
+                return np.asarray(np.load(path.with_name("labels.npy"), allow_pickle=False), dtype=np.int64)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def rebuilt(record: Record, store: Path) -> Rebuilt | NotKeptError:
+    """The cell, or why it cannot be scored again."""
+    if record.from_scores is not None:
+        return NotKeptError("only scores are known, neither network nor images")
+    try:
+        return Rebuilt(record, store)
+    except NotKeptError as error:
+        return error
+    except OodBenchError as error:
+        return NotKeptError(error.message)

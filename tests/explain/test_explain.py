@@ -1,0 +1,208 @@
+"""``ood-bench explain`` on a toy run: ends as recorded, each rung again from raw scores by NumPy alone."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+import ood_bench
+from ood_bench.explain.__main__ import main
+from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.results import Record, RecordStore
+from ood_bench.results.scores import ScoreStore
+
+SKIP, COUNT = 20, 120  # rows that leave a multiple of 20: then a threshold keeps exactly 95 % of ID
+RUN = (
+    "experiment=quickstart", "method=[msp,knn]", "ood=uniform", "train.epochs=1", "seed=[0,1]",
+    f"ood.uniform.source.count={COUNT}", "id.train.test_fraction=0.9", "id.test.test_fraction=0.0833",
+    "scoring.resamples=0", "device=cpu", "results.root=results", "store.root=store",
+)  # fmt: skip
+
+
+class Toy(NamedTuple):
+    """A folder with results and store, and its records."""
+
+    folder: Path
+    records: list[Record]
+
+    def one(self, method: str, protocol: str, seed: int = 0) -> Record:
+        (found,) = (
+            record
+            for record in self.records
+            if (record.method, record.protocol, record.seed) == (method, protocol, seed)
+        )
+        return found
+
+    def explain(self, *words: str) -> dict:
+        """The command's JSON."""
+        roots = ["--results", str(self.folder / "results"), "--store", str(self.folder / "store")]
+        file = self.folder / "out.json"
+        assert main([*words, *roots, "--json", str(file), "--no-charts"]) == 0
+        return json.loads(file.read_text())
+
+    def logits(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """The logits of the ID test set and of the OOD set, from the banks' files."""
+        found = []
+        for used in (record.data.id_test, record.data.ood):
+            paths = list((self.folder / "store/banks").glob(f"*-{used.fingerprint[:16]}-*/output-flat.npy"))
+            exact = ScoreStore(self.folder / "store/scores").read(record.cell_key)
+            side, rows = (exact.id, exact.id_rows) if used is record.data.id_test else (exact.ood, exact.ood_rows)
+            found += [z for z in map(np.load, paths) if np.allclose(_log_msp(z)[rows], side, atol=1e-9)]
+        inside, outside = found
+        return inside, outside
+
+
+def _log_msp(z: np.ndarray) -> np.ndarray:
+    z = z.astype(np.float64)
+    return z.max(axis=1) - np.log(np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)) - z.max(axis=1)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Toy:
+    folder = tmp_path_factory.mktemp("explain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        ood_bench.run(RUN)
+        ood_bench.run([*RUN, "protocol=odin", f"protocol.skip={SKIP}", "method=msp"])
+    return Toy(folder, RecordStore(folder / "results").load())
+
+
+def _first(ids: np.ndarray, oods: np.ndarray) -> float:
+    """FPR at the first threshold that keeps 95 % of ID."""
+    kept = np.sort(ids)[::-1][int(np.ceil(0.95 * len(ids))) - 1]
+    return 100 * float((oods >= kept).mean())
+
+
+def _window(ids: np.ndarray, oods: np.ndarray, grid: np.ndarray, *, strict: bool = True) -> float:
+    tpr = np.array([(ids >= t).mean() for t in grid])
+    inside = grid[(tpr >= 0.9495) & (tpr <= 0.9505)]
+    return 100 * float(np.mean([((oods > t) if strict else (oods >= t)).mean() for t in inside]))
+
+
+def test_every_rung_from_plain_to_odins_protocol(toy):
+    record = toy.one("msp", "odin")
+    found = toy.explain(record.cell_key, "--from", "plain")
+    rungs = found["ladder"]["rungs"]
+    names = [rung["choice"]["name"] for rung in rungs]
+    assert names == ["rows", "ranked numbers", "thresholds", "row on a threshold", "cut at the level", "networks"]
+
+    z = toy.logits(record)
+    everything = tuple(_log_msp(one) for one in z)
+    rest = tuple(one[SKIP:] for one in everything)
+    single = tuple(max_softmax_float32(torch.from_numpy(one)).double().numpy()[SKIP:] for one in z)
+    grid = np.linspace(
+        min(map(np.min, single)), max(map(np.max, single)), 100_000, endpoint=False
+    )  # 8 classes: no own grid
+    nearby = grid[slice(*np.searchsorted(grid, np.sort(single[0])[[0, 6]]))]
+    assert found["ladder"]["start"] == _first(*everything)
+    assert rungs[0]["value"] == _first(*rest)
+    assert rungs[1]["value"] == _first(*single)
+    assert rungs[4]["value"] == pytest.approx(_window(*single, nearby), abs=1e-9)
+    assert rungs[4]["value"] == record.metrics["fpr95"].value
+    other = toy.one("msp", "odin", seed=1)
+    assert found["ladder"]["end"] == np.mean([record.metrics["fpr95"].value, other.metrics["fpr95"].value])
+    assert [one["agrees"] for one in found["recorded"]] == [True]
+    total = found["ladder"]["end"] - found["ladder"]["start"]
+    assert sum(rung["mean"] for rung in rungs) == pytest.approx(total, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["fpr95", "auroc", "aupr_in", "aupr_out", "detection_error"])
+def test_both_ends_are_the_records_numbers(toy, metric):
+    """A plain record seen by ODIN's protocol ends at the number that ODIN's own record holds."""
+    plain, odin = toy.one("msp", "plain"), toy.one("msp", "odin")
+    found = toy.explain(plain.cell_key, "--to", f"odin,skip={SKIP}", "--metric", metric)["ladder"]
+    last = [rung for rung in found["rungs"] if rung["choice"]["name"] != "networks"][-1]
+    assert found["start"] == pytest.approx(plain.exact[metric].value, abs=1e-10)
+    assert last["value"] == pytest.approx(odin.metrics[metric].value, abs=1e-10)
+    if metric == "fpr95":
+        assert (found["start"], last["value"]) == (plain.exact[metric].value, odin.metrics[metric].value)
+
+
+def test_tuning_on_graded_rows_is_a_rung(toy):
+    record = toy.one("knn", "plain")
+    found = toy.explain(record.cell_key, "--to", f"plain:per_set,id_rows={SKIP}", "--metric", "auroc")["ladder"]
+    rows, setting = found["rungs"][:2]
+    assert (rows["choice"]["name"], setting["choice"]["name"]) == ("rows", "setting")
+    assert setting["choice"]["after"].startswith("k=")
+    assert f"the first {SKIP} rows each" in setting["choice"]["after"]
+    kept = ScoreStore(toy.folder / "store/scores").read(record.cell_key)
+    inside, outside = kept.id[SKIP:, None], kept.ood[None, SKIP:]
+    assert rows["value"] == pytest.approx(100 * float((inside > outside).mean() + (inside == outside).mean() / 2))
+
+
+def test_from_one_record_to_another(toy):
+    first, second = toy.one("msp", "plain"), toy.one("msp", "plain", seed=1)
+    found = toy.explain(first.cell_key, second.cell_key, "--metric", "auroc")
+    (rung,) = found["ladder"]["rungs"]
+    assert rung["choice"]["before"].endswith("seed 0")
+    assert found["ladder"]["start"] == pytest.approx(first.exact["auroc"].value)
+    assert found["ladder"]["end"] == pytest.approx(second.exact["auroc"].value)
+
+
+def test_without_banks_the_choices_that_need_them_are_named_with_their_cost(toy, tmp_path):
+    record = toy.one("msp", "odin")
+    bare = Toy(tmp_path, toy.records)
+    shutil.copytree(toy.folder / "results", tmp_path / "results")
+    shutil.copytree(toy.folder / "store/scores", tmp_path / "store/scores")
+    found = bare.explain(record.cell_key)
+    gaps = {gap["name"]: gap for gap in found["missing"]}
+    assert gaps["ranked numbers"]["images"] == 2 * COUNT
+    assert "rows were not kept" in gaps["rows"]["why"]
+    assert "rows" not in [rung["choice"]["name"] for rung in found["ladder"]["rungs"]]
+    kept = ScoreStore(tmp_path / "store/scores").read(record.cell_key)
+    assert found["ladder"]["start"] == _first(kept.id, kept.ood)
+
+
+def test_a_cell_of_which_nothing_was_kept_is_refused(toy, tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    words = [
+        toy.one("msp", "odin").cell_key,
+        "--results",
+        str(toy.folder / "results"),
+        "--store",
+        str(tmp_path / "store"),
+    ]
+    assert main(words) == 2
+    assert "scoring.details=all" in capsys.readouterr().err
+
+
+def test_charts_and_text(toy, capsys):
+    record = toy.one("msp", "odin")
+    roots = ["--results", str(toy.folder / "results"), "--store", str(toy.folder / "store")]
+    assert main([record.cell_key, *roots]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "(the same number)" in said
+    charts = sorted(path.suffix for path in (toy.folder / "results/explain").iterdir())
+    assert charts == [".png", ".svg"]
+
+
+def test_all_methods_beside_a_cell_under_all_conventions(toy):
+    record = toy.one("msp", "plain")
+    found = toy.explain(record.cell_key, "--all", "--metric", "auroc")
+    assert set(found["values"]) == {"msp", "knn"}
+    assert {len(numbers) for numbers in found["values"].values()} == {len(found["conventions"])}
+    assert len(found["pairs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["0123456789abcdef"], "no record with the cell key"),
+        (["paper=nope"], "no paper 'nope'"),
+        (["CELL"], "its protocol is plain"),
+        (["CELL", "--to", "odn"], "did you mean odin"),
+        (["CELL", "--to", "odin,skip=0", "--metric", "fpr80"], "has nothing like fpr80"),
+        (["CELL", "--to", "odin,skip"], "is not KEY=VALUE"),
+        (["CELL", "--to", "odin", "--metric", "speed"], "no metric 'speed'"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(toy, capsys, words, said):
+    words = [toy.one("msp", "plain").cell_key if word == "CELL" else word for word in words]
+    roots = ["--results", str(toy.folder / "results"), "--store", str(toy.folder / "store")]
+    assert main([*words, *roots]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
