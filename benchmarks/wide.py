@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
 
@@ -39,11 +40,11 @@ class Scaled(NamedTuple):
     memory: float
 
 
-def synthetic(rows: int, classes: int, width: int) -> tuple[Array, Array, Array]:
+def synthetic(rows: int, classes: int, width: int) -> tuple[Array, npt.NDArray[np.int64], Array]:
     """Non-negative features ``[rows, width]``, their labels and a last layer ``[classes, width]``."""
     random = np.random.default_rng(0)
     weight = random.normal(size=(classes, width)) / np.sqrt(width)
-    labels = np.arange(rows) % classes
+    labels = np.arange(rows, dtype=np.int64) % classes
     return np.maximum(random.normal(size=(rows, width)) + 2 * weight[labels], 0), labels, weight
 
 
@@ -79,7 +80,8 @@ def bare(images: int = 8) -> float:
 
 def changes(name: str) -> dict[str, Any]:
     """Settings that suit few rows of many classes."""
-    return {"openmax": {"tail": 5}, "nnguide": {"share": 0.1}}.get(name, {})
+    known: dict[str, dict[str, Any]] = {"openmax": {"tail": 5}, "nnguide": {"share": 0.1}}
+    return known.get(name, {})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
