@@ -45,7 +45,7 @@ def synthetic(rows: int, classes: int, width: int) -> tuple[Array, npt.NDArray[n
     random = np.random.default_rng(0)
     weight = random.normal(size=(classes, width)) / np.sqrt(width)
     labels = np.arange(rows, dtype=np.int64) % classes
-    return np.maximum(random.normal(size=(rows, width)) + 2 * weight[labels], 0), labels, weight
+    return np.maximum(random.normal(size=(rows, width)) + 12 * weight[labels], 0), labels, weight
 
 
 def scaled(name: str, detector: RowsDetector, rows: int, images: int, unit: float) -> Scaled:

@@ -139,6 +139,7 @@ class RunSettings(_Part):
         seed: seeds to run, one after the other.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dry_run: whether to show what would be done instead of doing it.
+        threads: threads of the processor that torch computes with, or none for its own choice.
         time_limit: minutes after which the run stops, or none.
         sweep: what ``-m`` runs; none in one of its jobs.
     """
@@ -158,6 +159,7 @@ class RunSettings(_Part):
     seed: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(min_length=1)
     device: str
     dry_run: bool = False
+    threads: Annotated[int, Field(ge=1)] | None = None
     time_limit: Annotated[float, Field(ge=0)] | None = None
     sweep: SweepSettings | None = None
     data: DataSettings

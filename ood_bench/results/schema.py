@@ -254,6 +254,9 @@ class Environment:
         packages: version by package name.
         threads: number of threads that torch computed with on the processor: another number rounds, and so trains,
             differently. Absent from records of version 0.1.
+        blas: torch's library of linear algebra and the instructions that it was built to use here, as in
+            ``"mkl, AVX2"``. Absent from records of version 0.1, like the next.
+        deterministic: whether torch was told to take deterministic algorithms only.
     """
 
     git_revision: Text
@@ -264,7 +267,9 @@ class Environment:
     device: Text
     packages: dict[str, str]
     threads: Annotated[int, Field(ge=1)] | None = None
+    blas: Text | None = None
+    deterministic: Annotated[bool, Field(strict=True)] | None = None
 
     @model_serializer(mode="wrap")
     def _absent_if_unknown(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in whole(self).items() if key != "threads" or value is not None}
+        return {key: value for key, value in whole(self).items() if value is not None}

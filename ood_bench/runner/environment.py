@@ -3,7 +3,9 @@
 import functools
 import importlib.metadata
 import platform
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,9 +15,15 @@ from ood_bench.results.schema import Environment
 _PACKAGES = ("ood-bench", "torch", "torchvision", "timm", "numpy", "scikit-learn", "hydra-core", "pillow")
 
 
-@functools.cache
 def environment(device: torch.device) -> Environment:
     """What a record says of code revision, versions and machine; nothing that names the machine or its owner."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return replace(_lasting(device), threads=torch.get_num_threads(), deterministic=deterministic)
+
+
+@functools.cache
+def _lasting(device: torch.device) -> Environment:
+    """What stays as it is while the process runs."""
     revision, dirty = _git()
     versions = {name: _version(name) for name in _PACKAGES}
     return Environment(
@@ -25,7 +33,7 @@ def environment(device: torch.device) -> Environment:
         platform=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        threads=torch.get_num_threads(),
+        blas=f"{_blas()}, {torch.backends.cpu.get_cpu_capability()}",
         packages={name: version for name, version in versions.items() if version},
     )
 
@@ -51,6 +59,12 @@ def _git() -> tuple[str, bool]:
         return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain", "--", "ood_bench", "conf"))
     except (OSError, subprocess.SubprocessError):
         return "unknown", False
+
+
+def _blas() -> str:
+    """The library of linear algebra that torch was built with, as in ``"mkl"``."""
+    found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return found[1] if found else "unknown BLAS"
 
 
 def _cpu() -> str:

@@ -18,6 +18,7 @@ from ood_bench.runner.shard import make_shard
 from ood_bench.runner.shared_pass import Request, shared_pass
 from ood_bench.scoring.engine import Engine
 from ood_bench.training.artifact import ClassifierStore
+from ood_bench.utils.device import threads
 from ood_bench.utils.files import clear_io_errors, make_folder
 from ood_bench.utils.time_limit import reserve, time_limit
 
@@ -35,7 +36,7 @@ def execute(settings: RunSettings) -> Finished:
         OutOfTime: if the time limit does not allow another epoch or OOD set.
         CellsFailedError: if some cells could not be computed; the others are.
     """
-    with time_limit(settings.time_limit):
+    with time_limit(settings.time_limit), threads(settings.threads):
         reserve(0, "this run")
         run = prepare(settings)
         if settings.scoring.shard is not None:

@@ -1,5 +1,8 @@
 """The device that networks are trained and scored on."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 from ood_bench.errors import ConfigError
@@ -18,6 +21,17 @@ def device_named(name: str) -> torch.device:
         if int(name.partition(":")[2] or 0) >= count:
             raise ConfigError(f"device={name}: torch finds {count} CUDA devices here: set device=cpu or device=auto")
     return torch.device(name)
+
+
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Computes with so many threads on the processor inside the block; with torch's own number if none."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def generators_of(device: torch.device) -> list[torch.device]:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.device import device_named, generators_of
+from ood_bench.utils.device import device_named, generators_of, threads
 
 
 def test_devices_by_name(monkeypatch):
@@ -21,3 +21,13 @@ def test_devices_by_name(monkeypatch):
 def test_only_the_generator_of_the_device_is_saved():
     assert generators_of(torch.device("cpu")) == []
     assert generators_of(torch.device("cuda:1")) == [torch.device("cuda:1")]
+
+
+def test_threads_are_those_asked_for_and_restored():
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with threads(None):
+        assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == before
