@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ood_bench.data.imageset import Array
 from ood_bench.errors import DataError
 from ood_bench.evidence.benchmark import Benchmark, KnownSet
 from ood_bench.evidence.files import SetScores, read_scores
-from ood_bench.metrics import Measure, convention_named, measure
+from ood_bench.metrics import Measure, convention_named, measure, measure_selective
 from ood_bench.results import Record, RecordStore, utc_now
 from ood_bench.results.details import DetailStore, details_of
 from ood_bench.results.scores import Scores, ScoreStore
@@ -96,13 +97,15 @@ def import_scores(
         _log.warning("no scores of %s", ", ".join(lacking))
     sign = -1.0 if stated.higher_is_ood else 1.0
     accuracy, remark = _accuracy(inside, stated)
+    correct = _correct(inside)
     files_read = {path.name: sha256_file(path) for path in files}
     origin = _Origin(accuracy, files_read, [_UNKNOWN, remark] if remark else [_UNKNOWN])
     records, details, kept = RecordStore(results), DetailStore(results), ScoreStore(store / "scores")
     paths = []
     for known, found in outside.items():
         scores = sign * inside.scores, sign * found.scores
-        metrics = measure(benchmark.convention, *scores, resamples=resamples)
+        own, exact = measure(benchmark.convention, *scores, resamples=resamples)
+        metrics = own, exact, measure_selective(*scores, correct=correct)
         record = _record(benchmark, stated, (known, scores), metrics, origin=origin)
         paths.append(records.write(record))
         rows = (np.arange(len(one), dtype=np.int64) for one in scores)
@@ -114,13 +117,18 @@ def import_scores(
 
 def _accuracy(inside: SetScores, stated: Stated) -> tuple[float | None, str]:
     """The network's accuracy on the ID test set in percent, none if unknown, and what there is to say about it."""
-    if inside.labels is not None and inside.network is not None:
-        return 100 * float(np.mean(inside.labels == inside.network)), ""
-    if stated.id_accuracy is not None:
+    if stated.id_accuracy is not None and inside.network is None:
         return stated.id_accuracy, _STATED
-    if inside.labels is not None and inside.predictions is not None:
-        return 100 * float(np.mean(inside.labels == inside.predictions)), _METHODS
-    return None, ""
+    correct = _correct(inside)
+    if correct is None:
+        return stated.id_accuracy, _STATED if stated.id_accuracy is not None else ""
+    return 100 * float(np.mean(correct)), _METHODS if inside.network is None else ""
+
+
+def _correct(inside: SetScores) -> npt.NDArray[np.bool_] | None:
+    """Whether each ID row is predicted right, bool ``[n]``: by the network itself if its predictions are there."""
+    predictions = inside.predictions if inside.network is None else inside.network
+    return None if inside.labels is None or predictions is None else np.asarray(inside.labels == predictions)
 
 
 @dataclass(frozen=True)
@@ -136,11 +144,11 @@ def _record(
     benchmark: Benchmark,
     stated: Stated,
     graded: tuple[KnownSet, tuple[Array, Array]],
-    metrics: tuple[dict[str, Measure], dict[str, Measure]],
+    metrics: tuple[dict[str, Measure], dict[str, Measure], dict[str, Measure]],
     *,
     origin: _Origin,
 ) -> Record:
-    (known, scores), (own, exact) = graded, metrics
+    (known, scores), (own, exact, selective) = graded, metrics
     if origin.accuracy is not None:
         own = own | {"id_accuracy": Measure(origin.accuracy)}
     convention = convention_named(benchmark.convention)
@@ -173,6 +181,7 @@ def _record(
             },
             "metrics": {name: value._asdict() for name, value in own.items()},
             "exact": {name: value._asdict() for name, value in exact.items()},
+            "selective": {name: value._asdict() for name, value in selective.items()},
             "n_id": len(scores[0]),
             "n_ood": len(scores[1]),
             "hyperparameters": dict(stated.hyperparameters),
