@@ -77,5 +77,13 @@ def evaluate(
     """
     from ood_bench.evidence.evaluation import evaluate as evaluated  # noqa: PLC0415 - importing scipy takes long
 
-    rows = {"correct": correct, "validation": validation}
-    return evaluated(id_scores, ood_scores, protocol, options or {}, **rows, resamples=resamples, seed=seed)
+    return evaluated(
+        id_scores,
+        ood_scores,
+        protocol,
+        options or {},
+        correct=correct,
+        validation=validation,
+        resamples=resamples,
+        seed=seed,
+    )

@@ -1,8 +1,8 @@
 """Metrics of OOD detection: exact ones from one sort, the papers' own conventions, and bootstrap intervals.
 
-Beside them stand metrics of classifying and rejecting together, and of a threshold that is set on other rows. Scores are
-always higher for ID, results are percent here and fractions in the modules. :func:`measure` and
-:func:`measure_selective` are what the pipeline calls; :func:`evaluate` gives one convention's numbers without intervals.
+Beside them stand metrics of classifying and rejecting together, and of a threshold that is set on other rows. Scores
+are always higher for ID, results are percent here and fractions in the modules. :func:`measure` and
+:func:`measure_selective` are what the pipeline calls; :func:`evaluate` gives one convention's numbers alone.
 """
 
 from typing import Any, Final, NamedTuple

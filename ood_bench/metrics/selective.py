@@ -1,8 +1,8 @@
 """Metrics of classifying and rejecting together, as fractions: the scores must also find the wrong predictions.
 
-A row *fails* if its prediction is wrong; in SCOD (selective classification with OOD detection) every OOD row fails, too.
-Rows are accepted from the highest score down. Tied rows come in every order equally often, so that no metric depends on
-the order of rows. What each metric means, and where it comes from: docs/metrics.md.
+A row *fails* if its prediction is wrong; in SCOD (selective classification with OOD detection) every OOD row fails
+too. Rows are accepted from the highest score down. Tied rows come in every order equally often, so that no metric
+depends on the order of rows. What each metric means, and where it comes from: docs/metrics.md.
 """
 
 import math
