@@ -14,7 +14,7 @@ import torch
 from ood_bench.data.imageset import Array
 from ood_bench.errors import DataError
 from ood_bench.evidence.benchmark import Benchmark, KnownSet
-from ood_bench.evidence.files import SetScores, read_scores
+from ood_bench.evidence.files import VALIDATION, SetScores, read_scores
 from ood_bench.metrics import Measure, convention_named, measure, measure_selective
 from ood_bench.results import Record, RecordStore, utc_now
 from ood_bench.results.details import DetailStore, details_of
@@ -29,6 +29,7 @@ _METHODS = (
     "The accuracy is that of the predictions beside the scores; those of a method that changes features may differ "
     "from the network's own in a few rows."
 )
+_VALIDATED = "The threshold that is transferred was set on {rows:,} ID validation rows of these files."
 _log = logging.getLogger(__name__)
 
 
@@ -90,22 +91,25 @@ def import_scores(
         RecordError: if there is another record of the same cell.
         ArtifactError: if something cannot be written.
     """
-    inside, outside, others = benchmark.matched(read_all(files))
+    found_sets = read_all(files)
+    validation = found_sets.pop(VALIDATION, None)
+    inside, outside, others = benchmark.matched(found_sets)
     if others:
         _log.info("left out, no sets of this benchmark: %s", ", ".join(others))
     if lacking := [one.name for one in benchmark.ood if one not in outside]:
         _log.warning("no scores of %s", ", ".join(lacking))
     sign = -1.0 if stated.higher_is_ood else 1.0
     accuracy, remark = _accuracy(inside, stated)
-    correct = _correct(inside)
     files_read = {path.name: sha256_file(path) for path in files}
-    origin = _Origin(accuracy, files_read, [_UNKNOWN, remark] if remark else [_UNKNOWN])
+    notes = [_UNKNOWN, remark, _VALIDATED.format(rows=len(validation.scores)) if validation is not None else ""]
+    origin = _Origin(accuracy, files_read, list(filter(None, notes)))
+    correct, threshold_on = _correct(inside), None if validation is None else sign * validation.scores
     records, details, kept = RecordStore(results), DetailStore(results), ScoreStore(store / "scores")
     paths = []
     for known, found in outside.items():
         scores = sign * inside.scores, sign * found.scores
         own, exact = measure(benchmark.convention, *scores, resamples=resamples)
-        metrics = own, exact, measure_selective(*scores, correct=correct)
+        metrics = own, exact, measure_selective(*scores, correct=correct, validation=threshold_on)
         record = _record(benchmark, stated, (known, scores), metrics, origin=origin)
         paths.append(records.write(record))
         rows = (np.arange(len(one), dtype=np.int64) for one in scores)

@@ -78,6 +78,21 @@ def test_without_predictions_there_is_what_scores_alone_give(folder):
         assert selective_of(record) == measure_selective(INSIDE, outside)
 
 
+def test_validation_rows_of_the_files_set_the_threshold(folder):
+    validation = RANDOM.normal(1.5, 1, 1000)
+    write("turned.npz", **{
+        "id/val/confidence": -validation,
+        "id_test/confidence": -INSIDE,
+        **{f"near/{name}/confidence": -scores for name, scores in NEAR.items()},
+    })  # fmt: skip
+    assert imported("mine", "--higher", "ood", file="turned.npz") == 0
+    (record,) = (record for record in load() if record.ood == "cifar100")
+    expected = measure_selective(INSIDE, NEAR["cifar100"], correct=LABELS == PREDICTIONS, validation=validation)
+    assert selective_of(record) == expected
+    assert expected["tpr95_transferred"].high < 95  # validation rows score higher than those of the test set
+    assert record.notes[-1] == "The threshold that is transferred was set on 1,000 ID validation rows of these files."
+
+
 def test_a_record_from_before_these_metrics_stays_as_it_is(folder):
     imported("mine")
     store = RecordStore("results")
