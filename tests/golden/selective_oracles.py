@@ -2,11 +2,11 @@
 
 Run in an environment of its own, since torch-uncertainty needs lightning, beside fd-shifts' two files:
 
-    python -m venv /tmp/oracles
-    /tmp/oracles/bin/pip install torch-uncertainty==0.13.0 torch lightning einops seaborn scipy scikit-learn
+    python -m venv oracles
+    oracles/bin/pip install torch-uncertainty==0.13.0 torch lightning einops seaborn scipy scikit-learn
     # rc_stats.py and rc_stats_utils.py of github.com/IML-DKFZ/fd-shifts, fd_shifts/analysis, at the commit below
-    # into a package folder /tmp/oracles/fd
-    PYTHONPATH=/tmp/oracles /tmp/oracles/bin/python tests/golden/selective_oracles.py
+    # into a package folder oracles/fd
+    PYTHONPATH=oracles oracles/bin/python tests/golden/selective_oracles.py
 """
 
 import json
