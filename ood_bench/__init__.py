@@ -53,6 +53,8 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     options: Mapping[str, str] | None = None,
+    correct: "npt.ArrayLike | None" = None,
+    validation: "npt.ArrayLike | None" = None,
 ) -> "dict[str, Measure]":
     """The metrics of scores by a protocol's convention, whatever made them.
 
@@ -63,13 +65,25 @@ def evaluate(
         resamples: of the bootstrap for intervals; 0 for none.
         seed: of the bootstrap.
         options: of the metric convention, where it needs any, such as ``{"row": "msp"}`` for ODIN's.
+        correct: bool ``[N_id]``, whether the class of each ID row is predicted right; adds AURC and the like.
+        validation: scores ``[V]`` of further ID rows, on which a threshold is set; by default every second ID row.
 
     Returns:
-        Value and 95 % interval in percent by metric; those of the exact definitions with ``exact.`` before their names.
+        Value and 95 % interval in percent by metric; those of the exact definitions with ``exact.`` before their names,
+        those of correctness, rejection and the threshold (docs/metrics.md) with ``selective.``.
 
     Raises:
-        OodBenchError: if there is no such protocol, or the scores cannot be ranked.
+        OodBenchError: if there is no such protocol, the scores cannot be ranked, or ``correct`` does not fit them.
     """
     from ood_bench.evidence.evaluation import evaluate as evaluated  # noqa: PLC0415 - importing scipy takes long
 
-    return evaluated(id_scores, ood_scores, protocol, options or {}, resamples=resamples, seed=seed)
+    return evaluated(
+        id_scores,
+        ood_scores,
+        protocol,
+        options or {},
+        correct=correct,
+        validation=validation,
+        resamples=resamples,
+        seed=seed,
+    )

@@ -96,7 +96,7 @@ def test_the_tables_that_the_reading_quotes_are_the_records(heading, protocol, m
         for record in RecordStore(ROOT / "results").load()
         if (record.id, record.protocol, record.model) == ("fashionmnist", protocol, "lenet")
     )
-    stats = {(row.method, row.ood): row.stat("auroc", exact=True) for row in rows if not row.variant}
+    stats = {(row.method, row.ood): row.stat("auroc", "exact") for row in rows if not row.variant}
     for line, (title, method) in zip(lines[start + 2 :], methods.items(), strict=False):
         found = [stats[method, ood] for ood in ("mnist", "kmnist", "emnist_letters")]
         cells = " | ".join(f"{one.mean:.1f} ± {one.std:.1f}" for one in found)

@@ -7,13 +7,20 @@ import numpy.typing as npt
 from omegaconf import OmegaConf
 
 from ood_bench.errors import ConfigError
-from ood_bench.metrics import Measure, measure
+from ood_bench.metrics import Measure, measure, measure_selective
 from ood_bench.utils.configs import conf_dir, options
 from ood_bench.utils.suggest import did_you_mean
 
 
 def evaluate(
-    id_scores: npt.ArrayLike, ood_scores: npt.ArrayLike, protocol: str, choices: Mapping[str, Any], **resampling: int
+    id_scores: npt.ArrayLike,
+    ood_scores: npt.ArrayLike,
+    protocol: str,
+    choices: Mapping[str, Any],
+    *,
+    correct: npt.ArrayLike | None,
+    validation: npt.ArrayLike | None,
+    **resampling: int,
 ) -> dict[str, Measure]:
     """See :func:`ood_bench.evaluate`."""
     path = conf_dir() / "protocol" / f"{protocol}.yaml"
@@ -22,4 +29,6 @@ def evaluate(
         raise ConfigError(f"no protocol {protocol!r}{did_you_mean(protocol, known)}", f"known: {', '.join(known)}")
     convention = str(OmegaConf.select(OmegaConf.load(path), "convention", default="exact"))
     own, exact = measure(convention, id_scores, ood_scores, **resampling, **choices)
-    return own | {f"exact.{name}": value for name, value in exact.items()}
+    further = measure_selective(id_scores, ood_scores, correct=correct, validation=validation)
+    groups = {"": own, "exact.": exact, "selective.": further}
+    return {f"{group}{name}": value for group, metrics in groups.items() for name, value in metrics.items()}

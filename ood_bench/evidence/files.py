@@ -16,7 +16,12 @@ from ood_bench.evidence.pickles import read_pickle
 
 ID: Final = "id"
 """What the ID test set is called here; OOD sets keep the names that their files have."""
-_ID_NAMES: Final = ("id", "id_test", "id/test", "test")
+VALIDATION: Final = "id_val"
+"""What ID validation rows are called here, on which a threshold may be set."""
+_NAMES: Final = {
+    **dict.fromkeys(("id", "id_test", "id/test", "test"), ID),
+    **dict.fromkeys(("id_val", "id/val"), VALIDATION),
+}
 _COLUMNS: Final = {
     "network": ("network_prediction",),
     "prediction": ("prediction", "pred"),
@@ -61,7 +66,7 @@ def read_scores(path: Path) -> dict[str, SetScores]:
         raise DataError(f"{path}: a file of scores ends in {', '.join(readers)}", _LAYOUTS)
     found: dict[str, SetScores] = {}
     for part, columns in reader(path):
-        name = ID if part in _ID_NAMES else part.rsplit("/", 1)[-1] if part.startswith(("near/", "far/")) else part
+        name = _NAMES.get(part) or (part.rsplit("/", 1)[-1] if part.startswith(("near/", "far/")) else part)
         if name in found:
             raise DataError(f"{path}: holds the scores of {name} twice")
         found[name] = _checked(f"{path}, {part}", columns)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ood_bench.data.imageset import Array
 from ood_bench.errors import DataError
 from ood_bench.evidence.benchmark import Benchmark, KnownSet
-from ood_bench.evidence.files import SetScores, read_scores
-from ood_bench.metrics import Measure, convention_named, measure
+from ood_bench.evidence.files import VALIDATION, SetScores, read_scores
+from ood_bench.metrics import Measure, convention_named, measure, measure_selective
 from ood_bench.results import Record, RecordStore, utc_now
 from ood_bench.results.details import DetailStore, details_of
 from ood_bench.results.scores import Scores, ScoreStore
@@ -28,6 +29,7 @@ _METHODS = (
     "The accuracy is that of the predictions beside the scores; those of a method that changes features may differ "
     "from the network's own in a few rows."
 )
+_VALIDATED = "The threshold that is transferred was set on {rows:,} ID validation rows of these files."
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +91,9 @@ def import_scores(
         RecordError: if there is another record of the same cell.
         ArtifactError: if something cannot be written.
     """
-    inside, outside, others = benchmark.matched(read_all(files))
+    found_sets = read_all(files)
+    validation = found_sets.pop(VALIDATION, None)
+    inside, outside, others = benchmark.matched(found_sets)
     if others:
         _log.info("left out, no sets of this benchmark: %s", ", ".join(others))
     if lacking := [one.name for one in benchmark.ood if one not in outside]:
@@ -97,12 +101,15 @@ def import_scores(
     sign = -1.0 if stated.higher_is_ood else 1.0
     accuracy, remark = _accuracy(inside, stated)
     files_read = {path.name: sha256_file(path) for path in files}
-    origin = _Origin(accuracy, files_read, [_UNKNOWN, remark] if remark else [_UNKNOWN])
+    notes = [_UNKNOWN, remark, _VALIDATED.format(rows=len(validation.scores)) if validation is not None else ""]
+    origin = _Origin(accuracy, files_read, list(filter(None, notes)))
+    correct, threshold_on = _correct(inside), None if validation is None else sign * validation.scores
     records, details, kept = RecordStore(results), DetailStore(results), ScoreStore(store / "scores")
     paths = []
     for known, found in outside.items():
         scores = sign * inside.scores, sign * found.scores
-        metrics = measure(benchmark.convention, *scores, resamples=resamples)
+        own, exact = measure(benchmark.convention, *scores, resamples=resamples)
+        metrics = own, exact, measure_selective(*scores, correct=correct, validation=threshold_on)
         record = _record(benchmark, stated, (known, scores), metrics, origin=origin)
         paths.append(records.write(record))
         rows = (np.arange(len(one), dtype=np.int64) for one in scores)
@@ -114,13 +121,18 @@ def import_scores(
 
 def _accuracy(inside: SetScores, stated: Stated) -> tuple[float | None, str]:
     """The network's accuracy on the ID test set in percent, none if unknown, and what there is to say about it."""
-    if inside.labels is not None and inside.network is not None:
-        return 100 * float(np.mean(inside.labels == inside.network)), ""
-    if stated.id_accuracy is not None:
+    if stated.id_accuracy is not None and inside.network is None:
         return stated.id_accuracy, _STATED
-    if inside.labels is not None and inside.predictions is not None:
-        return 100 * float(np.mean(inside.labels == inside.predictions)), _METHODS
-    return None, ""
+    correct = _correct(inside)
+    if correct is None:
+        return stated.id_accuracy, _STATED if stated.id_accuracy is not None else ""
+    return 100 * float(np.mean(correct)), _METHODS if inside.network is None else ""
+
+
+def _correct(inside: SetScores) -> npt.NDArray[np.bool_] | None:
+    """Whether each ID row is predicted right, bool ``[n]``: by the network itself if its predictions are there."""
+    predictions = inside.predictions if inside.network is None else inside.network
+    return None if inside.labels is None or predictions is None else np.asarray(inside.labels == predictions)
 
 
 @dataclass(frozen=True)
@@ -136,11 +148,11 @@ def _record(
     benchmark: Benchmark,
     stated: Stated,
     graded: tuple[KnownSet, tuple[Array, Array]],
-    metrics: tuple[dict[str, Measure], dict[str, Measure]],
+    metrics: tuple[dict[str, Measure], dict[str, Measure], dict[str, Measure]],
     *,
     origin: _Origin,
 ) -> Record:
-    (known, scores), (own, exact) = graded, metrics
+    (known, scores), (own, exact, selective) = graded, metrics
     if origin.accuracy is not None:
         own = own | {"id_accuracy": Measure(origin.accuracy)}
     convention = convention_named(benchmark.convention)
@@ -173,6 +185,7 @@ def _record(
             },
             "metrics": {name: value._asdict() for name, value in own.items()},
             "exact": {name: value._asdict() for name, value in exact.items()},
+            "selective": {name: value._asdict() for name, value in selective.items()},
             "n_id": len(scores[0]),
             "n_ood": len(scores[1]),
             "hyperparameters": dict(stated.hyperparameters),

@@ -1,17 +1,18 @@
 """Metrics of OOD detection: exact ones from one sort, the papers' own conventions, and bootstrap intervals.
 
-Scores are always higher for ID, results are percent here and fractions in :mod:`~ood_bench.metrics.exact`.
-:func:`measure` is what the pipeline calls; :func:`evaluate` gives one convention's numbers without intervals.
+Beside them stand metrics of classifying and rejecting together, and of a threshold that is set on other rows. Scores
+are always higher for ID, results are percent here and fractions in the modules. :func:`measure` and
+:func:`measure_selective` are what the pipeline calls; :func:`evaluate` gives one convention's numbers alone.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy.typing as npt
 
-from ood_bench.metrics import exact
+from ood_bench.metrics import exact, selective, transfer
 from ood_bench.metrics.bootstrap import intervals
 from ood_bench.metrics.conventions import convention_named, evaluate
-from ood_bench.metrics.curve import Curve, MetricError
+from ood_bench.metrics.curve import Curve, MetricError, checked_scores
 
 __all__ = [
     "Curve",
@@ -22,7 +23,11 @@ __all__ = [
     "exact",
     "intervals",
     "measure",
+    "measure_selective",
 ]
+
+SELECTIVE: Final = (*selective.NAMES, *transfer.NAMES)
+"""Names of what :func:`measure_selective` gives, in order."""
 
 
 class Measure(NamedTuple):
@@ -71,6 +76,37 @@ def measure(
         name: Measure(100 * value, *bounds.get(name, (None, None))) for name, value in exact.metrics(curve).items()
     }
     return {name: _moved(value, exacts.get(chosen.exact_twin(name) or "")) for name, value in own.items()}, exacts
+
+
+def measure_selective(
+    id_scores: npt.ArrayLike,
+    ood_scores: npt.ArrayLike,
+    *,
+    correct: npt.ArrayLike | None = None,
+    validation: npt.ArrayLike | None = None,
+) -> dict[str, Measure]:
+    """The metrics that need more than scores, in percent: correct predictions, or rows to set a threshold on.
+
+    Args:
+        id_scores: ``[N_id]``, higher means more in-distribution.
+        ood_scores: ``[N_ood]``, likewise.
+        correct: bool ``[N_id]``, whether the classifier's prediction is right, or none where that is not known.
+        validation: scores ``[V]`` of further ID rows, on which the threshold is set; by default it is set on every
+            second ID row, and tried on the others.
+
+    Returns:
+        Those of :data:`SELECTIVE` that the rows define. Only the rates of the threshold have intervals, over rows.
+
+    Raises:
+        MetricError: if the scores cannot be ranked, or ``correct`` is not a bool for each ID row.
+    """
+    found = {name: Measure(100 * value) for name, value in selective.metrics(id_scores, ood_scores, correct).items()}
+    ids, oods = checked_scores(id_scores, ood_scores)
+    rows, others = transfer.halves(ids) if validation is None else (validation, ids)
+    if len(others):
+        rates = transfer.transferred(rows, others, oods)
+        found |= {name: Measure(*(100 * end for end in one)) for name, one in zip(transfer.NAMES, rates, strict=True)}
+    return found
 
 
 def _moved(value: float, twin: Measure | None) -> Measure:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from ood_bench.report.format import metric_order, number
-from ood_bench.report.rows import Row
+from ood_bench.report.rows import Kind, Row
 from ood_bench.report.sections import Section
 from ood_bench.utils.printable import inert
 
@@ -20,8 +20,8 @@ def _text(value: float | None) -> str:
     return "" if value is None else number(value, _PLACES)
 
 
-def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[str, str]:
-    stat = row.stat(metric, exact)
+def _numbers(row: Row, metric: str, kind: Kind, printed: str | None = None) -> dict[str, str]:
+    stat = row.stat(metric, kind)
     if stat is None:
         return {"paper": printed or "", "n": "0"}
     return {
@@ -38,7 +38,7 @@ def _numbers(row: Row, metric: str, exact: bool, printed: str | None) -> dict[st
 def _compared(row: Row, metric: str, section: Section) -> dict[str, str]:
     """Numbers in the paper's convention; beside a published one of how many runs it is, and the verdict."""
     printed = section.printed(row, metric)
-    numbers = _numbers(row, metric, False, printed)
+    numbers = _numbers(row, metric, "metrics", printed)
     if printed is None or section.block is None:
         return numbers
     runs = section.block.runs(row.method, row.ood, metric)
@@ -54,12 +54,14 @@ def _lines(row: Row, section: Section) -> list[dict[str, str]]:
     how = row.records[0].evaluation if row.records else None
     own = {"kind": "convention"} | ({"convention": how.convention, "positive": how.positive} if how else {})
     measured = metric_order(metric for record in row.records for metric in record.metrics)
-    exact = metric_order(metric for record in row.records for metric in record.exact)
     lines = [
         own | {"metric": metric} | _compared(row, metric, section)
         for metric in (section.metrics if section.kind == "paper" else measured)
     ]
-    lines += [{"kind": "exact", "metric": metric} | _numbers(row, metric, True, None) for metric in exact]
+    kinds: tuple[Kind, ...] = ("exact", "selective")
+    for kind in kinds:
+        there = metric_order(metric for record in row.records for metric in getattr(record, kind))
+        lines += [{"kind": kind, "metric": metric} | _numbers(row, metric, kind) for metric in there]
     return [names | line for line in lines]
 
 

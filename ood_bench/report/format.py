@@ -4,12 +4,16 @@ import re
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
+from ood_bench.metrics import SELECTIVE
 from ood_bench.report.rows import Row, Stat
 from ood_bench.results.schema import Metric
 from ood_bench.utils.printable import printable
 
 _DECIMALS = 2
-_ORDER = ("auroc", "auprc", "aupr_in", "aupr_out", "fpr80", "fpr95", "tnr95", "detection_error", "detection_accuracy")
+_ORDER = (
+    *("auroc", "auprc", "aupr_in", "aupr_out", "fpr80", "fpr95", "tnr95", "detection_error", "detection_accuracy"),
+    *SELECTIVE,
+)
 _TITLES = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -25,6 +29,16 @@ _TITLES = {
     "auprc_out_ratio_1to5": "AUPRC-Out 1:5",
     "train_accuracy": "Train top-1",
     "id_accuracy": "Test top-1",
+    "aurc": "AURC",
+    "augrc": "AUGRC",
+    "scod_aurc": "SCOD-AURC",
+    "scod_augrc": "SCOD-AUGRC",
+    "oscr": "OSCR",
+    "auroc_correct": "AUROC correct",
+    "auroc_wrong": "AUROC wrong",
+    "autc": "AUTC",
+    "tpr95_transferred": "TPR transferred",
+    "fpr95_transferred": "FPR transferred",
 }
 MAIN = ("auroc", "aupr_in", "aupr_out", "auprc", "fpr95")
 """Metrics that are shown of results of no paper, if they were measured; records hold more."""

@@ -17,11 +17,11 @@ from ood_bench.report.format import (
     paragraph,
     spread,
 )
-from ood_bench.report.rows import Row
+from ood_bench.report.rows import Kind, Row
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import flags_in_words
 
-_METRICS_A_TABLE = 3
+_METRICS_A_TABLE, _SELECTIVE_A_TABLE = 3, 5
 _ENDS = (" †", " ?")
 _OURS = "Ours is mean ± sample standard deviation over networks (their number); a single network has no deviation."
 _MARKS = (
@@ -57,9 +57,9 @@ def _several_oods(rows: Sequence[Row]) -> bool:
     return len({row.ood_title for row in rows}) > 1 or any(row.ood_title != row.ood for row in rows)
 
 
-def _chunks(metrics: Sequence[str]) -> list[Sequence[str]]:
+def _chunks(metrics: Sequence[str], size: int = _METRICS_A_TABLE) -> list[Sequence[str]]:
     """Metrics in groups of what fits side by side."""
-    return [metrics[start : start + _METRICS_A_TABLE] for start in range(0, len(metrics), _METRICS_A_TABLE)]
+    return [metrics[start : start + size] for start in range(0, len(metrics), size)]
 
 
 def _difference(row: Row, metric: str, section: Section, places: int) -> str:
@@ -109,22 +109,22 @@ def compared(block: Block, section: Section, footnotes: Footnotes | None = None)
     return "\n\n".join(tables)
 
 
-def measured(rows: Sequence[Row], footnotes: Footnotes | None, *, exact: bool, with_ood: bool = True) -> str:
-    """A table of our own values only, those of the paper's convention, or exact ones with intervals; empty if none."""
-    kinds = [record.exact if exact else record.metrics for row in rows for record in row.records]
+def measured(rows: Sequence[Row], footnotes: Footnotes | None, kind: Kind, *, with_ood: bool = True) -> str:
+    """A table of our own values only, with intervals unless they are the paper's metrics; empty if there are none."""
+    there = metric_order(metric for row in rows for record in row.records for metric in getattr(record, kind))
     tables = []
-    for metrics in _chunks(metric_order(name for kind in kinds for name in kind)):
+    for metrics in _chunks(there, _SELECTIVE_A_TABLE if kind == "selective" else _METRICS_A_TABLE):
         header, names = _names(rows, footnotes, with_ood)
         left = len(header)
         for metric in metrics:
-            header += [metric_title(metric), *(["95 % interval"] if exact else [])]
-        lines = []
-        for row, name in zip(rows, names, strict=True):
-            for metric in metrics:
-                stat = row.stat(metric, exact)
-                name += [spread(stat, 2) if stat else NOTHING, *([interval(stat)] if exact else [])]
-            lines.append(name)
-        tables.append(markdown_table(header, lines, range(left)))
+            stats = [row.stat(metric, kind) for row in rows]
+            header.append(metric_title(metric))
+            columns = [[spread(stat, 2) if stat else NOTHING for stat in stats]]
+            if kind == "exact" or (kind == "selective" and any(interval(stat) != NOTHING for stat in stats)):
+                header.append("95 % interval")
+                columns.append([interval(stat) for stat in stats])
+            names = [[*name, *cells] for name, cells in zip(names, zip(*columns, strict=True), strict=True)]
+        tables.append(markdown_table(header, names, range(left)))
     return "\n\n".join(tables)
 
 
@@ -191,11 +191,11 @@ def block_page(block: Block, section: Section, beyond: Sequence[Row]) -> str:
         parts += ["On the published numbers:", "\n".join(map(bullet, block.notes))]
     if flags := flags_in_words(block):
         parts += ["Flags on published numbers:", "\n".join(map(bullet, flags))]
-    if exact := measured(ran, None, exact=True, with_ood=_several_oods(rows)):
+    if exact := measured(ran, None, "exact", with_ood=_several_oods(rows)):
         parts += ["## Exact metrics", _EXACT, exact]
     if beyond:
         parts += ["## Beyond the paper", "Cells that the paper's table does not have.", *_warning(beyond, block.images)]
-        parts += [measured(beyond, footnotes, exact=False), measured(beyond, None, exact=True)]
+        parts += [measured(beyond, footnotes, "metrics"), measured(beyond, None, "exact")]
     return _joined([*parts, *_details(every, footnotes, block)])
 
 
@@ -205,8 +205,8 @@ def other_page(others: Iterable[Section]) -> str:
     for one in others:
         footnotes = Footnotes.of(one.rows)
         section = [f"# {one.id}, {one.model}, protocol {one.protocol}", *_warning(one.rows)]
-        section += [measured(one.rows, footnotes, exact=False)]
-        section += ["## Exact metrics", measured(one.rows, None, exact=True)]
+        section += [measured(one.rows, footnotes, "metrics")]
+        section += ["## Exact metrics", measured(one.rows, None, "exact")]
         parts.append(_lowered([*section, *_details(one.rows, footnotes)]))
     return _joined(parts)
 

@@ -210,7 +210,7 @@ def _detection(panel: Axes, blocks: dict[str, list[Row]], colours: Sequence[str]
 
 
 def _value(row: Row) -> float:
-    stat = row.stat("auroc", exact=True)
+    stat = row.stat("auroc", "exact")
     if stat is None:
         raise ValueError(f"{row.label} on {row.ood_title} has no AUROC")
     return stat.mean

@@ -5,13 +5,16 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ood_bench.data.imageset import titled
 from ood_bench.errors import RecordError
 from ood_bench.papers.block import Block
 from ood_bench.results import Record
 from ood_bench.results.schema import Metric
+
+Kind = Literal["metrics", "exact", "selective"]
+"""Which of a record's groups of metrics: the paper's convention, exact ones, or those of correctness and rejection."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,16 @@ class Row:
                 by_seed.setdefault(one.seed, []).append(one.metrics[metric].value)
         return sorted({statistics.fmean(values) for values in by_seed.values()})
 
-    def stat(self, metric: str, exact: bool = False) -> Stat | None:
-        """Mean and spread of a metric in the paper's convention (or exact), none if no record has it.
+    def stat(self, metric: str, kind: Kind = "metrics") -> Stat | None:
+        """Mean and spread of a metric, by default in the paper's convention, none if no record has it.
 
         A row that averages over OOD sets has one value for each network, the mean over the sets, and no interval.
         """
         by_network: dict[str, list[Metric]] = {}
         for record in self.records:
-            kind = record.exact if exact else record.metrics
-            if metric in kind:
-                by_network.setdefault(record.checkpoint.identity, []).append(kind[metric])
+            measured: dict[str, Metric] = getattr(record, kind)
+            if metric in measured:
+                by_network.setdefault(record.checkpoint.identity, []).append(measured[metric])
         if not by_network:
             return None
         networks = list(by_network.values())

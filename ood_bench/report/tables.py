@@ -16,6 +16,7 @@ from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
 from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
+from ood_bench.report.selective import SUFFIX, selective_page
 from ood_bench.results import RecordStore
 from ood_bench.results.details import DetailStore
 from ood_bench.utils.files import clear_io_errors, write_atomically
@@ -49,16 +50,23 @@ class Rendered:
 def table_files(every: Sequence[Section], tested: Mapping[tuple[str, str, str, str], means.Mean]) -> dict[str, str]:
     """The Markdown and CSV files of all sections, by name; ``tested`` is what :func:`means.read` found."""
     files: dict[str, str] = {}
+    groups: dict[str, list[Section]] = {}
     others = [section for section in every if section.kind != "paper"]
     for block, section in _papers(every):
         if section.ran:
             beyond = [one for one in others if one.block is block]
             others = [one for one in others if one.block is not block]
             files[f"{block.name}.md"] = block_page(block, section, [row for one in beyond for row in one.rows])
-            files[f"{block.name}.csv"] = csv_text([section, *beyond])
+            groups[block.name] = [section, *beyond]
     others.sort(key=lambda section: (section.id, section.model, section.protocol))
-    files |= by_network(every, tested)
-    return files | ({f"{_OTHER}.md": other_page(others), f"{_OTHER}.csv": csv_text(others)} if others else {})
+    if others:
+        files[f"{_OTHER}.md"], groups[_OTHER] = other_page(others), others
+    for name, group in groups.items():
+        files[f"{name}.csv"] = csv_text(group)
+        if selective := selective_page(name, group):
+            files[f"{name}{SUFFIX}"] = selective
+            files[f"{name}.md"] += f"\nAURC, OSCR and other metrics of correctness: [{name}{SUFFIX}]({name}{SUFFIX}).\n"
+    return files | by_network(every, tested)
 
 
 def _papers(every: Sequence[Section]) -> list[tuple[Block, Section]]:

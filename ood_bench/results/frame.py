@@ -23,7 +23,8 @@ def frame(records: Iterable[Record]) -> "pd.DataFrame":
     """One row a record, in their order: names, row counts, every metric with its interval, and how it was made.
 
     Metrics are in percent: ``auroc``, ``auroc.low``, ``auroc.high`` and so on by the paper's convention,
-    ``exact.auroc`` by the exact definition. What is nested (hyperparameters, deviations, versions) is JSON text.
+    ``exact.auroc`` by the exact definition, ``selective.aurc`` and so on of correctness and rejection. What is nested
+    (hyperparameters, deviations, versions) is JSON text.
     """
     import pandas as pd  # noqa: PLC0415 - reading records needs none of it, and it takes long to import
 
@@ -34,7 +35,7 @@ def frame(records: Iterable[Record]) -> "pd.DataFrame":
 
 def _row(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(record, name) for name in _NAMES}
-    for group, metrics in (("", record.metrics), ("exact.", record.exact)):
+    for group, metrics in (("", record.metrics), ("exact.", record.exact), ("selective.", record.selective)):
         for name, metric in metrics.items():
             row |= {f"{group}{name}": metric.value}
             row |= {f"{group}{name}.low": metric.low, f"{group}{name}.high": metric.high}

@@ -74,6 +74,8 @@ class Record(Part):
         evaluation: how the metrics were computed.
         metrics: metrics by name in the paper's convention, percent.
         exact: exact metrics by name, percent.
+        selective: metrics of classifying and rejecting together, and of a threshold that is set on other rows, by name,
+            percent; those of :data:`ood_bench.metrics.SELECTIVE` that are known. Absent from records of version 0.1.
         n_id: number of ID rows that the metrics are computed from.
         n_ood: number of OOD rows that they are computed from.
         hyperparameters: the values that the method ran with.
@@ -100,6 +102,7 @@ class Record(Part):
     evaluation: Evaluation
     metrics: dict[Name, Metric]
     exact: dict[Name, Metric]
+    selective: dict[Name, Metric] = Field(default_factory=dict)
     n_id: Count
     n_ood: Count
     hyperparameters: Settings
@@ -155,9 +158,13 @@ class Record(Part):
         return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def _content(self, without: Mapping[str, bool]) -> dict[str, Any]:
-        """The JSON content without some keys, and without ``from_scores`` where there are none."""
-        absent = {} if self.from_scores is not None else {"from_scores": True}
-        return self.model_dump(mode="json", by_alias=True, exclude={**without, **absent})
+        """The JSON content without some keys, and without ``from_scores``, ``selective`` and its ends that are not."""
+        absent = {name: True for name in ("from_scores", "selective") if not getattr(self, name)}
+        content = self.model_dump(mode="json", by_alias=True, exclude={**without, **absent})
+        for metric in content.get("selective", {}).values():
+            if metric["low"] is None:
+                del metric["low"], metric["high"]
+        return content
 
     def substance(self) -> dict[str, Any]:
         """The JSON content without the circumstances that may differ between equal runs: times and machine."""

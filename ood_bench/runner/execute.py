@@ -9,6 +9,7 @@ from ood_bench.data.imageset import ImageSet
 from ood_bench.methods.base import Scorer
 from ood_bench.results import Record, RecordStore
 from ood_bench.runner.cell import Cell
+from ood_bench.runner.correctness import correct_rows
 from ood_bench.runner.extras import Extras
 from ood_bench.runner.failures import Failures, Finished
 from ood_bench.runner.networks import find_or_train, scorers_of
@@ -17,6 +18,7 @@ from ood_bench.runner.record import record_of
 from ood_bench.runner.shard import make_shard
 from ood_bench.runner.shared_pass import Request, shared_pass
 from ood_bench.scoring.engine import Engine
+from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.utils.device import threads
 from ood_bench.utils.files import clear_io_errors, make_folder
@@ -117,12 +119,17 @@ class _Runner:
         return computed
 
     def _pass_for_scoring(self, ood: ImageSet, cells: Sequence[Cell], scorers: Mapping[str, Scorer]) -> None:
-        """One pass over the ID test images and one over the OOD images for what all methods score."""
+        """One pass over the ID test images and one over the OOD images for what all methods score.
+
+        The ID images leave their logits behind whatever the methods are: predictions are made of them.
+        """
 
         def requests(side: int) -> Iterator[Request]:
             for cell in cells:
                 scorer = scorers[cell.row]
                 yield from ((classifier, cell.detector.quantities(classifier), ()) for classifier in scorer.classifiers)
+                if side == 0:
+                    yield from ((classifier, (LOGITS,), ()) for classifier in scorer.classifiers)
                 if cell.scored[side].rows is None:  # all rows are scored, so that the steps are those of the set
                     yield scorer.classifier, (), cell.single_steps(scorer)
 
@@ -133,7 +140,8 @@ class _Runner:
         """Tunes, scores and measures; an earlier record stays as it is, and only its extras are written."""
         start = time.monotonic()
         outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
-        record = record_of(cell, outcome, scorer.classifiers, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        record = record_of(cell, outcome, scorer.classifiers, seconds, correct_rows(cell, outcome, scorer))
         self._extras.write(cell, outcome, record, earlier)
         if earlier is None:
             self._records.write(record)

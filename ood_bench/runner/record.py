@@ -4,9 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.stream import stream_of
-from ood_bench.metrics import Measure, convention_named, measure
+from ood_bench.metrics import Measure, convention_named, measure, measure_selective
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import model_title
 from ood_bench.protocols.base import Outcome
@@ -16,7 +19,13 @@ from ood_bench.runner.environment import environment
 from ood_bench.utils.files import content_key
 
 
-def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], seconds: float) -> Record:
+def record_of(
+    cell: Cell,
+    outcome: Outcome,
+    classifiers: Sequence[Classifier],
+    seconds: float,
+    correct: npt.NDArray[np.bool_] | None = None,
+) -> Record:
     """Evaluates a cell's scores and writes down how they came about.
 
     Args:
@@ -24,6 +33,7 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
         outcome: its scores and the setting they were made with.
         classifiers: the trained networks, in the order of the cell's ``specs``.
         seconds: time that tuning and scoring took.
+        correct: bool ``[n_id]``, whether the class of each scored ID row is predicted right, or none if unknown.
     """
     protocol, detector = cell.protocol, cell.detector
     convention = convention_named(protocol.convention)
@@ -48,6 +58,10 @@ def record_of(cell: Cell, outcome: Outcome, classifiers: Sequence[Classifier], s
             },
             "metrics": {name: value._asdict() for name, value in own.items()},
             "exact": {name: value._asdict() for name, value in exact.items()},
+            "selective": {
+                name: value._asdict()
+                for name, value in measure_selective(outcome.id_scores, outcome.ood_scores, correct=correct).items()
+            },
             "n_id": len(outcome.id_scores),
             "n_ood": len(outcome.ood_scores),
             "hyperparameters": {**detector.hyperparameters(), **detector.findings(), **outcome.setting},

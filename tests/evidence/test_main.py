@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 import ood_bench
 from ood_bench.errors import ConfigError
 from ood_bench.evidence.__main__ import main
+from ood_bench.metrics import Measure, measure_selective
 from ood_bench.report import paired, tables
 from ood_bench.results import Record, RecordStore, frame
 from ood_bench.results.scores import ScoreStore
@@ -36,6 +37,11 @@ def imported(*words, file="scores.npz"):
     return main(["import", file, "--id", "cifar10", "--resamples", "0", "--store", "store", "--method", *words])
 
 
+def selective_of(record):
+    """As :func:`measure_selective` gives them."""
+    return {name: Measure(one.value, one.low, one.high) for name, one in record.selective.items()}
+
+
 def load():
     return RecordStore("results").load()
 
@@ -59,8 +65,43 @@ def test_records_say_what_is_not_known(folder):
     kept = ScoreStore(folder / "store/scores").read(one.cell_key)
     np.testing.assert_array_equal(kept.ood, NEAR["tin"])
     assert frame([one])["checkpoint.id_accuracy"].item() == 90.0
+    assert selective_of(one) == measure_selective(INSIDE, NEAR["tin"], correct=LABELS == PREDICTIONS)
     assert imported("mine", "--set", "k=3", "--set", "kind=b", "--tuned-on", "nothing", "--seed", "2") == 0
     assert len(load()) == 2
+
+
+def test_without_predictions_there_is_what_scores_alone_give(folder):
+    write("bare.npz", **{"id_test/prediction": None})
+    assert imported("mine", file="bare.npz") == 0
+    for record in load():
+        outside = {"cifar100": NEAR["cifar100"], "tiny_imagenet": NEAR["tin"]}[record.ood]
+        assert selective_of(record) == measure_selective(INSIDE, outside)
+
+
+def test_validation_rows_of_the_files_set_the_threshold(folder):
+    validation = RANDOM.normal(1.5, 1, 1000)
+    write("turned.npz", **{
+        "id/val/confidence": -validation,
+        "id_test/confidence": -INSIDE,
+        **{f"near/{name}/confidence": -scores for name, scores in NEAR.items()},
+    })  # fmt: skip
+    assert imported("mine", "--higher", "ood", file="turned.npz") == 0
+    (record,) = (record for record in load() if record.ood == "cifar100")
+    expected = measure_selective(INSIDE, NEAR["cifar100"], correct=LABELS == PREDICTIONS, validation=validation)
+    assert selective_of(record) == expected
+    assert expected["tpr95_transferred"].high < 95  # validation rows score higher than those of the test set
+    assert record.notes[-1] == "The threshold that is transferred was set on 1,000 ID validation rows of these files."
+
+
+def test_a_record_from_before_these_metrics_stays_as_it_is(folder):
+    imported("mine")
+    store = RecordStore("results")
+    for record in store.load():
+        path = store.path(record)
+        path.unlink()
+        store.write(record.model_copy(update={"selective": {}}))
+    assert imported("mine") == 0
+    assert [record.selective for record in load()] == [{}, {}]
 
 
 def test_a_record_of_a_run_does_not_mention_score_files(folder):
@@ -132,5 +173,10 @@ def test_the_python_call_gives_a_protocols_metrics_with_intervals():
     assert list(found)[:4] == ["fpr95_ood_positive", "auroc", "aupr_in", "aupr_out"]
     assert found["auroc"].low < found["auroc"].value < found["auroc"].high
     assert found["exact.auroc"] == found["auroc"]
+    assert "selective.aurc" not in found
+    rows = {"correct": LABELS == PREDICTIONS, "validation": INSIDE[:500]}
+    further = ood_bench.evaluate(INSIDE, NEAR["tin"], resamples=0, **rows)
+    expected = measure_selective(INSIDE, NEAR["tin"], **rows)
+    assert {name: further[f"selective.{name}"] for name in expected} == expected
     with pytest.raises(ConfigError, match=r"no protocol 'openood' \(did you mean openood_v15\?\)"):
         ood_bench.evaluate(INSIDE, NEAR["tin"], protocol="openood")

@@ -19,14 +19,14 @@ def test_mean_and_sample_deviation_by_hand(make):
 
 def test_intervals_are_averaged(make):
     (row,) = gather(make(seed=seed, auroc=value) for seed, value in enumerate((80.0, 90.0)))
-    stat = row.stat("auroc", exact=True)
+    stat = row.stat("auroc", "exact")
     assert stat is not None
     assert (stat.low, stat.high) == (84.5, 85.25)
 
 
 def test_one_interval_missing_gives_none(make):
     records = [make(seed=0), make(seed=1, exact={"auroc": {"value": 70.0}})]
-    stat = gather(records)[0].stat("auroc", exact=True)
+    stat = gather(records)[0].stat("auroc", "exact")
     assert stat is not None
     assert stat.n == 2
     assert stat.low is None
@@ -37,7 +37,7 @@ def test_one_checkpoint_under_three_seeds_is_one_network(make):
     records = [make(seed=seed, auroc=value, checkpoint=checkpoint) for seed, value in enumerate((80.0, 81.0, 82.0))]
     (row,) = gather([*records, make(seed=3, auroc=91.0)])
     assert row.stat("auroc") == Stat(mean=86.0, std=pytest.approx(50**0.5), n=2, low=None, high=None)
-    (low, high) = row.stat("auroc", exact=True).low, row.stat("auroc", exact=True).high
+    (low, high) = row.stat("auroc", "exact").low, row.stat("auroc", "exact").high
     assert (low, high) == (85.5, 86.25)  # as the mean, over two networks and not over four seeds
     (row,) = gather(records)
     assert row.stat("auroc") == Stat(mean=81.0, std=None, n=1, low=None, high=None)
@@ -146,7 +146,7 @@ def test_an_average_is_taken_over_sets_first_and_then_over_seeds(make, conf):
     assert stat.mean == pytest.approx((75 + 86) / 2)  # seed 2 lacks a set
     assert stat.std == pytest.approx(11 / 2**0.5)
     assert stat.n == 2
-    assert row.stat("auroc", exact=True).low is None
+    assert row.stat("auroc", "exact").low is None
 
 
 def test_groups_have_means_of_their_own_and_the_spread_that_the_paper_prints(make, conf):

@@ -236,3 +236,32 @@ def test_an_average_is_shown_with_the_sets_that_it_is_taken_over(make, fill, con
     assert "75.00 (1)" in table
     assert "70.00 (1)" in beyond
     assert "80.00 (1)" in beyond
+
+
+def test_metrics_of_correctness_have_a_page_beside_the_table_and_rows_in_its_csv(make, fill, results, conf):
+    plain = make("msp", 0)
+    fill(plain, make("odin", 0, ood="svhn"))
+    before = table_files(results, conf)
+    assert not [name for name in before if "selective" in name]
+    metrics = {"autc": {"value": 31.25}, "tpr95_transferred": {"value": 94.0, "low": 93.0, "high": 95.5}}
+    fill(*(make("msp", seed, selective=metrics | {"aurc": {"value": 1.0 + seed}}) for seed in (1, 2)))
+    files = table_files(results, conf)
+    lines = files["fssd_fashionmnist.selective.md"].splitlines()
+    (header,) = (line for line in lines if line.startswith("| Method"))
+    (row,) = (line for line in lines if line.startswith("| msp"))
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, row)]
+    assert dict(zip(*cells, strict=True)) == {
+        "Method": "msp",
+        "OOD set": "mnist",
+        "AURC": "2.50 ± 0.71 (2)",
+        "AUTC": "31.25 ± 0.00 (2)",
+        "TPR transferred": "94.00 ± 0.00 (2)",
+        "95 % interval": "[93.00, 95.50]",
+    }
+    assert files[PAGE].endswith("[fssd_fashionmnist.selective.md](fssd_fashionmnist.selective.md).\n")
+    rows = [line for line in csv.DictReader(io.StringIO(files[SHEET])) if line["kind"] == "selective"]
+    assert [(line["metric"], line["ours"], line["n"], line["low"]) for line in rows] == [
+        ("aurc", "2.5000", "2", ""),
+        ("autc", "31.2500", "2", ""),
+        ("tpr95_transferred", "94.0000", "2", "93.0000"),
+    ]

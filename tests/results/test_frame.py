@@ -30,3 +30,14 @@ def test_rows_keep_their_order_and_lack_what_their_record_lacks(make):
 
 def test_no_records_give_an_empty_table_with_names():
     assert {"method", "ood", "seed"} <= set(frame([]).columns)
+
+
+def test_metrics_of_correctness_have_columns_of_their_own(make):
+    metrics = {"aurc": {"value": 2.5}, "tpr95_transferred": {"value": 94.0, "low": 93.0, "high": 95.0}}
+    table = frame([make(selective=metrics), make()])
+    assert table["selective.aurc"].tolist()[0] == 2.5
+    assert table.loc[0, ["selective.tpr95_transferred.low", "selective.tpr95_transferred.high"]].tolist() == [
+        93.0,
+        95.0,
+    ]
+    assert table.loc[1, "selective.aurc":"selective.tpr95_transferred"].isna().all()

@@ -135,3 +135,12 @@ def test_any_change_breaks_the_seal(text, change):
 def test_the_word_inside_a_record_is_no_seal(make):
     record = make(notes=['"seconds": 1, "seal": "x"'], hyperparameters={"seal": "0" * 64, "seconds": 3})
     assert Record.from_json(sealed(record.to_json()), "here") == record
+
+
+def test_metrics_of_correctness_are_written_short_and_only_if_there_are_any(make, sample_text):
+    assert "selective" not in json.loads(Record.from_json(sample_text, "sample").to_json())
+    metrics = {"aurc": {"value": 2.5}, "tpr95_transferred": {"value": 94.0, "low": 93.0, "high": 95.0}}
+    record = make(selective=metrics)
+    assert json.loads(record.to_json())["selective"] == metrics
+    assert Record.from_json(sealed(record.to_json()), "again") == record
+    assert record.selective["aurc"] == Metric(2.5)
