@@ -1,10 +1,11 @@
 """The command line's overrides over what else changes a composed config."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import split_key
 
 _ABSENT = object()
 
@@ -17,13 +18,13 @@ def changed_below(composed: Mapping[str, Any], changes: Iterable[tuple[str, Any]
         changes: dotted keys with their new values, which replace the old ones as a whole.
         overrides: the command line's overrides; a key that they name keeps its value in ``composed``.
     """
-    before, after = OmegaConf.create(dict(composed)), OmegaConf.create(dict(composed))
+    after = copy.deepcopy(dict(composed))
     for key, value in changes:
-        OmegaConf.update(after, key, value, merge=False, force_add=True)
+        _set(after, split_key(key), value)
     for key in named_keys(overrides):
         if key.split(".")[0] in composed:
-            _copy(key, before, after)
-    return OmegaConf.to_container(after)
+            _take_back(composed, after, split_key(key))
+    return after
 
 
 def named_keys(overrides: Sequence[str]) -> Iterator[str]:
@@ -47,11 +48,36 @@ def leaves(node: Any, place: str = "", nested: Any = (dict, list)) -> Iterator[t
         yield from leaves(value, f"{place}.{key}" if place else str(key), nested)
 
 
-def _copy(key: str, source: DictConfig, target: DictConfig) -> None:
-    """Sets a dotted key of ``target`` to its value in ``source``, or removes it if ``source`` has none."""
-    value = OmegaConf.select(source, key, default=_ABSENT)
-    parent, _, last = key.rpartition(".")
+def _take_back(source: Any, target: Any, path: Sequence[str]) -> None:
+    """Sets a place of ``target`` to its value in ``source``, or removes it if ``source`` has none."""
+    value = _at(source, path)
     if value is not _ABSENT:
-        OmegaConf.update(target, key, value, merge=False, force_add=True)
-    elif (holder := OmegaConf.select(target, parent)) is not None:  # none where the whole node was deselected
-        holder.pop(last, None)
+        _set(target, path, copy.deepcopy(value))
+    elif isinstance(holder := _at(target, path[:-1]), dict):  # else the whole node was deselected
+        holder.pop(path[-1], None)
+
+
+def _set(node: Any, path: Sequence[str], value: Any) -> None:
+    """Sets a place in nested mappings and lists; mappings that lead there are made where they are missing."""
+    for step in path[:-1]:
+        if not isinstance(_at(node, [step]), dict | list):
+            node[_index(node, step)] = {}
+        node = node[_index(node, step)]
+    node[_index(node, path[-1])] = value
+
+
+def _at(node: Any, path: Sequence[str]) -> Any:
+    """What lies at a place, or ``_ABSENT``."""
+    for step in path:
+        try:
+            node = node[_index(node, step)]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return _ABSENT
+    return node
+
+
+def _index(node: Any, step: str) -> Any:
+    """A step of a place as its container takes it: a number for lists, and whatever key reads so for mappings."""
+    if isinstance(node, list):
+        return int(step)
+    return step if step in node else next((key for key in node if str(key) == step), step)
