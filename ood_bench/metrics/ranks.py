@@ -26,11 +26,13 @@ class Ranked(NamedTuple):
     """Methods ranked on every network.
 
     Attributes:
-        average: ``[k]``, each method's average rank over networks; 1 is the best, ties share the mean of their ranks.
+        each: ``[n, k]``, the methods' ranks on each network; 1 is the best, ties share the mean of their ranks.
+        average: ``[k]``, their means over networks.
         friedman: p-value of Friedman's test (corrected for ties) that no method differs from another.
         difference: Nemenyi's critical difference at 5 %: average ranks closer than it are not told apart.
     """
 
+    each: _Floats
     average: _Floats
     friedman: float
     difference: float
@@ -52,7 +54,7 @@ def ranked(values: npt.ArrayLike) -> Ranked:
     ranks = rankdata(-table, axis=1)
     alike = bool((ranks == ranks[0, 0]).all())
     friedman = 1.0 if alike else float(friedmanchisquare(*table.T).pvalue)
-    return Ranked(ranks.mean(axis=0), friedman, critical_difference(k, n))
+    return Ranked(ranks, ranks.mean(axis=0), friedman, critical_difference(k, n))
 
 
 def critical_difference(methods: int, networks: int) -> float:

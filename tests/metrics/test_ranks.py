@@ -1,4 +1,4 @@
-"""Tests over networks against scikit-posthocs, statsmodels (``ranks_golden.json`` says how), SciPy and printed tables."""
+"""Tests over networks against scikit-posthocs and statsmodels (``ranks_golden.json``), SciPy and printed tables."""
 
 import json
 from pathlib import Path
