@@ -83,3 +83,16 @@ def select(known: Iterable[Entry], names: Sequence[str]) -> list[Entry]:
         if name not in keys:
             raise ConfigError(f"no image set is called {name!r}{did_you_mean(name, keys)}; known: {', '.join(keys)}")
     return [entry for entry in every if not names or entry.key in names]
+
+
+def licences() -> dict[str, dict[str, str]]:
+    """Licence of the images by name and variant of the set, as the shipped configs state them."""
+    found: dict[str, dict[str, str]] = {}
+    for group in ("id", "ood"):
+        for path in sorted((conf_dir() / group).glob("*.yaml")):
+            node = load_node(path)
+            train = node.get("train")
+            variants = {node.get("variant", ""), train.get("variant", "") if isinstance(train, dict) else ""}
+            for variant in variants:
+                found.setdefault(str(node.get("name")), {})[str(variant)] = str(node.get("licence", ""))
+    return found

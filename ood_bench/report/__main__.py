@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.report import tables
+from ood_bench.report import mlrc, tables
 from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.results import RecordStore
 from ood_bench.utils.console import existing, one_message, plain_log
+from ood_bench.utils.files import write_atomically
 
 _log = logging.getLogger("ood_bench.report")
 
@@ -36,10 +37,16 @@ def build_parser() -> argparse.ArgumentParser:
             metavar="POINTS",
             help=f"difference from a published number that does not matter, of {metrics}; default: {points:g}",
         )
+    parser.add_argument("paper", nargs="?", metavar="paper=NAME", help="the block that --form is about")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true", help="write nothing; exit with 1 if any file is out of date")
     action.add_argument(
         "--set-aside", type=Path, metavar="FILE", help="move a record to DIR/set-aside, then make the tables"
+    )
+    action.add_argument(
+        "--form",
+        choices=["mlrc"],
+        help="write a reproducibility report on one block, Markdown and LaTeX, to DIR/mlrc: --form mlrc paper=NAME",
     )
     return parser
 
@@ -55,9 +62,19 @@ def _points(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives 1 if ``--check`` found a difference, 2 for what the user has to fix, else 0."""
     plain_log()
-    chosen = build_parser().parse_args(arguments)
+    parser = build_parser()
+    chosen = parser.parse_args(arguments)
+    key, _, name = (chosen.paper or "").partition("=")
+    if (chosen.form is None) != (chosen.paper is None) or (chosen.paper and (key != "paper" or not name)):
+        parser.error("a form is of one block, and a block has a form: --form mlrc paper=NAME")
     existing("--results", chosen.results)
     margins = Margins(chosen.margin, chosen.fpr_margin)
+    if chosen.form is not None:
+        for file, text in mlrc.report(name, chosen.results, margins).items():
+            path = chosen.results / mlrc.FOLDER / file
+            write_atomically(path, text.encode())
+            _log.info("wrote %s", path)
+        return 0
     if chosen.check:
         differences = tables.check(chosen.results, chosen.readme, margins)
         for line in differences:

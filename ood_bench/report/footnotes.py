@@ -94,12 +94,14 @@ class Footnotes:
 
     Attributes:
         deviations: known differences from the paper's protocol, with the rows that they concern.
-        notes: other remarks.
+        notes: other remarks that the program made.
+        found: notes of people.
         rows: the rows that were run, in order.
     """
 
     deviations: dict[str, list[Row]]
     notes: dict[str, list[Row]]
+    found: dict[str, list[Row]]
     rows: tuple[Row, ...]
 
     @classmethod
@@ -108,19 +110,26 @@ class Footnotes:
         ran = tuple(row for row in rows if row.records)
         deviations = _by_text(ran, lambda record: record.deviations)
         notes = _by_text(ran, lambda record: [note for note in record.notes if note not in deviations])
-        return cls(deviations, notes, ran)
+        found: dict[str, list[Row]] = {}
+        for row in ran:
+            for text in row.remarks:
+                found.setdefault(text, []).append(row)
+        return cls(deviations, notes, found, ran)
 
     def marks(self, row: Row) -> str:
         """The numbers that belong to a row, as in ``" [1, 3]"``; empty for none."""
-        texts = [*self.deviations.values(), *self.notes.values()]
+        texts = [*self.deviations.values(), *self.notes.values(), *self.found.values()]
         numbers = [str(index) for index, meant in enumerate(texts, 1) if any(row is one for one in meant)]
         return f" [{', '.join(numbers)}]" if numbers else ""
 
     def listed(self) -> str:
-        """The sentences as two numbered Markdown lists with headings."""
+        """The sentences as numbered Markdown lists with headings."""
         parts = ["## Known differences from the paper's protocol", self._list(self.deviations, 1)]
         if self.notes:
             parts += ["## Remarks", self._list(self.notes, 1 + len(self.deviations))]
+        if self.found:
+            start = 1 + len(self.deviations) + len(self.notes)
+            parts += ["## What was found out", self._list(self.found, start)]
         return "\n\n".join(parts)
 
     def _list(self, texts: dict[str, list[Row]], start: int) -> str:

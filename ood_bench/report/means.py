@@ -13,6 +13,7 @@ from ood_bench.data.imageset import Array, Rows
 from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import delong_of_means, holm, mean_auroc
 from ood_bench.report.csv_files import as_csv
+from ood_bench.report.networks import by_network
 from ood_bench.report.rows import gather
 from ood_bench.results import Record
 from ood_bench.results.scores import Scores, ScoreStore
@@ -21,7 +22,7 @@ from ood_bench.utils.files import clear_io_errors
 FOLDER = "means"
 """Below the folder of paired tests."""
 COLUMNS = (
-    "id", "model", "protocol", "seed", "method", "sets", "n_id", "auroc", "low", "high", "best", "behind",
+    "id", "model", "protocol", "seed", "weights", "method", "sets", "n_id", "auroc", "low", "high", "best", "behind",
     "behind_low", "behind_high", "p", "p_holm",
 )  # fmt: skip
 _LEVEL = 0.05
@@ -45,6 +46,7 @@ def tests(records: Iterable[Record], store: ScoreStore) -> list[dict[str, str]]:
         ArtifactError: if scores are damaged.
     """
     groups: dict[tuple[str, ...], _Pairs] = {}
+    scored: dict[tuple[str, ...], list[Record]] = {}
     for row in gather(records):
         for record in row.records:
             scores = store.read(record.cell_key)
@@ -53,9 +55,11 @@ def tests(records: Iterable[Record], store: ScoreStore) -> list[dict[str, str]]:
                 continue
             place = record.data.id_test.title, record.model, record.protocol, str(record.seed)
             groups.setdefault((*place, row.id_title), {}).setdefault(row.label, {})[row.ood_title] = scores
+            scored.setdefault((*place, row.id_title), []).append(record)
     lines: list[dict[str, str]] = []
     for names_of, found in sorted(groups.items()):
-        names = dict(zip(COLUMNS, names_of[:4], strict=False))
+        network, *_ = by_network(scored[names_of])
+        names = dict(zip(COLUMNS, (*names_of[:4], network.short), strict=False))
         lines += [names | line for line in _lines(found)]
     return lines
 
@@ -136,7 +140,7 @@ class Mean(NamedTuple):
 
 
 def read(folder: Path) -> dict[tuple[str, str, str, str], Mean]:
-    """What :func:`csv_files` gave, by ID images, protocol, model and method; of several seeds nothing.
+    """What :func:`csv_files` gave, by ID images, protocol, weights and method; of weights with several seeds nothing.
 
     Args:
         folder: that of the paired tests; need not exist.
@@ -152,7 +156,7 @@ def read(folder: Path) -> dict[tuple[str, str, str, str], Mean]:
             for line in csv.DictReader(text.splitlines()):
                 half = (float(line["high"]) - float(line["low"])) / 2
                 level = not line["p_holm"] or float(line["p_holm"]) >= _LEVEL
-                key = line["id"], line["protocol"], line["model"], line["method"]
+                key = line["id"], line["protocol"], line["weights"], line["method"]
                 found.setdefault(key, []).append(Mean(float(line["auroc"]), half, int(line["sets"]), level))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: not a file of ood-bench compare --means ({error!r}): delete it") from error

@@ -14,7 +14,7 @@ from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Array, Rows
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.metrics.paired import bootstrap_difference, delong
-from ood_bench.report import means
+from ood_bench.report import means, rank_plot, ranks
 from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
 from ood_bench.results import Record, RecordStore
@@ -166,8 +166,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--means", action="store_true", help="mean AUROC over OOD sets, each method against its network's best"
+    )
+    instead.add_argument(
+        "--ranks", action="store_true", help="ranks over networks, with tests and a plot; needs no scores"
     )
     return parser
 
@@ -178,6 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain_log()
     chosen = build_parser().parse_args(arguments)
     records = RecordStore(existing("--results", chosen.results)).load()
+    if chosen.ranks:
+        return _rank(records, chosen.results)
     scores = ScoreStore(chosen.store / "scores")
     if chosen.means:
         files = means.csv_files(means.tests(records, scores))
@@ -192,4 +198,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = chosen.results / PAIRED / name
         write_atomically(path, text.encode())
         _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
+    return 0
+
+
+def _rank(records: Iterable[Record], results: Path) -> int:
+    """``--ranks``: tables and plots of every ranking, and what each cannot say."""
+    found = ranks.rankings(records)
+    if not found:
+        raise ConfigError(
+            f"{results} has no three methods that two networks scored on all of their OOD sets",
+            "ranks are taken over networks: run more seeds, or more checkpoints",
+        )
+    files = {f"{PAIRED}/{name}": text.encode() for name, text in ranks.csv_files(found).items()}
+    files |= {f"plots/{name}": content for name, content in rank_plot.of(found).items()}
+    for name, content in files.items():
+        write_atomically(results / name, content)
+        _log.info("wrote %s", results / name)
+    for (protocol, images), ranking in found.items():
+        _log.info("%s, %s: %s", protocol, images or "all ID sets", ranking.summary)
     return 0

@@ -60,6 +60,7 @@ class Row:
         records: by seed, several of one seed where the row averages over OOD sets; empty for a cell that was not run.
         averages: whether it averages over OOD sets.
         population: whether its spread is shown as the population standard deviation.
+        remarks: notes of people on it.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Row:
     records: tuple[Record, ...]
     averages: bool = False
     population: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import latex, means, paired, plots
+from ood_bench.report import latex, means, notes, paired, plots
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.markdown import block_page, insert, other_page
@@ -81,14 +81,14 @@ def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
         margins: differences from published numbers that do not matter.
 
     Raises:
-        ConfigError: if a block's config or its published numbers are not usable.
+        ConfigError: if a block's config, its published numbers or the folder's notes are not usable.
         RecordError: if records contradict each other.
         ArtifactError: if a file of paired tests is not usable.
     """
     store = RecordStore(results)
     records = store.load()
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
-    every = sections(records, load_blocks(), margins)
+    every = notes.attached(sections(records, load_blocks(), margins), notes.load(results), results / notes.FILE)
     files = {
         f"{FOLDER}/{name}": text.encode()
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()

@@ -2,14 +2,27 @@
 
 import csv
 
+from ood_bench.metrics.ranks import ranked
 from ood_bench.papers.costs import costs
 from ood_bench.report.by_network import by_network
 from ood_bench.report.means import Mean
 from ood_bench.report.sections import sections
 from ood_bench.report.tables import render
-from ood_bench.results import RecordStore
+from ood_bench.results import Record, RecordStore
 
-SETS, NETWORKS = ("mnist", "noise"), ("net_a", "net_b")
+SETS, NETWORKS = ("mnist", "noise"), ("a_net", "b_net")
+
+
+def on(weights, record, recipe="imported"):
+    """The record as scored on a network of these weights."""
+    fields = record.model_dump(by_alias=True)
+    fields["checkpoint"]["networks"][0] |= {"recipe": recipe, "weights_sha256": weights.encode().hex().ljust(64, "0")}
+    fields["checkpoint"]["sha256"] = fields["checkpoint"]["networks"][0]["weights_sha256"]
+    return Record.of({key: value for key, value in fields.items() if key != "schema"})
+
+
+def short(weights):
+    return weights.encode().hex().ljust(8, "0")[:8]
 
 
 def tables(make, methods, networks=NETWORKS, without=(), tested=None):
@@ -21,7 +34,8 @@ def tables(make, methods, networks=NETWORKS, without=(), tested=None):
                 if (i, model) not in without:
                     key = f"{i:08x}{j:04x}{k:04x}"
                     auroc = 70.0 + i + 2 * j + 4 * k
-                    records.append(make(f"m{i}", auroc=auroc, ood=ood, model=model, protocol="plain", cell_key=key))
+                    changes = {"ood": ood, "model": model, "protocol": "plain", "cell_key": key}
+                    records.append(on(model, make(f"m{i}", auroc=auroc, **changes)))
     files = by_network(sections(records, []), tested or {})
     assert {name.rpartition(".")[0] for name in files if name.endswith(".csv")} == {
         name.rpartition(".")[0] for name in files if name.endswith(".md")
@@ -34,15 +48,15 @@ def test_methods_stand_by_their_mean_over_sets_and_networks(make):
     assert list(found) == ["methods-plain-fashionmnist.md"]
     lines = [line for line in found["methods-plain-fashionmnist.md"].splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["Method", "mean", *NETWORKS]
-    assert cells[2] == ["m7", "80.00", "78.00 ± 0.38", "82.00 ± 0.38"]
+    assert cells[0] == ["Method", "mean", "rank", *NETWORKS]
+    assert cells[2] == ["m7", "80.00", "**1.00**", "78.00 ± 0.38", "82.00 ± 0.38"]
     assert [line[0] for line in cells[2:]] == [f"m{i}" for i in range(7, -1, -1)]
 
 
 def test_a_method_that_a_network_lacks_comes_last_and_has_no_mean(make):
-    (text,) = tables(make, 9, without={(8, "net_b")}).values()
+    (text,) = tables(make, 9, without={(8, "b_net")}).values()
     last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
-    assert last == ["m8", "–", "79.00 ± 0.38", "–"]
+    assert last == ["m8", "–", "–", "79.00 ± 0.38", "–"]
 
 
 def test_few_methods_make_no_table(make):
@@ -60,19 +74,21 @@ def test_tests_of_the_means_give_their_half_widths_and_say_which_are_level(make)
     def mean(i, k, **changes):
         return Mean(71 + i + 4 * k, 0.5, 2, level=i == 6)._replace(**changes)
 
-    tested = {(images, "plain", network, f"m{i}"): mean(i, k) for k, network in enumerate(NETWORKS) for i in range(8)}
+    tested = {
+        (images, "plain", short(network), f"m{i}"): mean(i, k) for k, network in enumerate(NETWORKS) for i in range(8)
+    }
     (text,) = tables(make, 8, tested=tested).values()
-    assert "Holm" in text
+    assert "by DeLong's test" in " ".join(text.split())
     assert cells_of(text)[:3] == [
-        ["m7", "80.00", "**78.00 ± 0.50**", "**82.00 ± 0.50**"],
-        ["m6", "79.00", "77.00 ± 0.50 =", "81.00 ± 0.50 ="],
-        ["m5", "78.00", "76.00 ± 0.50", "80.00 ± 0.50"],
+        ["m7", "80.00", "**1.00**", "**78.00 ± 0.50**", "**82.00 ± 0.50**"],
+        ["m6", "79.00", "2.00 =", "77.00 ± 0.50 =", "81.00 ± 0.50 ="],
+        ["m5", "78.00", "3.00 =", "76.00 ± 0.50", "80.00 ± 0.50"],
     ]
-    stale = tested | {(images, "plain", "net_a", "m0"): mean(0, 0, auroc=70.0)}
-    for other in (stale, tested | {(images, "plain", "net_a", "m0"): mean(0, 0, sets=1)}):
+    stale = tested | {(images, "plain", short("a_net"), "m0"): mean(0, 0, auroc=70.0)}
+    for other in (stale, tested | {(images, "plain", short("a_net"), "m0"): mean(0, 0, sets=1)}):
         (text,) = tables(make, 8, tested=other).values()
-        assert "Holm" not in text
-        assert cells_of(text)[0][2] == "78.00 ± 0.38"
+        assert "by DeLong's test" not in " ".join(text.split())
+        assert cells_of(text)[0][3] == "78.00 ± 0.38"
 
 
 def test_it_is_written_with_the_tables(make, results, fill):
@@ -101,6 +117,30 @@ def test_its_cells_are_a_csv_file(make):
         "model": "net", "ood": "mnist", "n_ood": "7", "auroc": "83.0000", "cell": f"{3:016x}"
     }  # fmt: skip
     assert float(line["low"]) < 83 < float(line["high"])
+
+
+def test_two_networks_of_one_model_are_two_columns(make):
+    records = [
+        on(weights, make(f"m{i}", auroc=70.0 + i + 4 * k, ood="mnist", model="net", cell_key=f"{i:08x}{k:08x}"))
+        for i in range(8)
+        for k, weights in enumerate(("one", "two"))
+    ]
+    (text,) = (text for name, text in by_network(sections(records, []), {}).items() if name.endswith(".md"))
+    head = next(line for line in text.splitlines() if line.startswith("| Method"))
+    columns = [cell.strip() for cell in head.strip("|").split("|")]
+    assert columns[3:] == [f"net, {short('one')}", f"net, {short('two')}"]
+    assert cells_of(text)[0] == ["m7", "79.00", "**1.00**", "77.00 ± 0.38", "81.00 ± 0.38"]
+
+
+def test_methods_with_the_mark_are_within_the_critical_difference_of_the_first(make):
+    (text,) = tables(make, 12).values()
+    difference = ranked([list(range(12))] * 2).difference
+    assert f"critical difference of average ranks is {difference:.2f} (12 methods, 2 networks, 5 %)" in " ".join(
+        text.split()
+    )
+    marks = [line[2] for line in cells_of(text)]
+    assert marks[1:] == [f"{rank}.00{' =' if rank - 1 <= difference else ''}" for rank in range(2, 13)]
+    assert sum(mark.endswith("=") for mark in marks) > 0
 
 
 def test_what_a_method_costs_stands_beside_it_where_it_was_measured(make):

@@ -135,6 +135,7 @@ def detail(
         "images": [dict(zip(("role", "title", "n", "fingerprint"), one, strict=True)) for one in dict.fromkeys(sets)],
         "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
+        "remarks": [place_of(texts, text) for text in row.remarks],
         "tests": [] if row.averages else [line for one in row.records for line in tests.get(one.cell_key, ())],
     }
 

@@ -7,6 +7,7 @@ import pytest
 
 from ood_bench.data.imageset import ImageSet
 from ood_bench.papers.block import load_blocks
+from ood_bench.report.notes import Note, attached
 from ood_bench.report.page.build import page
 from ood_bench.report.sections import sections
 from ood_bench.results.details import details_of
@@ -47,7 +48,8 @@ def opened(browser, folder, make, conf):
     records += [make("msp", ood="kmnist", cell_key="a" * 16), make("msp", model="vgg", cell_key="b" * 16)]
     kept = {record.cell_key: details(record) for record in records[:9]}
     path = folder / "index.html"
-    path.write_text(page(sections(records, load_blocks(conf)), kept, {}), encoding="utf-8")
+    every = attached(sections(records, load_blocks(conf)), [Note(method="msp", ood="mnist", text="Found <out>.")])
+    path.write_text(page(every, kept, {}), encoding="utf-8")
     browser.size(1280, 900)
     browser.scheme("light")
     browser.open(path)
@@ -121,6 +123,9 @@ def test_a_row_opens_with_charts_images_and_protocol(opened):
         "dialog.querySelector('.verdict').textContent"
     )
     assert "9,000 of 10,000 test rows" in opened.run("dialog.querySelector('.sides').textContent")
+    panels = "[...dialog.querySelectorAll('.panel')]"
+    notes = f"{panels}.find((one) => one.querySelector('h3').textContent === 'What was found out')"
+    assert opened.run(f"{notes}.querySelector('li').textContent") == "Found <out>."
     line = "dialog.querySelector('.roc').getAttribute('d')"
     first = opened.run(line)
     opened.click("dialog .tabs button:last-child")

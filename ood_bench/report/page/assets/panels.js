@@ -22,6 +22,12 @@ function verdictPanel(row) {
   return el("div", { class: "verdicts" }, cards);
 }
 
+/** What people found out about this row. */
+function remarksPanel(detail) {
+  if (!detail.remarks.length) return null;
+  return panel("What was found out", el("ul", {}, detail.remarks.map((one) => el("li", {}, text(one)))));
+}
+
 /** A metric of one record, as the tables print it, with its interval. */
 function said(metric) {
   return metric ? [metric[3], metric[4] ? el("small", {}, ` ${metric[4]}`) : ""] : NOTHING;
