@@ -1,11 +1,16 @@
 """OpenOOD's folder as its users have it on disk: from its lists to records, settings chosen on its validation lists."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from ood_bench.config import compose_settings
 from ood_bench.models.classifier import build_network
 from ood_bench.papers.block import load_blocks
+from ood_bench.results.scores import ScoreStore
 from ood_bench.runner.execute import execute
 
 NAMES = {
@@ -25,8 +30,8 @@ def words(toy_root, openood_on_disk, tmp_path, monkeypatch):
     """What a run needs to take the toys for OpenOOD's sets of these configs, in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def of(*names):
-        chosen = [f"ood=[{','.join(names)}]", *openood_on_disk.words("openood_cifar10", *names)]
+    def of(*names, known="openood_cifar10"):
+        chosen = [f"ood=[{','.join(names)}]", *openood_on_disk.words(known, *names)]
         return [*chosen, "device=cpu", "scoring.resamples=2", f"data.root={toy_root}", "store.root=s", "results.root=r"]
 
     return of
@@ -77,3 +82,17 @@ def test_the_papers_block_with_all_its_methods(words):
     assert tuned == TUNED
     titles = {used.title for record in done.records for used in record.data.used}
     assert titles == {"cifar10 (OpenOOD)", "tiny_imagenet (OpenOOD)", "mnist (OpenOOD)"}
+
+
+def test_the_full_spectrum_counts_shifted_images_as_in_distribution(words, published):
+    names = ("openood_mnist", "openood_svhn")
+    run = ["protocol=openood_v15", "method=msp", *TINY, published]
+    plain, whole = (
+        execute(compose_settings([*run, f"id={known}", *words(*names, known=known)])).records
+        for known in ("openood_cifar10", "openood_cifar10_fs")
+    )
+    assert [(one.n_id, one.n_ood) for one in plain + whole] == [(60, 60)] * 2 + [(120, 60)] * 2
+    alone, pooled = (ScoreStore(Path("s/scores")).read(one.cell_key) for one in (plain[0], whole[0]))
+    np.testing.assert_array_equal(pooled.id[:60], alone.id)  # CIFAR-10 first, then CIFAR-10-C
+    labels, scores = np.repeat([1, 0], [120, 60]), np.concatenate([pooled.id, pooled.ood])
+    assert whole[0].exact["auroc"].value == pytest.approx(100 * roc_auc_score(labels, scores))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ood_bench.data.catalogue import Entry, entries
+from ood_bench.data.catalogue import entries
 from ood_bench.data.imglist import Imglist, list_sum
+from ood_bench.data.sources import Joined
 
 COUNT = 60
 # By the set in a list's name: the pictures' paths, their sides, and whether they are grey.
@@ -27,12 +28,18 @@ LINES: dict[str, list[str]] = {}
 
 
 @functools.cache
-def _lists() -> dict[str, list[Entry]]:
-    """The shipped configs that read a list of a CIFAR benchmark, by the list's path."""
-    found: dict[str, list[Entry]] = {}
+def _lists() -> dict[str, list[tuple[str, str]]]:
+    """Configs that read a list of a CIFAR benchmark and where in them, by the list's path; joined sets read several."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for entry in entries():
-        if isinstance(entry.source, Imglist) and entry.source.path.startswith("cifar"):
-            found.setdefault(entry.source.path, []).append(entry)
+        place = f"id.{entry.part}" if entry.group == "id" else f"ood.{entry.key}.source"
+        sources = {place: entry.source}
+        if isinstance(entry.source, Joined):
+            parts = zip(entry.source.parts, entry.source.sources, strict=True)
+            sources = {f"{place}.parts.{name}": source for name, source in parts}
+        for place, source in sources.items():
+            if isinstance(source, Imglist) and source.path.startswith("cifar"):
+                found.setdefault(source.path, []).append((entry.key, place))
     return found
 
 
@@ -62,9 +69,8 @@ def words(*names: str) -> list[str]:
     """Overrides that make these configs, of ID or OOD sets, expect the toys' lists."""
     found = []
     for path, readers in _lists().items():
-        for entry in readers:
-            if entry.key in names:
-                place = f"id.{entry.part}" if entry.group == "id" else f"ood.{entry.key}.source"
+        for key, place in readers:
+            if key in names:
                 found += [f"{place}.count={COUNT}", f"{place}.sha256={list_sum(LINES[path])}"]
     return found
 
