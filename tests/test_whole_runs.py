@@ -1,4 +1,4 @@
-"""Every shipped experiment and every paper runs, with tiny data on a processor."""
+"""Shipped experiments and one paper of each kind run, with tiny data on a processor."""
 
 import dataclasses
 import hashlib
@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from shipped_runs import PAPERS, PICTURES, WHOLE_RUNS, blocks, toy_of, whole_of
+from shipped_runs import LIKE_ANOTHER, PAPERS, PICTURES, WHOLE_RUNS, blocks, toy_of, whole_of
 from torch import nn
 
 from ood_bench.config import compose_settings
 from ood_bench.data import mnist
+from ood_bench.models import vgg
 from ood_bench.runner.execute import execute
 from ood_bench.training import artifact
 from ood_bench.utils.configs import conf_dir
@@ -96,7 +97,10 @@ def one_set_will_do(run):
     return name != next(other for other in same if not builds_on_another(f"paper={other}"))
 
 
-@pytest.fixture(scope="module", params=[run for run in WHOLE_RUNS if not run.startswith("paper=openood")])
+EXECUTED = [run for run in WHOLE_RUNS if run not in LIKE_ANOTHER and not run.startswith("paper=openood")]
+
+
+@pytest.fixture(scope="module", params=EXECUTED)
 def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     """One shipped run at toy scale: its settings, what it gave, and the folder that it ran in."""
     root, releases = small_data
@@ -115,6 +119,8 @@ def finished(request, small_data, toy_root, toys_on_disk, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setitem(sys.modules, "timm", SimpleNamespace(create_model=StandIn))
+        patch.setattr(vgg, "_WIDTHS", tuple(width // 16 for width in vgg._WIDTHS))
+        patch.setattr(vgg, "_HIDDEN", vgg._HIDDEN // 16)
         for name, release in releases.items():
             patch.setitem(mnist.RELEASES, name, release)
         yield settings, execute(settings), folder

@@ -14,6 +14,28 @@ GODIN = ("godin_inner", "godin_euclidean", "godin_cosine")
 PAPERS = list(options("paper"))
 SWEEPS = ["gpu_suite", "gpu_suite_short", "gpu_suite_toy", "posthoc", "definitions"]  # see tests/sweep
 WHOLE_RUNS = [f"{group}={name}" for group in ("experiment", "paper") for name in options(group) if name not in SWEEPS]
+# Papers that are not executed: each differs from one that is in its ID set, in a network that is made tiny, or in its
+# validation set alone. tests/test_configs.py composes and checks them all.
+LIKE_ANOTHER = [
+    f"paper={system}_{rest}"
+    for system, others in {
+        "eloc": ("densenet_cifar100", "wrn_cifar10"),
+        "featurenorm": ("resnet18_cifar10_selected_norm", "wrn_cifar10", "wrn_cifar10_selected_norm"),
+        "mahalanobis_densenet": ("cifar10", "cifar100", "svhn", "cifar10_fgsm", "cifar100_fgsm"),
+        "mahalanobis_resnet34": ("cifar100", "svhn", "cifar10_fgsm", "cifar100_fgsm", "svhn_fgsm"),
+        "odin": ("densenet_cifar100", "densenet_cifar100_v5", "wrn_cifar10"),
+        "odin_densenet_cifar10_validation": [
+            "gaussian",
+            "uniform",
+            "lsun_crop",
+            "lsun_resize",
+            "tin_crop",
+            "tin_resize",
+        ],
+        "outlier_exposure": ("wrn_cifar10",),
+    }.items()
+    for rest in others
+]
 
 
 @functools.cache
