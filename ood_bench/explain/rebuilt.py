@@ -158,7 +158,7 @@ def _network(folder: Path, wanted: Network, kind: str) -> Classifier:
         if (card.get("key"), card.get("weights_sha256")) == (wanted.key, wanted.weights_sha256):
             found = load_classifier(path.parent, torch.device("cpu"))
             return _Elsewhere(found.network, found.mean, found.std, found.card, kind)
-    raise NotKeptError(f"the network {wanted.model}, seed {wanted.seed}, is not in {folder.parent}")
+    raise NotKeptError(f"the network {wanted.model}, seed {wanted.seed}, was not kept")
 
 
 def _labels(folder: Path, fingerprint: str | None) -> npt.NDArray[np.int64] | None:
