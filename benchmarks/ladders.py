@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ood_bench.explain import find, show
 from ood_bench.explain.cells import EXACT, PAPER, KeptCell
@@ -25,6 +26,7 @@ from ood_bench.explain.rebuilt import Rebuilt
 from ood_bench.report.format import metric_title
 from ood_bench.results import Record
 
+Arrays = dict[str, npt.NDArray[Any]]
 BLOCKS: Final[Mapping[str, tuple[str, ...]]] = {
     "fssd_fashionmnist": ("auroc", "aupr_in", "fpr80"),
     "odin_densenet_cifar10": ("fpr95", "auroc", "aupr_out"),
@@ -94,18 +96,18 @@ def page(name: str, climbed: Sequence[Climbed]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def scores(one: Climbed, store: Path) -> dict[str, np.ndarray]:
+def scores(one: Climbed, store: Path) -> Arrays:
     """What a cell's ladder is computed from, by ``SIDE-WHAT-N``: scores of network N.
 
     ``WHAT`` is ``exact`` or ``float32`` at the record's rows, or ``all`` at all rows where banks have them. Networks
     but the first have what the mean over networks needs; in the FSSD block only MSP has them, for size.
     """
-    found = {}
-    beside = [] if one.record.protocol == "fssd" and one.record.method != "msp" else one.beside
+    found: Arrays = {}
+    beside: Sequence[Record] = [] if one.record.protocol == "fssd" and one.record.method != "msp" else one.beside
     for number, record in enumerate([one.record, *beside]):
         cell = KeptCell(record, store)
         assert cell.file is not None  # noqa: S101 - cells without scores have no ladder
-        arrays = {"exact": cell.file.scores}
+        arrays: dict[str, Sequence[npt.NDArray[Any]]] = {"exact": cell.file.scores}
         if record.from_scores is not None:
             arrays["exact"] = tuple(side.astype(np.float32) for side in cell.file.scores)
         if isinstance(cell.banks, Rebuilt):
@@ -117,10 +119,10 @@ def scores(one: Climbed, store: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def settings_scores(one: Climbed, store: Path) -> dict[str, np.ndarray]:
+def settings_scores(one: Climbed, store: Path) -> Arrays:
     """Scores of all rows at every candidate of a tuned cell, as ``SIDE-NAME=VALUE``."""
     cell = KeptCell(one.record, store)
-    found = {}
+    found: Arrays = {}
     for setting in cell.detector.candidates():
         words = ",".join(f"{name}={value:g}" for name, value in setting.items())
         found |= {
@@ -139,7 +141,7 @@ def write(name: str, climbed: Sequence[Climbed], store: Path, folder: Path) -> N
         path, title = folder / "scores" / f"{one.record.cell_key}.npz", one.ladder.title
         if title.startswith(SCORED.get(name, ())):
             tuned = "per_set" in one.ladder.end
-            np.savez_compressed(path, **(settings_scores if tuned else scores)(one, store))
+            np.savez_compressed(path, allow_pickle=False, **(settings_scores if tuned else scores)(one, store))
         if title in CHARTED:
             (folder / f"{name}-{one.record.method}-{one.record.ood}.svg").write_bytes(waterfall(one.ladder)["svg"])
 
