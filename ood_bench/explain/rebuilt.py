@@ -1,5 +1,6 @@
 """A recorded cell as something that scores again from banks: sets without pixels, its networks, its detector."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,7 +12,8 @@ import numpy.typing as npt
 import torch
 from omegaconf import OmegaConf
 
-from ood_bench.data.imageset import Array, ImageSet
+from ood_bench.config import compose_settings
+from ood_bench.data.imageset import Array, ImageSet, Rows
 from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.methods.base import Detector, Scorer, Setting, View, build_detector
 from ood_bench.models.card import CARD, read_card
@@ -58,9 +60,17 @@ def detector_of(record: Record) -> Detector:
     if not path.is_file():
         raise NotKeptError(f"method {record.method} is not one that is shipped")
     node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    if "defaults" in node:  # it takes a recipe or a set of images from another group
+        node = _composed(record.method)
     shipped = build_detector(record.method, node)
     known = {item.name for item in fields(shipped) if item.init}  # type: ignore[arg-type]
     return build_detector(record.method, node | {k: v for k, v in record.hyperparameters.items() if k in known})
+
+
+@functools.lru_cache
+def _composed(method: str) -> Mapping[str, Any]:
+    """A method's file with what it takes from other groups; composing takes half a second."""
+    return compose_settings([f"method={method}"]).method[method]
 
 
 class Rebuilt:
@@ -115,17 +125,23 @@ class Rebuilt:
                 raise NotKeptError(error.message) from error
             self._fitted = True
 
-    def whole(self, setting: Setting, *, paper: bool) -> tuple[Array, Array]:
-        """Scores ``[N]`` of all ID test images and all OOD images.
+    def scores(
+        self, setting: Setting, rows: tuple[Rows, Rows] | None = None, *, paper: bool = False
+    ) -> tuple[Array, Array]:
+        """Scores ``[N]`` of ID test images and of OOD images.
 
         Args:
             setting: the detector's.
+            rows: row numbers of either; all where there are none. Scores after input steps are kept for the rows of
+                a run only.
             paper: whether as papers' code ranks them, where the method tells that apart.
 
         Raises:
             NotKeptError: if a bank is missing.
         """
-        views = View(self.test), View(self.ood)
+        self.fit()
+        inside_rows, outside_rows = rows or (None, None)
+        views = View(self.test, inside_rows), View(self.ood, outside_rows)
         self.detector.calibrate(self.scorer, setting)
         if paper and (found := self.detector.paper_ranking(self.scorer, views, setting)) is not None:
             return found
@@ -142,7 +158,7 @@ def _network(folder: Path, wanted: Network, kind: str) -> Classifier:
         if (card.get("key"), card.get("weights_sha256")) == (wanted.key, wanted.weights_sha256):
             found = load_classifier(path.parent, torch.device("cpu"))
             return _Elsewhere(found.network, found.mean, found.std, found.card, kind)
-    raise NotKeptError(f"the network {wanted.model}, seed {wanted.seed}, is not in {folder.parent}")
+    raise NotKeptError(f"the network {wanted.model}, seed {wanted.seed}, was not kept")
 
 
 def _labels(folder: Path, fingerprint: str | None) -> npt.NDArray[np.int64] | None:

@@ -11,6 +11,7 @@ import torch
 
 import ood_bench
 from ood_bench.explain.__main__ import main
+from ood_bench.explain.rebuilt import detector_of
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import ScoreStore
@@ -67,7 +68,7 @@ def toy(tmp_path_factory) -> Toy:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         ood_bench.run(RUN)
-        ood_bench.run([*RUN, "protocol=odin", f"protocol.skip={SKIP}", "method=msp"])
+        ood_bench.run([*RUN, "protocol=odin", f"protocol.skip={SKIP}", "method=[msp,odin]"])
     return Toy(folder, RecordStore(folder / "results").load())
 
 
@@ -120,6 +121,23 @@ def test_both_ends_are_the_records_numbers(toy, metric):
     assert last["value"] == pytest.approx(odin.metrics[metric].value, abs=1e-10)
     if metric == "fpr95":
         assert (found["start"], last["value"]) == (plain.exact[metric].value, odin.metrics[metric].value)
+
+
+def test_scores_after_input_steps_are_kept_for_a_runs_own_rows(toy):
+    record = toy.one("odin", "odin")
+    found = toy.explain(record.cell_key)
+    rungs = {rung["choice"]["name"]: rung["value"] for rung in found["ladder"]["rungs"]}
+    assert rungs["cut at the level"] == pytest.approx(record.metrics["fpr95"].value, abs=1e-9)
+    assert "ranked numbers" in rungs
+    assert [one["name"] for one in found["missing"]] == ["rows", "setting", "images of digits"]
+    assert [one["agrees"] for one in found["recorded"]] == [True]
+
+
+def test_a_method_with_outliers_or_a_recipe_of_its_own_is_rebuilt():
+    folder = Path(__file__).resolve().parents[2] / "results/records/fashionmnist/lenet/fssd/outlier_exposure/mnist"
+    path = next(folder.glob("seed0-*.json"))
+    detector = detector_of(Record.from_json(path.read_bytes(), path))
+    assert (type(detector).__name__, detector.train["epochs"]) == ("OutlierExposure", 5)
 
 
 def test_tuning_on_graded_rows_is_a_rung(toy):
