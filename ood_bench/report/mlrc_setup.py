@@ -143,21 +143,24 @@ def ladders(results: Path, records: Sequence[Record]) -> Iterable[Part]:
     Raises:
         ArtifactError: if a file there is damaged.
     """
-    cells = {record.cell_key: f"{record.method} on {record.ood}, seed {record.seed}" for record in records}
-    found = []
+    cells, found = {record.cell_key for record in records}, []
     for path in sorted((results / _EXPLAINED).glob("*.json")):
         with clear_io_errors("read a ladder", path):
             text = path.read_text(encoding="utf-8")
         try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ArtifactError(f"{path}: no JSON ({error}): delete it") from error
-        if isinstance(content, dict) and str(content.get("cell")) in cells:
-            rungs = [one for one in content.get("rungs", ()) if isinstance(one, dict)]
-            lines = [[str(one.get(key, NOTHING)) for key in ("name", "value", "change")] for one in rungs]
-            found.append((cells[str(content["cell"])], lines))
+            found += [(one, _rungs(one)) for one in json.loads(text) if one["cell_key"] in cells]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArtifactError(f"{path}: no ladders of `ood-bench explain` ({error!r}): delete it") from error
     if found:
         yield Heading("Ladders from our number to theirs", 2)
-    for title, lines in found:
-        yield Text(f"{title}:")
-        yield Table(("Choice", "Value", "Change"), lines, numbers=(1, 2))
+    for one, lines in found:
+        yield Text(f"{one['title']}, {one['metric']}, from {one['start']} to {one['end']}:")
+        yield Table(("Choice", "From", "To", "Value", "Change"), lines, numbers=(3, 4))
+
+
+def _rungs(explanation: Any) -> list[list[str]]:
+    """A line for each choice that changes the number."""
+    rungs = [one for one in explanation["ladder"]["rungs"] if one["step"]]
+    lines = [[one["choice"][key] for key in ("name", "before", "after")] for one in rungs]
+    values = [[number(one["value"], 2), number(one["step"], 2, sign=True)] for one in rungs]
+    return [[*words, *numbers] for words, numbers in zip(lines, values, strict=True)]

@@ -117,11 +117,14 @@ def test_special_letters_of_any_text_are_escaped():
 def test_a_ladder_of_a_cell_is_listed(filled):
     folder = filled / "explain"
     folder.mkdir()
-    rungs = [{"name": "float32", "value": 91.5, "change": -0.5}]
-    (folder / "one.json").write_text(json.dumps({"cell": f"{9:015}0", "rungs": rungs}))
-    (folder / "other.json").write_text(json.dumps({"cell": "f" * 16, "rungs": rungs}))
+    choice = {"name": "ranked numbers", "before": "float64", "after": "float32"}
+    rungs = [{"choice": choice, "value": 91.5, "step": -0.5}, {"choice": choice, "value": 91.5, "step": 0.0}]
+    one = {"title": "t", "metric": "auroc", "start": "plain", "end": "fssd", "ladder": {"rungs": rungs}}
+    both = [one | {"cell_key": f"{9:015}0"}, one | {"cell_key": "f" * 16}]
+    (folder / "one.json").write_text(json.dumps(both))
     text = report(BLOCK, filled)[f"{BLOCK}.md"]
-    assert lines_of(text, "### Ladders from our number to theirs") == [["float32", "91.5", "-0.5"]]
+    expected = [["ranked numbers", "float64", "float32", "91.50", "-0.50"]]
+    assert lines_of(text, "### Ladders from our number to theirs") == expected
     (folder / "one.json").write_text("{")
     assert main(["--results", str(filled), "--form", "mlrc", f"paper={BLOCK}"]) == 2
 
