@@ -19,6 +19,7 @@ from ood_bench.utils.progress import ticking
 
 Resize = Literal["none", "squash", "short_side_crop", "center_crop", "random_crop"]
 Mode = Literal["RGB", "L"]
+Interpolation = Literal["bilinear", "bicubic"]
 _CHUNK = 128
 MOST_THREADS = 16
 _MOST_PIXELS = 89_478_485  # from there on Pillow warns of decompression bombs
@@ -27,7 +28,7 @@ _POLICIES = "squash, short_side_crop, center_crop or random_crop"
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a picture becomes an array; the only filter is PIL's bilinear one, which averages when it shrinks.
+    """How a picture becomes an array; PIL's filters average when they shrink.
 
     Attributes:
         mode: ``"RGB"`` or ``"L"``; others are converted (grey repeated, CMYK and palettes to RGB, alpha dropped).
@@ -36,6 +37,7 @@ class Decoding:
         size: height and width after resizing; none for ``"none"``.
         seed: seed of random crops.
         short_side: length of the short side before ``"short_side_crop"`` cuts; the smaller of ``size`` if none.
+        interpolation: filter of ``"squash"`` and ``"short_side_crop"``.
     """
 
     mode: Mode = "RGB"
@@ -43,6 +45,7 @@ class Decoding:
     size: tuple[int, int] | None = None
     seed: int = 0
     short_side: int | None = None
+    interpolation: Interpolation = "bilinear"
 
     def __str__(self) -> str:
         if self.size is None:
@@ -50,8 +53,10 @@ class Decoding:
         area = f"{self.size[0]}×{self.size[1]}"
         return {
             "none": "",
-            "squash": f"squashed to {area}, PIL bilinear",
-            "short_side_crop": f"short side to {self.short_side or min(self.size)}, PIL bilinear, centre {area}",
+            "squash": f"squashed to {area}, PIL {self.interpolation}",
+            "short_side_crop": (
+                f"short side to {self.short_side or min(self.size)}, PIL {self.interpolation}, centre {area}"
+            ),
             "center_crop": f"centre {area}",
             "random_crop": f"random {area} crop, seed {self.seed}",
         }[self.resize]
@@ -127,12 +132,13 @@ def _has_wide_channels(picture: Image.Image) -> bool:
 def _resized(picture: Image.Image, index: int, how: Decoding) -> Image.Image:
     if how.resize == "none" or how.size is None:
         return picture
-    from torchvision.transforms.v2 import functional  # noqa: PLC0415 - takes seconds to import
+    from torchvision.transforms.v2 import InterpolationMode, functional  # noqa: PLC0415 - takes seconds to import
 
     height, width = how.size
     if how.resize in ("squash", "short_side_crop"):
         short = [how.short_side or min(how.size)]
-        picture = functional.resize(picture, [height, width] if how.resize == "squash" else short)
+        sides, kind = [height, width] if how.resize == "squash" else short, InterpolationMode(how.interpolation)
+        picture = functional.resize(picture, sides, interpolation=kind)
     spare_across, spare_down = picture.width - width, picture.height - height
     if spare_across < 0 or spare_down < 0:
         raise DataError(f"{picture.height}x{picture.width} is smaller than the crop {height}x{width}; use squash")

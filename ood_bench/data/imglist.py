@@ -23,8 +23,9 @@ from ood_bench.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
 _LISTS = "benchmark_imglist"
-_OWN_SIZES = ((32, 32), (224, 256), (None, None))
-"""Crop and short side with which OpenOOD reads its CIFAR sets, its ImageNet sets, and ImageNet-C."""
+_OWN_SIZES = ((32, 32, "bilinear"), (224, 256, "bilinear"), (224, 232, "bicubic"), (None, None, "bilinear"))
+"""Crop, short side and filter with which OpenOOD reads its CIFAR sets, its ImageNet sets (for Swin-T: the third), and
+ImageNet-C; those of torchvision's networks are their weights' ``transforms()``, in ``scripts/eval_ood_imagenet.py``."""
 _BY_HAND = (
     "OpenOOD's scripts/download/download.sh (github.com/Jingkang50/OpenOOD) makes its folder data with "
     "benchmark_imglist and images_classic or images_largescale; let the data root be that folder or the one above"
@@ -48,7 +49,7 @@ def list_sum(lines: Iterable[str]) -> str:
 class Imglist(Source):
     """Pictures and labels that a list of OpenOOD names, in its order, with those that it names twice.
 
-    Pixels are OpenOOD's: converted to RGB, the short side resized (PIL's bilinear filter), the centre cut out.
+    Pixels are OpenOOD's: converted to RGB, the short side resized, the centre cut out.
 
     Attributes:
         path: the list's path below ``benchmark_imglist``, such as ``"cifar10/test_svhn.txt"``. That folder lies in the
@@ -59,6 +60,7 @@ class Imglist(Source):
         count: number of lines that there must be, or none.
         size: side of the centre crop, or none to leave pictures as they are.
         short_side: length to which the short side is resized before; by default ``size``.
+        interpolation: PIL's filter for that.
         by_hand: where to get the folders.
     """
 
@@ -69,6 +71,7 @@ class Imglist(Source):
     count: Annotated[int, Field(gt=0)] | None = not_keyed(None)
     size: Annotated[int, Field(gt=0)] | None = None
     short_side: Annotated[int, Field(gt=0)] | None = None
+    interpolation: Literal["bilinear", "bicubic"] = not_keyed("bilinear")
     by_hand: str = not_keyed(_BY_HAND)
 
     def __post_init__(self) -> None:
@@ -78,13 +81,15 @@ class Imglist(Source):
     @property
     def full_variant(self) -> str:
         """The variant, with what is not as OpenOOD has it: another list, another size."""
+        how = self._decoding
         another = "list not verified" if self.sha256 is None else ""
-        resized = "" if (self.size, self._decoding.short_side) in _OWN_SIZES else str(self._decoding)
+        resized = "" if (self.size, how.short_side, how.interpolation) in _OWN_SIZES else str(how)
         return "; ".join(part for part in (self.variant, another, resized) if part)
 
     def parameters(self) -> dict[str, Any]:
-        """The decoder's version counts as well."""
-        return {**super().parameters(), "pillow": PIL.__version__}
+        """The decoder's version counts as well, and the filter where it is not bilinear."""
+        other = {} if self.interpolation == "bilinear" else {"interpolation": self.interpolation}
+        return {**super().parameters(), **other, "pillow": PIL.__version__}
 
     def lacking(self, root: Path) -> str | None:
         """Which list or pictures are missing; what else is wrong with the list, reading it says."""
@@ -180,7 +185,8 @@ class Imglist(Source):
     def _decoding(self) -> Decoding:
         if self.size is None:
             return Decoding()
-        return Decoding("RGB", "short_side_crop", (self.size, self.size), short_side=self.short_side or self.size)
+        size, short = (self.size, self.size), self.short_side or self.size
+        return Decoding("RGB", "short_side_crop", size, short_side=short, interpolation=self.interpolation)
 
 
 _ANOTHER = (

@@ -13,6 +13,8 @@ from ood_bench.utils.files import write_atomically
 
 FOLDER = "explain"
 """Where charts lie below a results folder."""
+BESIDE = "conventions"
+"""Where tables of two conventions lie."""
 _log = logging.getLogger("ood_bench.explain")
 
 
@@ -25,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "what",
-        nargs="+",
+        nargs="*",
         metavar="CELL|paper=NAME",
         help="a cell's key or record file, two of them, or a paper's block",
     )
@@ -36,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--from", dest="start", default="plain", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: plain")
     add("--to", default="", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: that of the record")
     add("--all", action="store_true", help="methods of the block, or beside the cell, under all conventions")
+    add("--conventions", default="", metavar="A,B", help="tables of all methods in two metric conventions")
+    add("--methods", default="", metavar="NAMES", help="which methods these tables have; default: all")
     add("--json", type=Path, metavar="FILE", help="writes everything to FILE")
     add("--no-charts", action="store_true", help=f"writes none below RESULTS/{FOLDER}")
     return parser
@@ -50,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     existing("--results", chosen.results)
     existing("--store", chosen.store)
     papers = [word.removeprefix("paper=") for word in chosen.what if word.startswith("paper=")]
-    if len(chosen.what) > 2 or (papers and len(chosen.what) > 1):
+    if chosen.conventions:
+        return _two_conventions(chosen)
+    if not 1 <= len(chosen.what) <= 2 or (papers and len(chosen.what) > 1):
         parser.error("name one cell, two cells, or one paper=NAME")
     if chosen.all and len(chosen.what) > 1:
         parser.error("--all takes one paper=NAME or one cell")
@@ -69,6 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, chart in shown.charts():
             for ending, content in chart.items():
                 _write(chosen.results / FOLDER / f"{name}.{ending}", content)
+    return 0
+
+
+def _two_conventions(chosen: argparse.Namespace) -> int:
+    from ood_bench.explain.beside import beside, two_conventions  # noqa: PLC0415 - importing torch takes seconds
+    from ood_bench.explain.beside_page import files  # noqa: PLC0415
+    from ood_bench.results import RecordStore  # noqa: PLC0415
+
+    names = two_conventions(chosen.conventions)
+    methods = [name for name in chosen.methods.split(",") if name]
+    tables = beside(RecordStore(chosen.results).load(), chosen.store, names, methods)
+    for name, text in files(tables).items():
+        _write(chosen.results / BESIDE / name, text.encode())
     return 0
 
 

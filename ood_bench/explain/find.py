@@ -1,5 +1,6 @@
 """The records that a command line names, and the evaluations that it asks for."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,11 +113,17 @@ def classes_of(cell: KeptCell) -> int:
     """Number of classes of a cell's ID set, by its network or by the shipped configs."""
     if isinstance(cell.banks, Rebuilt):
         return int(cell.banks.scorer.classifier.card["spec"]["classes"])
-    for name in options("id"):
-        node: Any = OmegaConf.load(conf_dir() / "id" / f"{name}.yaml")
-        if node.get("name") == cell.record.id and node.get("classes"):
+    return classes_named(cell.record.id) or _TEN
+
+
+@functools.cache
+def classes_named(name: str) -> int | None:
+    """Number of classes of an ID set by the shipped configs, or none if it is not among them."""
+    for option in options("id"):
+        node: Any = OmegaConf.load(conf_dir() / "id" / f"{option}.yaml")
+        if node.get("name") == name and node.get("classes"):
             return int(node.classes)
-    return _TEN
+    return None
 
 
 def of_record(record: Record, beside: Sequence[Record], wanted: Asked) -> Explanation:

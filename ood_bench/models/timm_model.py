@@ -34,7 +34,7 @@ class TimmModel(WrappedModel):
         classes: int,
         *,
         timm_name: str,
-        taps: Mapping[str, str],
+        taps: Mapping[str, str | None],
         penultimate: str,
         options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,

@@ -1,5 +1,6 @@
 """Any classification network of torchvision, with taps that the config names."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ class TorchvisionModel(WrappedModel):
     """A torchvision network with fresh weights.
 
     A penultimate tap that is an average pooling returns its result flattened, ``[B, D]``, as the last linear layer
-    reads it.
+    reads it. Vision transformers have an ``Identity`` before their last layer, ``heads.features``, whose output
+    ``[B, D]`` is the class token that this layer reads.
 
     Args:
         shape: channels (3), height and width of the images.
@@ -38,13 +40,13 @@ class TorchvisionModel(WrappedModel):
         classes: int,
         *,
         torchvision_name: str,
-        taps: Mapping[str, str],
+        taps: Mapping[str, str | None],
         penultimate: str,
         options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
         channels_last: Sequence[str] | None = None,
     ) -> None:
-        from torchvision.models import get_model  # noqa: PLC0415 - takes seconds to import, and few runs need it
+        from torchvision.models import VisionTransformer, get_model  # noqa: PLC0415 - takes seconds to import, and few runs need it
 
         if shape[0] != 3:
             raise ConfigError(
@@ -57,7 +59,11 @@ class TorchvisionModel(WrappedModel):
                 layer.p = dropout
             if not layers:
                 add_dropout(net, classes, dropout, f"torchvision's {torchvision_name}")
+        if isinstance(net, VisionTransformer):
+            *before, last = net.heads.named_children()
+            net.heads = nn.Sequential(OrderedDict([*before, ("features", nn.Identity()), last]))
         super().__init__(net, taps, penultimate, channels_last)
-        pooling = net.get_submodule(taps[penultimate])
+        path = self.taps[penultimate]
+        pooling = self.get_submodule(path)
         if isinstance(pooling, nn.AdaptiveAvgPool2d):
-            net.set_submodule(taps[penultimate], nn.Sequential(pooling, nn.Flatten(1)))
+            self.set_submodule(path, nn.Sequential(pooling, nn.Flatten(1)))

@@ -12,7 +12,8 @@ class WrappedModel(nn.Module):
 
     Args:
         net: from normalised images ``[B, C, H, W]`` to logits ``[B, classes]``.
-        taps: tap names and module paths in ``net``, in forward order; each module must return one tensor.
+        taps: tap names and module paths in ``net``, in forward order; each module must return one tensor. One without a
+            path is left out, so that a config may take out those of the config that it builds on.
         penultimate: the tap that feeds the last linear layer.
 
         channels_last: names of the taps whose channels are the last axis; if none, that is so of all taps of three axes
@@ -23,19 +24,24 @@ class WrappedModel(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, taps: Mapping[str, str], penultimate: str, channels_last: Sequence[str] | None = None
+        self,
+        net: nn.Module,
+        taps: Mapping[str, str | None],
+        penultimate: str,
+        channels_last: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        if penultimate not in taps:
-            raise ConfigError(f"model.penultimate is {penultimate!r}; model.taps names {', '.join(taps)}")
+        paths = {name: path for name, path in taps.items() if path is not None}
+        if penultimate not in paths:
+            raise ConfigError(f"model.penultimate is {penultimate!r}; model.taps names {', '.join(paths)}")
         modules = dict(net.named_modules())
-        if unknown := sorted(path for path in taps.values() if path not in modules):
+        if unknown := sorted(path for path in paths.values() if path not in modules):
             raise ConfigError(f"{type(net).__name__} has no module {', '.join(unknown)}; see its named_modules()")
         self.net = net
-        self.taps = {name: f"net.{path}" for name, path in taps.items()}
+        self.taps = {name: f"net.{path}" for name, path in paths.items()}
         self.penultimate = penultimate
-        if unknown := sorted(set(channels_last or ()) - taps.keys()):
-            raise ConfigError(f"model.channels_last names {', '.join(unknown)}; model.taps names {', '.join(taps)}")
+        if unknown := sorted(set(channels_last or ()) - paths.keys()):
+            raise ConfigError(f"model.channels_last names {', '.join(unknown)}; model.taps names {', '.join(paths)}")
         self.channels_last_taps = channels_last
         self.channels_last_ranks = (3, 4) if _is_nhwc(net) else (3,)
 

@@ -31,18 +31,21 @@ def source(**settings):
     return Imglist(**{"name": "tin", "variant": "OpenOOD", "path": "cifar10/test_tin.txt", "size": 32, **settings})
 
 
-def as_openood(path, short, size):
+def as_openood(path, short, size, interpolation="bilinear"):
     """Pixels after the preprocessing that OpenOOD composes of torchvision's transforms."""
-    steps = [transforms.Resize(short, transforms.InterpolationMode.BILINEAR), transforms.CenterCrop(size)]
+    steps = [transforms.Resize(short, transforms.InterpolationMode(interpolation)), transforms.CenterCrop(size)]
     return np.asarray(transforms.Compose(steps)(Image.open(path).convert("RGB"))).transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize("size", [{"size": 32}, {"short_side": 36, "size": 32}])
+@pytest.mark.parametrize(
+    "size", [{"size": 32}, {"short_side": 36, "size": 32}, {"size": 32, "interpolation": "bicubic"}]
+)
 def test_order_labels_repeats_and_pixels_are_those_of_the_list(root, size):
     found = source(sha256=SUM, count=4, **size).read(root)
     assert found.labels.tolist() == [-1, 7, -1, 3]
     for row, name in enumerate(["b.JPEG", "a.png", "b.JPEG", "c.png"]):
-        wanted = as_openood(root / "images_classic/tin/val" / name, size.get("short_side", 32), 32)
+        how = size.get("short_side", 32), 32, size.get("interpolation", "bilinear")
+        wanted = as_openood(root / "images_classic/tin/val" / name, *how)
         np.testing.assert_array_equal(found.images[row], wanted)
     streamed = source(sha256=SUM, count=4, **size).stream(root)
     np.testing.assert_array_equal(streamed.images[np.arange(4)], found.images)
@@ -65,6 +68,8 @@ def test_the_data_root_may_hold_openoods_folder_data(root):
         ({"sha256": None}, "OpenOOD; list not verified"),
         ({"sha256": SUM, "size": None}, "OpenOOD"),
         ({"sha256": SUM, "size": 224, "short_side": 256}, "OpenOOD"),
+        ({"sha256": SUM, "size": 224, "short_side": 232, "interpolation": "bicubic"}, "OpenOOD"),  # for Swin-T
+        ({"sha256": SUM, "size": 224, "short_side": 232}, "OpenOOD; short side to 232, PIL bilinear, centre 224×224"),
         ({"sha256": SUM, "size": 224}, "OpenOOD; short side to 224, PIL bilinear, centre 224×224"),
         ({"sha256": SUM, "size": 16, "short_side": 20}, "OpenOOD; short side to 20, PIL bilinear, centre 16×16"),
     ],

@@ -1,5 +1,6 @@
 """``ood-bench explain`` on a toy run: ends as recorded, each rung again from raw scores by NumPy alone."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ import torch
 
 import ood_bench
 from ood_bench.explain.__main__ import main
+from ood_bench.explain.beside import Beside
 from ood_bench.explain.rebuilt import detector_of
+from ood_bench.metrics import evaluate
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import ScoreStore
@@ -207,6 +210,44 @@ def test_all_methods_beside_a_cell_under_all_conventions(toy):
     assert len(found["pairs"]) == 1
 
 
+def test_two_conventions_beside_each_other(toy):
+    """Numbers are those of the metric functions on the kept scores, means over seeds; one method leads each time."""
+    roots = ["--results", str(toy.folder / "results"), "--store", str(toy.folder / "store")]
+    assert main(["--conventions", "odin,openood", "--methods", "msp,knn", *roots]) == 0
+    page = (toy.folder / "results/conventions/odin-openood.md").read_text()
+    lines = list(csv.DictReader((toy.folder / "results/conventions/odin-openood.csv").read_text().splitlines()))
+    plain = {(one["method"], one["ood"]): one for one in lines if one["protocol"] == "plain"}
+    assert {ood for _, ood in plain} == {"mean", "uniform"}
+    store = ScoreStore(toy.folder / "store/scores")
+    for method in ("msp", "knn"):
+        wanted = []
+        for seed in (0, 1):
+            kept = store.read(toy.one(method, "plain", seed).cell_key)
+            sides = (np.exp(kept.id), np.exp(kept.ood)) if method == "msp" else (kept.id, kept.ood)
+            odin, openood = (
+                evaluate("odin", *sides, row=method.replace("knn", "odin"), grid="data"),
+                evaluate("openood", kept.id, kept.ood),
+            )
+            names = {"fpr95": "fpr95_ood_positive"}
+            wanted.append([(odin[m], openood[names.get(m, m)]) for m in ("auroc", "fpr95", "aupr_in", "aupr_out")])
+        found = [
+            [float(plain[method, "mean"][f"{m}_{name}"]) for name in ("odin", "openood")]
+            for m in ("auroc", "fpr95", "aupr_in", "aupr_out")
+        ]
+        np.testing.assert_allclose(found, np.mean(wanted, axis=0), atol=6e-5)
+    assert "FPR95: positive class: ID, OOD; thresholds" in page
+    assert f"{float(plain['msp', 'mean']['fpr95_openood']):.2f}" in page
+
+
+def test_methods_that_change_places_are_counted():
+    """The second is behind the first under one convention only; the third has no number and is in no pair."""
+    values = {"first": (10.0, 30.0), "second": (20.0, 25.0), "third": (5.0, None), "fourth": (40.0, 40.0)}
+    numbers = {"fpr95": {name: {"mnist": pair} for name, pair in values.items()}}
+    table = Beside("net", "images", "plain", ("odin", "openood"), ("mnist",), numbers)
+    assert table.changed("fpr95", "mnist") == (1, 3)
+    assert table.differences("fpr95", "mnist") == [20.0, 5.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -217,6 +258,8 @@ def test_all_methods_beside_a_cell_under_all_conventions(toy):
         (["CELL", "--to", "odin,skip=0", "--metric", "fpr80"], "has nothing like fpr80"),
         (["CELL", "--to", "odin,skip"], "is not KEY=VALUE"),
         (["CELL", "--to", "odin", "--metric", "speed"], "no metric 'speed'"),
+        (["--conventions", "odin,oodin"], "does not name two"),
+        (["--conventions", "odin,openood", "--methods", "msp,nope"], "no record of method nope"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(toy, capsys, words, said):

@@ -41,6 +41,19 @@ def test_dropout_can_be_sampled(name, taps):
     assert not torch.equal(network(x), network(x))
 
 
+def test_what_the_last_layer_of_a_vision_transformer_reads_is_a_tap():
+    """The class token; names of tensors stay torchvision's, and taps without a path are left out."""
+    network = built("vit_b_16", taps={"layer1": None, "pooled": "heads.features"}, options={"image_size": 32})
+    assert network.taps == {"pooled": "net.heads.features"}
+    theirs = get_model("vit_b_16", weights=None, num_classes=10, image_size=32).eval()
+    network.load_state_dict(fit(theirs.state_dict(), network).state)
+    seen = []
+    network.get_submodule(network.taps["pooled"]).register_forward_hook(lambda _m, _i, value: seen.append(value))
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network(x), theirs(x))
+    assert torch.equal(theirs.heads.head(seen[0]), theirs(x))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

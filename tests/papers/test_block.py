@@ -2,7 +2,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from torchvision.models import get_weight
 
+from ood_bench.checkpoints.registry import registered
+from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import block_of, load_blocks
 
@@ -51,6 +54,23 @@ def test_a_block_knows_of_how_many_runs_a_number_is_and_what_its_paper_draws():
     assert blocks["fssd_fashionmnist"].runs("msp", "mnist", "auroc") == 1
     assert [blocks["odin_wrn_cifar10"].draws(ood) for ood in ("gaussian", "isun")] == [True, False]
     assert blocks["featurenorm_wrn_cifar10_selected_norm"].draws("average")  # Places365 is one of its sets
+
+
+@pytest.mark.parametrize(("name", "near", "full"), [("vit_b_16", "81.35", "60.35"), ("swin_t", "80.54", "61.81")])
+def test_transformers_have_the_leaderboards_rows_of_their_own(name, near, full):
+    block, whole = shipped(f"openood_imagenet1k_{name}"), shipped(f"openood_imagenet1k_{name}_fs")
+    assert block.printed("mahalanobis_pp", "near", "auroc") == near
+    for one in (block, whole):
+        assert [method for method in one.methods if one.printed(method, "far", "auroc") is None] == []
+    assert whole.printed("msp", "near", "auroc") == full
+    settings = compose_settings([f"paper={block.name}"])
+    entry = registered()[str(settings.checkpoint)]
+    assert compose_settings([*entry.model]).model["torchvision_name"] == settings.model["torchvision_name"] == name
+    sources = [*(settings.id[part] for part in ("train", "test", "validation", "validation_ood"))]
+    sources += [node["source"] for node in settings.ood.values()]
+    how = {(one["short_side"], one.get("interpolation", "bilinear")) for one in sources}
+    weights = get_weight({"vit_b_16": "ViT_B_16", "swin_t": "Swin_T"}[name] + "_Weights.IMAGENET1K_V1").transforms()
+    assert how == {(weights.resize_size[0], weights.interpolation.value)}
 
 
 def test_which_records_belong_to_a_block(conf):
