@@ -154,7 +154,7 @@ def imported_packages():
 
 def test_every_package_that_is_imported_is_declared():
     project = PROJECT["project"]
-    names = {"PIL": "pillow", "sklearn": "scikit-learn", "hydra": "hydra-core"}
+    names = {"PIL": "pillow", "sklearn": "scikit-learn", "hydra": "hydra-core", "yaml": "pyyaml"}
     lines = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     declared = {re.split("[<>=]", line)[0] for line in lines}
     assert {names.get(name, name) for name in imported_packages()} <= declared
