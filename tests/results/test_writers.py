@@ -11,8 +11,8 @@ import pytest
 
 from ood_bench.results import Record, RecordStore
 
-WRITERS, KILLS = 4, 20
-OWN, SHARED = 15, 10  # records of each writer; records that all of them write
+WRITERS, KILLS = 4, 8
+OWN, SHARED = 8, 6  # records of each writer; records that all of them write
 
 
 @pytest.fixture
