@@ -1,6 +1,6 @@
 """What all post-hoc methods cost together and each, fits and metrics included, on images of a few thousand to many."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ood_bench.data.imageset import Array, ImageSet
 from ood_bench.methods.base import Detector, build_detector
 from ood_bench.methods.posthoc import RowsDetector
 from ood_bench.metrics import Curve, bootstrap
+from ood_bench.models.classifier import Classifier
 from ood_bench.utils.configs import options
 
 IMAGES, FITTED = 20_000, 5_000
@@ -80,26 +81,24 @@ def posthoc_rows(
     train = repeated(subject.train, fitted)
     ours, warm = Ours(subject.classifier, train, folder), folder / "posthoc"
     known = [name for name in posthoc_methods() if names is None or name in names]
-    ours.table(ours.fit(_fresh(known)), sets, warm)
+    ours.table(ours.fit(fresh(known)), sets, warm)
 
     def row(name: str, chosen: Iterable[str], limit: float, store: Path | None = warm) -> Row:
         def run() -> Array:
-            return ours.table(ours.fit(_fresh(chosen)), sets, store)
+            return ours.table(ours.fit(fresh(chosen)), sets, store)
 
         return Row(name, Step(run, images), limit=limit, lacking=True)
 
-    def fourteen() -> Array:
-        anew = Ours(subject.classifier, train, folder)  # so that the pass over what it learns from is measured, too
-        odin = {"odin": build_detector("odin", node_named("method", "odin"))}
-        plain = {"mahalanobis": build_detector("mahalanobis", node_named("method", "mahalanobis"))}
-        chosen = _fresh(name for name in FOURTEEN if name in known)
-        return anew.table(anew.fit({**chosen, **odin, **plain}), sets)
+    usual = [name for name in FOURTEEN if name in (*known, "odin", "mahalanobis")]
 
     random = np.random.default_rng(0)
     shift = np.linspace(0, 4, CELLS // 2)
     curves = [
         (random.normal(size=ids) + by, random.normal(size=len(oods))) for by in shift for oods in sets[1:]
     ]  # as of forty methods of every quality
+
+    def some_libraries() -> Array:
+        return together(subject.classifier, usual, train, sets, folder)
 
     def bounds() -> Array:
         bootstrap.forget()  # draws are made once in a run
@@ -123,13 +122,21 @@ def posthoc_rows(
         row(f"{count}, cold store", known, 1.25, None),
         row(f"{count}, warm store", known, 0.30),
         row(f"those without {', '.join(NEIGHBOURS)}", light, 0.08),
-        Row(f"{len(FOURTEEN)} of most libraries, cold, with the fit", Step(fourteen, images + fitted), limit=5.0),
+        Row(f"{len(FOURTEEN)} of most libraries, cold, with the fit", Step(some_libraries, images + fitted), limit=5.0),
         Row(f"1,000-fold intervals of {CELLS // 2} methods on 2 sets", Step(bounds, images), limit=0.15, lacking=True),
         *(heavy(name) for name in HEAVY if names is None or HEAVY[name][0] in names),
         *(row(name, [name], 0.04 if name in NEIGHBOURS else 0.005) for name in known),
     ]
 
 
-def _fresh(names: Iterable[str]) -> Mapping[str, Detector]:
+def together(
+    classifier: Classifier, names: Iterable[str], train: ImageSet, sets: Sequence[ImageSet], folder: Path
+) -> Array:
+    """AUROC in percent ``[OOD sets, methods]`` from nothing but images: fits, the passes for them and scores."""
+    anew = Ours(classifier, train, folder)
+    return anew.table(anew.fit(fresh(names)), sets)
+
+
+def fresh(names: Iterable[str]) -> Mapping[str, Detector]:
     """New detectors, which have learned nothing."""
     return {name: build_detector(name, node_named("method", name)) for name in names}
