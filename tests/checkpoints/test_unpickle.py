@@ -164,9 +164,9 @@ COLLIDING = b"".join(b"\x8a\x0b" + (i * (2**61 - 1)).to_bytes(11, "little") + b"
         b"I" + b"9" * 1_000_000 + b"\n.",
     ],
 )
-def test_what_would_take_for_ever_or_fill_the_memory(read, wrapped, main):
+def test_what_would_take_for_ever_or_fill_the_memory(read, main):
     with pytest.raises(ArtifactError):
-        read(wrapped(main))
+        read(zip_of(main))
 
 
 def test_more_instructions_than_a_network_takes(read, monkeypatch):

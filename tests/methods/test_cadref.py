@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from last_layer import learner
@@ -18,6 +20,7 @@ def predicted(row):
     return int((WEIGHT @ row + BIAS).argmax())
 
 
+@functools.cache
 def mean_of_class(label):
     return np.mean([row for row in TRAIN if predicted(row) == label], axis=0)
 
@@ -34,6 +37,11 @@ def confidence(row, base):
     }[base]
 
 
+@functools.cache
+def average_confidence(base):
+    return np.mean([confidence(one, base) for one in TRAIN])
+
+
 def slow(row, base):
     """The formula for one image."""
     label = predicted(row)
@@ -44,8 +52,7 @@ def slow(row, base):
         else:
             other += abs(value - typical)
     length = sum(abs(row))
-    average = np.mean([confidence(one, base) for one in TRAIN])
-    return -(same / length / confidence(row, base) + other / length / average)
+    return -(same / length / confidence(row, base) + other / length / average_confidence(base))
 
 
 @pytest.mark.parametrize("base", BASES)
