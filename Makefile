@@ -33,8 +33,9 @@ lint: install ## formatting, lint and types
 tables: install ## tables, page, plots and README block again, from results/records
 	$(RUN) ood_bench.report --results results --readme README.md
 
-bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; make bench BENCH=--quick needs no data
+bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; BENCH=--quick needs no data, OODEEL=PYTHON adds oodeel
 	$(RUN) benchmarks $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
+	$(if $(OODEEL),$(RUN) benchmarks.oodeel --python $(OODEEL) --checkpoint $(CHECKPOINT))
 	$(RUN) benchmarks.records $(if $(findstring --quick,$(BENCH)),--scale 0.02)
 	$(RUN) benchmarks.explain $(if $(findstring --quick,$(BENCH)),--rows 2400 --rounds 1)
 
