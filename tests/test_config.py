@@ -146,6 +146,14 @@ def test_a_dotted_key_changes_one_value_and_leaves_its_neighbours():
     assert after | {"source": None} == before | {"source": None}
 
 
+@pytest.mark.parametrize("element", ["9", "x", "x.y"])
+def test_an_element_that_a_list_does_not_have_is_refused(element):
+    with pytest.raises(ConfigError, match=rf"method\.odin\.temperatures\.{element}: its list has no such element"):
+        compose_settings(["method=odin", f"+adapt.method.odin={{temperatures.{element}: 3}}"])
+    changed = compose_settings(["method=odin", "+adapt.method.odin={temperatures.0: 3}"])
+    assert changed.method["odin"]["temperatures"] == [3]
+
+
 def test_a_papers_changes_reach_the_protocol_of_that_name_only():
     words = ["+adapt.protocol.odin={skip: 5, stop: 50}", "protocol.stop=60"]
     odin = compose_settings(["protocol=odin", *words]).protocol

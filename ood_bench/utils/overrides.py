@@ -7,6 +7,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf._utils import split_key
 
+from ood_bench.errors import ConfigError
+
 _ABSENT = object()
 
 
@@ -17,10 +19,17 @@ def changed_below(composed: Mapping[str, Any], changes: Iterable[tuple[str, Any]
         composed: nested mappings and lists, with the overrides in them.
         changes: dotted keys with their new values, which replace the old ones as a whole.
         overrides: the command line's overrides; a key that they name keeps its value in ``composed``.
+
+    Raises:
+        ConfigError: if a key names an element that its list does not have.
     """
     after = copy.deepcopy(dict(composed))
     for key, value in changes:
-        _set(after, split_key(key), value)
+        try:
+            _set(after, split_key(key), value)
+        except (IndexError, ValueError) as error:
+            message = f"configuration: {key}: its list has no such element"
+            raise ConfigError(message, "give the whole list, or the number of an element, from 0") from error
     for key in named_keys(overrides):
         if key.split(".")[0] in composed:
             _take_back(composed, after, split_key(key))
