@@ -1,12 +1,19 @@
-"""Which rows are predicted right, where a whole run does not show it."""
+"""Which rows are predicted right, and what records say of it."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
+from ood_bench.metrics import SELECTIVE, Measure, measure_selective
+from ood_bench.models.classifier import load_classifier
+from ood_bench.results.scores import ScoreStore
 from ood_bench.runner.correctness import correct_rows
+from ood_bench.runner.execute import execute
+from ood_bench.runner.prepare import prepare
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.quantities import LOGITS
 
@@ -56,3 +63,25 @@ def test_what_a_network_has_not_learned_has_probability_0():
 def test_it_is_unknown_without_rows_or_labels():
     assert rows([WINNERS], scored=3) is None
     assert rows([WINNERS], labels=None) is None
+
+
+def test_a_record_holds_the_metrics_of_correct_predictions(quick):
+    """Those of mahalanobis, which reads no logits, are the network's own; those of an ensemble of the mean softmax."""
+    pair = ["method=[msp,mahalanobis,deep_ensemble]", "method.deep_ensemble.members=2"]
+    records = execute(compose_settings([*quick, *pair])).records
+    settings = compose_settings(quick)
+    test = prepare(settings).sets.test
+    for record in records:
+        probabilities = []
+        for network in record.checkpoint.networks:
+            (folder,) = (settings.store.root / "classifiers").glob(f"*{network.key}")
+            classifier = load_classifier(folder, torch.device("cpu"))
+            with torch.inference_mode():
+                logits = classifier.network(classifier.normalise(torch.from_numpy(test.images.copy())))
+            probabilities.append(logits.double().softmax(dim=1).numpy())
+        correct = np.mean(probabilities, axis=0).argmax(axis=1) == test.labels
+        assert 0 < correct.mean() < 1
+        kept = ScoreStore(settings.store.root / "scores").read(record.cell_key)
+        expected = measure_selective(kept.id, kept.ood, correct=correct[kept.id_rows])
+        assert {name: Measure(one.value, one.low, one.high) for name, one in record.selective.items()} == expected
+        assert tuple(expected) == SELECTIVE

@@ -16,10 +16,8 @@ from ood_bench.checkpoints.registry import registered
 from ood_bench.config import compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError
-from ood_bench.metrics import SELECTIVE, Measure, measure_selective
-from ood_bench.models.classifier import build_network, load_classifier
+from ood_bench.models.classifier import build_network
 from ood_bench.results import RecordStore
-from ood_bench.results.scores import ScoreStore
 from ood_bench.runner.execute import execute
 from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
@@ -287,28 +285,6 @@ def test_a_methods_own_head_is_a_second_network_tuned_on_id_rows(quick, training
     assert plain.tuning is None
     assert own.tuning.seen == {own.id: 15}
     assert own.hyperparameters["epsilon"] in (0.01, 0.02)
-
-
-def test_a_record_holds_the_metrics_of_correct_predictions(quick):
-    """Those of mahalanobis, which reads no logits, are the network's own; those of an ensemble of the mean softmax."""
-    pair = ["method=[msp,mahalanobis,deep_ensemble]", "method.deep_ensemble.members=2"]
-    records = run(*quick, *pair).records
-    settings = compose_settings(quick)
-    test = prepare(settings).sets.test
-    for record in records:
-        probabilities = []
-        for network in record.checkpoint.networks:
-            (folder,) = (settings.store.root / "classifiers").glob(f"*{network.key}")
-            classifier = load_classifier(folder, torch.device("cpu"))
-            with torch.inference_mode():
-                logits = classifier.network(classifier.normalise(torch.from_numpy(test.images.copy())))
-            probabilities.append(logits.double().softmax(dim=1).numpy())
-        correct = np.mean(probabilities, axis=0).argmax(axis=1) == test.labels
-        assert 0 < correct.mean() < 1
-        kept = ScoreStore(settings.store.root / "scores").read(record.cell_key)
-        expected = measure_selective(kept.id, kept.ood, correct=correct[kept.id_rows])
-        assert {name: Measure(one.value, one.low, one.high) for name, one in record.selective.items()} == expected
-        assert tuple(expected) == SELECTIVE
 
 
 def test_openoods_protocol_chooses_on_the_id_sets_own_validation_sets(quick):
