@@ -8,6 +8,7 @@
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ood_bench.data.imageset import Array
 from ood_bench.explain import find, show
 from ood_bench.explain.cells import EXACT, PAPER, KeptCell
 from ood_bench.explain.chart import waterfall
@@ -25,6 +27,7 @@ from ood_bench.explain.explanation import Explanation
 from ood_bench.explain.rebuilt import Rebuilt
 from ood_bench.report.format import metric_title
 from ood_bench.results import Record
+from ood_bench.scoring.kept import NotKeptError
 
 Arrays = dict[str, npt.NDArray[Any]]
 BLOCKS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -45,15 +48,12 @@ POSTHOC: Final = (
     ("msp", "cifar100", "fpr95", "openood_v15:none"),
     ("msp", "textures_subset", "fpr95", "openood_v15:none"),
     ("msp", "cifar100", "aupr_in", "fssd:none,fit_rows=100,select_rows=100"),
+    ("knn", "cifar100", "auroc", "plain:none,train_rows=500"),
+    ("mahalanobis_pp", "cifar100", "auroc", "plain:none,train_rows=500"),
 )
 """Method, OOD set, metric and protocol of ladders on the ResNet-20 of the post-hoc table."""
-SCORED: Final[Mapping[str, tuple[str, ...]]] = {
-    "fssd_fashionmnist": ("",),
-    "odin_densenet_cifar10": ("",),
-    "openood_cifar10": ("scale on cifar100,",),
-    "posthoc": ("ash on", "msp on"),
-}
-"""How the titles of those cells begin whose scores are written, too."""
+SHARED: Final = ("openood_cifar10",)
+"""Blocks whose scores the test has as files of their authors; those of the others are written, too."""
 
 
 @dataclass(frozen=True)
@@ -100,23 +100,42 @@ def scores(one: Climbed, store: Path) -> Arrays:
     """What a cell's ladder is computed from, by ``SIDE-WHAT-N``: scores of network N.
 
     ``WHAT`` is ``exact`` or ``float32`` at the record's rows, or ``all`` at all rows where banks have them. Networks
-    but the first have what the mean over networks needs; in the FSSD block only MSP has them, for size.
+    but the first have what the mean over networks needs: ranks among all rows together, a quarter of the bytes.
     """
     found: Arrays = {}
-    beside: Sequence[Record] = [] if one.record.protocol == "fssd" and one.record.method != "msp" else one.beside
-    for number, record in enumerate([one.record, *beside]):
+    for number, record in enumerate([one.record, *one.beside]):
         cell = KeptCell(record, store)
         assert cell.file is not None  # noqa: S101 - cells without scores have no ladder
         arrays: dict[str, Sequence[npt.NDArray[Any]]] = {"exact": cell.file.scores}
-        if record.from_scores is not None:
-            arrays["exact"] = tuple(side.astype(np.float32) for side in cell.file.scores)
+        if number:
+            arrays["exact"] = _ranks(cell.file.scores)
         if isinstance(cell.banks, Rebuilt):
-            arrays["float32"] = tuple(side.astype(np.float32) for side in cell.known(None, PAPER).at(cell.file.rows))
+            with contextlib.suppress(NotKeptError):  # the ladder then says so
+                paper = cell.known(None, PAPER).at(cell.file.rows)
+                arrays["float32"] = tuple(side.astype(np.float32) for side in paper)
             if len(whole := cell.known(None, EXACT).scores[1]) > len(cell.file.scores[1]):
                 arrays["all"] = cell.known(None, EXACT).scores[0], whole
         for what, pair in arrays.items():
             found |= {f"{side}-{what}-{number}": part for side, part in zip(("id", "ood"), pair, strict=True)}
     return found
+
+
+def _ranks(scores: tuple[Array, Array]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Each score's place among the distinct ones of both sides."""
+    places = np.unique(np.concatenate(scores), return_inverse=True)[1].astype(np.uint16)
+    return places[: len(scores[0])], places[len(scores[0]) :]
+
+
+def few_rows_scores(one: Climbed, store: Path) -> Arrays:
+    """Scores of a cell whose method is fitted on all, and on the first few training images."""
+    cell = KeptCell(one.record, store)
+    few = find.split_train_rows(one.ladder.end)[1]
+    both = {"exact-0": cell, f"train_rows={few}": cell.fitted_on(few)}
+    return {
+        f"{side}-{what}": part
+        for what, fitted in both.items()
+        for side, part in zip(("id", "ood"), fitted.known(None, EXACT).scores, strict=True)
+    }
 
 
 def settings_scores(one: Climbed, store: Path) -> Arrays:
@@ -138,11 +157,12 @@ def write(name: str, climbed: Sequence[Climbed], store: Path, folder: Path) -> N
     (folder / f"{name}.json").write_text(content + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(page(name, climbed), encoding="utf-8")
     for one in {each.record.cell_key: each for each in reversed(climbed)}.values():
-        path, title = folder / "scores" / f"{one.record.cell_key}.npz", one.ladder.title
-        if title.startswith(SCORED.get(name, ())):
-            tuned = "per_set" in one.ladder.end
-            np.savez_compressed(path, allow_pickle=False, **(settings_scores if tuned else scores)(one, store))
-        if title in CHARTED:
+        if name not in SHARED:
+            end = one.ladder.end
+            kept = settings_scores if "per_set" in end else few_rows_scores if "train_rows" in end else scores
+            path = folder / "scores" / f"{one.record.cell_key}.npz"
+            np.savez_compressed(path, allow_pickle=False, **kept(one, store))
+        if one.ladder.title in CHARTED:
             (folder / f"{name}-{one.record.method}-{one.record.ood}.svg").write_bytes(waterfall(one.ladder)["svg"])
 
 

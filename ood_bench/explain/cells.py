@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ood_bench.data.imageset import Array, Rows
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.explain.rebuilt import Rebuilt, detector_of, rebuilt
 from ood_bench.methods.base import Detector, Setting
 from ood_bench.methods.msp import Msp
@@ -53,15 +53,17 @@ class KeptCell:
     Args:
         record: the cell's record.
         store: the artifact store.
+        train_rows: fit the method on that many ID training images, the first; none for all, as the record has it.
 
     Raises:
         NotKeptError: if there is neither.
     """
 
-    def __init__(self, record: Record, store: Path) -> None:
-        self.record = record
-        self.banks = rebuilt(record, store)
-        kept = ScoreStore(store / "scores").read(record.cell_key)
+    def __init__(self, record: Record, store: Path, train_rows: int | None = None) -> None:
+        self.record, self.store, self.train_rows = record, store, train_rows
+        self.banks = rebuilt(record, store, train_rows)
+        self._fitted_on = {train_rows: self}
+        kept = None if train_rows else ScoreStore(store / "scores").read(record.cell_key)
         self.file: Known | None = None
         if kept is not None and kept.id_rows is not None and kept.ood_rows is not None:
             self.file = Known((kept.id, kept.ood), (kept.id_rows, kept.ood_rows))
@@ -71,6 +73,20 @@ class KeptCell:
                 f"{self.title}: {store} has neither the cell's scores nor banks ({self.banks.message})",
                 hint="score it again with scoring.details=all and this store.root, or name another by --store",
             )
+
+    def fitted_on(self, train_rows: int | None) -> "KeptCell":
+        """The same cell, its method fitted on other training images.
+
+        Raises:
+            ConfigError: if there are not as many, or fewer than one.
+            NotKeptError: if there are no banks.
+        """
+        images = self.record.data.id_train
+        if train_rows is not None and images is not None and not 0 < train_rows < images.n:
+            raise ConfigError(f"train_rows={train_rows}: {images.title} has {images.n:,}", "name fewer, at least one")
+        if train_rows not in self._fitted_on:
+            self._fitted_on[train_rows] = KeptCell(self.record, self.store, train_rows)
+        return self._fitted_on[train_rows]
 
     @property
     def title(self) -> str:

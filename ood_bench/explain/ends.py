@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,9 +53,14 @@ class End:
     recorded: bool = False
 
     @property
-    def setting_in_words(self) -> str:
-        """The setting, and what chose it."""
-        setting = self.cell.setting if self.setting is None else self.setting
+    def values(self) -> Setting:
+        """The detector's setting; empty where it has none beside its hyperparameters."""
+        return self.cell.setting if self.setting is None else self.setting
+
+    def setting_in_words(self, names: Iterable[str] = ()) -> str:
+        """The setting, with hyperparameters of these names, and what chose it."""
+        configured = self.cell.record.hyperparameters
+        setting = {name: configured[name] for name in names if name in configured} | dict(self.values)
         values = ", ".join(f"{name}={value}" for name, value in setting.items())
         return f"{values or 'as configured'} (tuned on {self.tuned_on})"
 

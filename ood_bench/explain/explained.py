@@ -9,7 +9,7 @@ from ood_bench.explain.cells import EXACT, PAPER
 from ood_bench.explain.ends import End
 from ood_bench.explain.explanation import Explanation, Missing, Recorded, Unexplained
 from ood_bench.explain.ladder import Choice, Flipped, Ladder, climb
-from ood_bench.explain.mixed import Choices, Mixed
+from ood_bench.explain.mixed import Mixed
 from ood_bench.explain.plan import Plan, planned
 from ood_bench.explain.rebuilt import Rebuilt
 from ood_bench.explain.rules import asked
@@ -88,7 +88,7 @@ def explain(
 def _obstacle(mixed: Mixed, plan: Plan) -> NotKeptError | None:
     """What keeps another network from being climbed by the same plan, if anything."""
     sides = [plan.sides(plan.groups[:done]) for done in range(len(plan.groups) + 1)]
-    return next((error for side in sides if (error := mixed.why_not(*side)) is not None), None)
+    return next((error for side in sides if (error := mixed.why_not(side)) is not None), None)
 
 
 def _value(mixed: Mixed, plan: Plan, rules: Sequence[str], flipped: Flipped) -> float | None:
@@ -97,7 +97,7 @@ def _value(mixed: Mixed, plan: Plan, rules: Sequence[str], flipped: Flipped) -> 
     sides = plan.sides([group for place, group in enumerate(plan.groups) if place in flipped])
     start, end = mixed.rules
     taken = {name: getattr(end, name) for place, name in enumerate(rules, count) if place in flipped}
-    return mixed.value(Choices(*sides, rules=replace(start, **taken)))
+    return mixed.value(sides, replace(start, **taken))
 
 
 def _data_choice(mixed: Mixed, group: Sequence[str]) -> Choice:
@@ -105,11 +105,16 @@ def _data_choice(mixed: Mixed, group: Sequence[str]) -> Choice:
     one, other = mixed.ends
     said = {
         "rows": (one.rows_in_words, other.rows_in_words),
+        "fit rows": tuple(_fit_rows(end.cell.train_rows) for end in (one, other)),
         "setting": _settings_in_words(one, other),
         "ranked numbers": tuple(_PRECISIONS.get(end.precision, end.precision) for end in (one, other)),
     }
     before, after = ("; ".join(said[name][side] for name in group) for side in (0, 1))
     return Choice(" and ".join(group), before, after)
+
+
+def _fit_rows(count: int | None) -> str:
+    return "all training images" if count is None else f"the first {count:,} training images"
 
 
 def _rule_choice(mixed: Mixed, name: str) -> Choice:
@@ -119,9 +124,9 @@ def _rule_choice(mixed: Mixed, name: str) -> Choice:
 
 
 def _settings_in_words(one: End, other: End) -> tuple[str, str]:
-    if one.cell is other.cell:
-        return one.setting_in_words, other.setting_in_words
-    first, second = ({**_identity(end.cell.record), "setting": end.setting_in_words} for end in (one, other))
+    if one.cell.record is other.cell.record:
+        return one.setting_in_words(other.values), other.setting_in_words(one.values)
+    first, second = ({**_identity(end.cell.record), "setting": end.setting_in_words()} for end in (one, other))
     differing = [name for name in first if first[name] != second[name]] or ["record"]
     first["record"], second["record"] = one.cell.record.cell_key, other.cell.record.cell_key
     before, after = (", ".join(end[name] for name in differing) for end in (first, second))

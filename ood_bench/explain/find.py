@@ -24,6 +24,7 @@ from ood_bench.utils.configs import conf_dir, options
 
 PLAIN = "plain"
 _LEAST = 4
+_TRAIN_ROWS = "train_rows="
 _TEN = 10
 
 
@@ -175,7 +176,28 @@ def _between(start: End, end: End, metric: str) -> Mixed:
 def _end(cell: KeptCell, block: Block | None, words: str) -> End:
     if words == cell.record.protocol:
         return own_end(cell, _own_protocol(cell, block))
-    return end_by(cell, protocol_named(words, classes_of(cell), block.name if block is not None else ""), words)
+    bare, count = split_train_rows(words)
+    if count is not None:
+        cell = cell.fitted_on(count)
+    return end_by(cell, protocol_named(bare, classes_of(cell), block.name if block is not None else ""), words)
+
+
+def split_train_rows(words: str) -> tuple[str, int | None]:
+    """A protocol's words without ``train_rows=N``, and N, the number of images that a method is fitted on.
+
+    >>> split_train_rows("plain:none,train_rows=1000,id_rows=300")
+    ('plain:none,id_rows=300', 1000)
+
+    Raises:
+        ConfigError: if it is not a number.
+    """
+    parts = words.split(",")
+    given = [part for part in parts if part.startswith(_TRAIN_ROWS)]
+    if not given:
+        return words, None
+    if not (value := given[-1].removeprefix(_TRAIN_ROWS)).isdecimal():
+        raise ConfigError(f"{words}: {given[-1]!r} is not a number of images", "write it as in plain,train_rows=1000")
+    return ",".join(part for part in parts if part not in given), int(value)
 
 
 def _own_protocol(cell: KeptCell, block: Block | None) -> Protocol:

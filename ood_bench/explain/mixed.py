@@ -1,6 +1,6 @@
 """Two evaluations of a cell, mixed choice by choice: the number of every mixture that can be had."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ood_bench.explain.cells import Pair
 from ood_bench.explain.ends import End
@@ -10,27 +10,17 @@ from ood_bench.explain.rules import Asked, Rules, asked, changed, rules_of
 from ood_bench.metrics import MetricError
 from ood_bench.scoring.kept import NotKeptError
 
-DATA = ("rows", "setting", "ranked numbers")
+DATA = ("rows", "fit rows", "setting", "ranked numbers")
 """The choices that scores depend on, in the order of the rungs."""
 
 
-@dataclass(frozen=True)
-class Choices:
-    """An evaluation as a value: which end each choice is taken from, and the convention's choices.
-
-    Attributes:
-        rows: whether the rows are those of the ladder's end; else those of its start.
-        setting: likewise the detector's setting.
-        precision: likewise what is ranked.
-        rules: the metric convention, taken apart.
-        mean: whether the number is the mean over all networks of the row.
-    """
+class Sides(NamedTuple):
+    """For each of :data:`DATA`, whether it is that of the ladder's end; else it is that of its start."""
 
     rows: bool
+    fit_rows: bool
     setting: bool
-    precision: bool
-    rules: Rules
-    mean: bool = False
+    ranked: bool
 
 
 class Mixed:
@@ -48,7 +38,7 @@ class Mixed:
             rules_of(one.convention, metric, one.options) for one, metric in zip(self.ends, metrics, strict=True)
         )
         self.asked: Asked = asked(metrics[0])
-        self._ranked: dict[tuple[bool, bool, bool], Ranked] = {}
+        self._ranked: dict[Sides, Ranked] = {}
 
     def differing(self) -> list[str]:
         """Those of :data:`DATA` in which the ends differ."""
@@ -58,7 +48,8 @@ class Mixed:
         )
         differ = (
             rows or _sets(one) != _sets(other),
-            one.cell is not other.cell or one.setting != other.setting,
+            one.cell.train_rows != other.cell.train_rows,
+            one.cell.record is not other.cell.record or one.setting != other.setting,
             one.precision != other.precision,
         )
         return [name for name, does in zip(DATA, differ, strict=True) if does]
@@ -67,45 +58,45 @@ class Mixed:
         """The choices of the metric convention in which the ends differ."""
         return changed(*self.rules)
 
-    def scores(self, rows: bool, setting: bool, precision: bool) -> Pair:
+    def scores(self, sides: Sides) -> Pair:
         """The scores of a mixture.
 
         Raises:
             NotKeptError: if they were not kept.
         """
-        of_rows, of_setting, of_precision = (self.ends[side] for side in (rows, setting, precision))
-        if of_rows is of_setting is of_precision and of_rows.ranked is not None:
+        of_rows, of_fit, of_setting, of_precision = (self.ends[side] for side in sides)
+        if of_rows is of_fit is of_setting is of_precision and of_rows.ranked is not None:
             return of_rows.ranked
         if of_precision.ranked is not None:
             raise NotKeptError(f"scores {of_precision.precision}, at other rows or another setting")
         if _sets(of_rows) != _sets(of_setting):
             raise NotKeptError("scores of other images", len(of_rows.rows[0]) + len(of_rows.rows[1]))
-        return of_setting.cell.known(of_setting.setting, of_precision.precision).at(of_rows.rows)
+        cell = of_setting.cell.fitted_on(of_fit.cell.train_rows)
+        return cell.known(of_setting.setting, of_precision.precision).at(of_rows.rows)
 
-    def why_not(self, rows: bool, setting: bool, precision: bool) -> NotKeptError | None:
+    def why_not(self, sides: Sides) -> NotKeptError | None:
         """What is missing for the scores of a mixture, if anything."""
         try:
-            self.ranked(rows, setting, precision)
+            self.ranked(sides)
         except NotKeptError as error:
             return error
         return None
 
-    def ranked(self, rows: bool, setting: bool, precision: bool) -> Ranked:
+    def ranked(self, sides: Sides) -> Ranked:
         """The same, sorted.
 
         Raises:
             NotKeptError: if they were not kept.
         """
-        key = rows, setting, precision
-        if key not in self._ranked:
-            self._ranked[key] = Ranked(*self.scores(*key))
-        return self._ranked[key]
+        if sides not in self._ranked:
+            self._ranked[sides] = Ranked(*self.scores(sides))
+        return self._ranked[sides]
 
-    def value(self, choices: Choices) -> float | None:
+    def value(self, sides: Sides, rules: Rules) -> float | None:
         """The number of a mixture in percent, none where the rules give none for such scores."""
-        ranked = self.ranked(choices.rows, choices.setting, choices.precision)
+        ranked = self.ranked(sides)
         try:
-            return number(ranked, self.asked, choices.rules)
+            return number(ranked, self.asked, rules)
         except MetricError:
             return None
 

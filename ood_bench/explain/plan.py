@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ood_bench.explain.mixed import DATA, Mixed
+from ood_bench.explain.mixed import DATA, Mixed, Sides
 from ood_bench.scoring.kept import NotKeptError
 
 Groups = tuple[tuple[str, ...], ...]
@@ -23,11 +23,10 @@ class Plan(NamedTuple):
     fixed: Mapping[str, bool]
     lacking: Mapping[str, NotKeptError]
 
-    def sides(self, flipped: Sequence[tuple[str, ...]]) -> tuple[bool, bool, bool]:
-        """Rows, setting and ranked numbers: whether each is the end's once some groups are."""
+    def sides(self, flipped: Sequence[tuple[str, ...]]) -> Sides:
+        """Which choices are the end's once some groups are."""
         after = {name for group in flipped for name in group}
-        rows, setting, ranked = (self.fixed.get(name, name in after) for name in DATA)
-        return rows, setting, ranked
+        return Sides(*(self.fixed.get(name, name in after) for name in DATA))
 
 
 def planned(mixed: Mixed) -> Plan:
@@ -47,7 +46,7 @@ def planned(mixed: Mixed) -> Plan:
                     plan = Plan(groups, same | held, {})
                     if _whole(mixed, plan):
                         return plan._replace(lacking=_lacking(mixed, plan, held))
-    raise mixed.why_not(True, True, True) or NotKeptError("scores were not kept")
+    raise mixed.why_not(Sides(True, True, True, True)) or NotKeptError("scores were not kept")
 
 
 def _groupings(names: Sequence[str]) -> Iterator[Groups]:
@@ -66,7 +65,7 @@ def _whole(mixed: Mixed, plan: Plan) -> bool:
     """Whether every mixture of the plan's groups was kept."""
     sizes = range(len(plan.groups) + 1)
     mixtures = (some for size in sizes for some in itertools.combinations(plan.groups, size))
-    return all(mixed.why_not(*plan.sides(some)) is None for some in mixtures)
+    return all(mixed.why_not(plan.sides(some)) is None for some in mixtures)
 
 
 def _lacking(mixed: Mixed, plan: Plan, held: Mapping[str, bool]) -> dict[str, NotKeptError]:
@@ -75,6 +74,6 @@ def _lacking(mixed: Mixed, plan: Plan, held: Mapping[str, bool]) -> dict[str, No
     for name, side in held.items():
         alone = plan._replace(fixed={**plan.fixed, name: not side})
         all_of_them = plan._replace(fixed={**plan.fixed, **{one: not other for one, other in held.items()}})
-        errors = (mixed.why_not(*some.sides(plan.groups)) for some in (alone, all_of_them))
+        errors = (mixed.why_not(some.sides(plan.groups)) for some in (alone, all_of_them))
         found[name] = next((error for error in errors if error is not None), NotKeptError("mixtures were not kept"))
     return found

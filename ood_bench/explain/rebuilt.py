@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from ood_bench.models.card import CARD, read_card
 from ood_bench.models.classifier import Classifier, load_classifier
 from ood_bench.results import Record
 from ood_bench.results.schema import Network, SetUsed
+from ood_bench.scoring.engine import Bank
 from ood_bench.scoring.kept import KeptEngine, NotKeptError
+from ood_bench.scoring.perturb import Steps
+from ood_bench.scoring.quantities import Quantity
 from ood_bench.utils.configs import conf_dir
 
 _SHAPE = (3, 32, 32)
@@ -42,6 +45,29 @@ class _Elsewhere(Classifier):
     @property
     def device(self) -> torch.device:
         return torch.device(self.kind)
+
+
+class _FirstRows(KeptEngine):
+    """Gives for the first images of a set what banks of the whole set hold."""
+
+    def __init__(self, root: Path, whole: ImageSet, first: ImageSet) -> None:
+        super().__init__(root)
+        self._whole, self._first = whole, first
+
+    def collect(
+        self, classifier: Classifier, images: ImageSet, quantities: Iterable[Quantity], steps: Iterable[Steps] = ()
+    ) -> Bank:
+        if images is not self._first:
+            return super().collect(classifier, images, quantities, steps)
+        bank = super().collect(classifier, self._whole, quantities)
+        return {quantity: rows[: len(images)] for quantity, rows in bank.items()}
+
+
+def _first_images(images: ImageSet, count: int) -> ImageSet:
+    """A stand-in for the first ``count`` images of a set, as :func:`remembered` makes one of it."""
+    labels = None if images.labels is None else images.labels[:count]
+    fingerprint = f"{images.fingerprint}, the first {count}"
+    return _Remembered(images.name, images.images[:count], labels, fingerprint, images.variant)
 
 
 def remembered(used: SetUsed, labels: npt.NDArray[np.int64] | None = None, shape: Sequence[int] = _SHAPE) -> ImageSet:
@@ -79,13 +105,14 @@ class Rebuilt:
     Args:
         record: the cell's record.
         store: the artifact store.
+        train_rows: how many of the ID training images the detector is fitted on, the first; none for all.
 
     Raises:
         NotKeptError: if a network is not in the store.
         OodBenchError: if the method is not known.
     """
 
-    def __init__(self, record: Record, store: Path) -> None:
+    def __init__(self, record: Record, store: Path, train_rows: int | None = None) -> None:
         self.record = record
         self.detector = detector_of(record)
         kind = "cpu" if record.environment.device == "cpu" else "cuda"
@@ -97,7 +124,11 @@ class Rebuilt:
         self.test, self.ood = (remembered(one, None, shape) for one in (data.id_test, data.ood))
         accuracy = {"id_accuracy": record.checkpoint.networks[0].id_accuracy}
         networks[0] = replace(networks[0], card={**networks[0].card, **accuracy})
-        self.scorer = Scorer(KeptEngine(store / "banks"), networks, self.train, self.test)
+        engine = KeptEngine(store / "banks")
+        if train_rows is not None:
+            whole, self.train = self.train, _first_images(self.train, train_rows)
+            engine = _FirstRows(store / "banks", whole, self.train)
+        self.scorer = Scorer(engine, networks, self.train, self.test)
         self._fitted = False
 
     @property
@@ -172,12 +203,12 @@ def _labels(folder: Path, fingerprint: str | None) -> npt.NDArray[np.int64] | No
     return None
 
 
-def rebuilt(record: Record, store: Path) -> Rebuilt | NotKeptError:
+def rebuilt(record: Record, store: Path, train_rows: int | None = None) -> Rebuilt | NotKeptError:
     """The cell, or why it cannot be scored again."""
     if record.from_scores is not None:
         return NotKeptError("only scores are known, neither network nor images")
     try:
-        return Rebuilt(record, store)
+        return Rebuilt(record, store, train_rows)
     except NotKeptError as error:
         return error
     except OodBenchError as error:

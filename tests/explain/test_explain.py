@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 import ood_bench
 from ood_bench.explain.__main__ import main
@@ -155,6 +157,31 @@ def test_tuning_on_graded_rows_is_a_rung(toy):
     assert rows["value"] == pytest.approx(100 * float((inside > outside).mean() + (inside == outside).mean() / 2))
 
 
+def test_fewer_training_images_are_a_rung(toy):
+    """KNN by scikit-learn on the banks' first rows, of the network for which all rows give the record's scores."""
+    record = toy.one("knn", "plain")
+    rung, _ = toy.explain(record.cell_key, "--to", "plain,train_rows=70", "--metric", "auroc")["ladder"]["rungs"]
+    assert rung["choice"] == {
+        "name": "fit rows",
+        "before": "all training images",
+        "after": "the first 70 training images",
+    }
+    sets = [one.fingerprint[:16] for one in (record.data.id_train, record.data.id_test, record.data.ood)]
+    found = {}
+    for folder in (toy.folder / "store/banks").glob(f"*-{sets[0]}-*"):
+        files = [folder.with_name(folder.name.replace(sets[0], one)) / "fc1-mean.npy" for one in sets]
+        train, *tests = (normalize(np.load(file).astype(float)) for file in files)
+        for count in (len(train), 70):
+            near = NearestNeighbors(n_neighbors=record.hyperparameters["k"]).fit(train[:count])
+            inside, outside = (near.kneighbors(rows)[0][:, -1] for rows in tests)
+            found[folder, count == 70] = 100 * float((inside[:, None] < outside).mean())
+    (network,) = (
+        folder for (folder, few), number in found.items() if not few and number == record.metrics["auroc"].value
+    )
+    assert rung["value"] == pytest.approx(found[network, True], abs=1e-9)
+    assert rung["step"] < -1
+
+
 def test_from_one_record_to_another(toy):
     first, second = toy.one("msp", "plain"), toy.one("msp", "plain", seed=1)
     found = toy.explain(first.cell_key, second.cell_key, "--metric", "auroc")
@@ -257,6 +284,8 @@ def test_methods_that_change_places_are_counted():
         (["CELL", "--to", "odn"], "did you mean odin"),
         (["CELL", "--to", "odin,skip=0", "--metric", "fpr80"], "has nothing like fpr80"),
         (["CELL", "--to", "odin,skip"], "is not KEY=VALUE"),
+        (["CELL", "--to", "plain,train_rows=few"], "is not a number of images"),
+        (["CELL", "--to", "plain,train_rows=9999999"], "name fewer, at least one"),
         (["CELL", "--to", "odin", "--metric", "speed"], "no metric 'speed'"),
         (["--conventions", "odin,oodin"], "does not name two"),
         (["--conventions", "odin,openood", "--methods", "msp,nope"], "no record of method nope"),
