@@ -1,5 +1,6 @@
 import copy
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ood_bench.config import (
     settings_of,
 )
 from ood_bench.errors import ConfigError
+from ood_bench.utils import compose as composing
 from ood_bench.utils.configs import conf_dir
 
 SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
@@ -264,3 +266,14 @@ def test_composing_does_not_mind_an_initialised_hydra():
 def test_settings_of_takes_a_bare_config():
     with pytest.raises(ConfigError, match=r"Interpolation key 'b' not found \(key: a\)"):
         settings_of(OmegaConf.create({"a": "${b}"}))
+
+
+def test_a_changed_file_is_composed_anew_and_what_is_kept_belongs_to_nobody(tmp_path, monkeypatch):
+    folder = shutil.copytree(conf_dir(), tmp_path / "conf")
+    monkeypatch.setattr("ood_bench.utils.compose.conf_dir", lambda: folder)
+    first = composing.composed(SMALL)
+    first.seed = 5
+    assert composing.composed(SMALL).seed != 5
+    with (folder / "config.yaml").open("a") as file:
+        file.write("\nfurther: 1\n")
+    assert composing.composed(SMALL).further == 1

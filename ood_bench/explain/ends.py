@@ -1,6 +1,5 @@
 """The two ends of a ladder: a cell as its record has it, or by another protocol."""
 
-import functools
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -97,9 +96,8 @@ def protocol_named(words: str, classes: int, paper: str = "") -> Protocol:
     return build_protocol(node, tune or "published")
 
 
-@functools.lru_cache(maxsize=64)
 def _used_by(paper: str) -> tuple[dict[str, Any], str]:
-    """Options of the protocol that a block uses, and its tuning rule; composing takes half a second."""
+    """Options of the protocol that a block uses, and its tuning rule."""
     settings = compose_settings([f"paper={paper}"])
     return settings.protocol, settings.tune.name
 

@@ -1,6 +1,5 @@
 """A recorded cell as something that scores again from banks: sets without pixels, its networks, its detector."""
 
-import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -87,16 +86,10 @@ def detector_of(record: Record) -> Detector:
         raise NotKeptError(f"method {record.method} is not one that is shipped")
     node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     if "defaults" in node:  # it takes a recipe or a set of images from another group
-        node = _composed(record.method)
+        node = compose_settings([f"method={record.method}"]).method[record.method]
     shipped = build_detector(record.method, node)
     known = {item.name for item in fields(shipped) if item.init}  # type: ignore[arg-type]
     return build_detector(record.method, node | {k: v for k, v in record.hyperparameters.items() if k in known})
-
-
-@functools.lru_cache
-def _composed(method: str) -> Mapping[str, Any]:
-    """A method's file with what it takes from other groups; composing takes half a second."""
-    return compose_settings([f"method={method}"]).method[method]
 
 
 class Rebuilt:

@@ -9,19 +9,23 @@ from ood_bench.papers.methods import methods
 from ood_bench.utils.configs import options
 
 WORDS = ["experiment=definitions"]
-JOBS = [compose_settings([*own, *WORDS, "sweep=null"]) for own in compose_settings(WORDS).sweep.overrides()]
 
 
-@pytest.mark.parametrize("settings", JOBS)
-def test_each_job_scores_the_sets_of_the_sweep_of_post_hoc_methods(settings):
+@pytest.fixture(scope="module")
+def jobs():
+    return [compose_settings([*own, *WORDS, "sweep=null"]) for own in compose_settings(WORDS).sweep.overrides()]
+
+
+def test_each_job_scores_the_sets_of_the_sweep_of_post_hoc_methods(jobs):
     network = compose_settings(["experiment=posthoc", "sweep=null", "model=resnet20"])
-    assert list(settings.ood) == list(network.ood)
-    assert (settings.id["name"], settings.model) == (network.id["name"], network.model)
-    assert settings.protocol["name"] == PROTOCOL
+    for settings in jobs:
+        assert list(settings.ood) == list(network.ood)
+        assert (settings.id["name"], settings.model) == (network.id["name"], network.model)
+        assert settings.protocol["name"] == PROTOCOL
 
 
-def test_every_definition_of_every_method_is_scored_once():
-    nodes = [(name, node) for job in JOBS for name, node in job.method.items()]
+def test_every_definition_of_every_method_is_scored_once(jobs):
+    nodes = [(name, node) for job in jobs for name, node in job.method.items()]
     found = sorted((name, node["definition"]) for name, node in nodes)
     posthoc = [name for name in options("method") if "networks of its own" not in methods()[name].needs]
     assert found == sorted((name, definition) for name in posthoc for definition in definitions(name))
