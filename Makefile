@@ -13,7 +13,7 @@ run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
 
 test: install ## install, then the whole test suite
-	$(RUN) pytest -q -n 2
+	$(RUN) pytest -q -n 2 --dist loadscope
 
 test-cluster: install ## a sweep on a SLURM of one node, this machine, which is started for it; needs root, Debian or Ubuntu
 	scripts/one_node_slurm.sh start
