@@ -1,7 +1,6 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -275,8 +274,3 @@ def compose_settings(overrides: Sequence[str]) -> RunSettings:
     except COMPOSE_ERRORS as error:
         raise explained(error, overrides) from error
     return settings_of(config, overrides)
-
-
-def default_data_root() -> str:
-    """The data root when ``data.root`` is not given: the environment variable ``OOD_BENCH_DATA``, else ``data``."""
-    return os.environ.get("OOD_BENCH_DATA", "data")

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_bench import papers
-from ood_bench.config import default_data_root
 from ood_bench.errors import ConfigError
-from ood_bench.papers.audit import flagged
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import one_message, plain_log
 
 _log = logging.getLogger("ood_bench.evidence")
@@ -90,6 +88,9 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _audit(chosen: argparse.Namespace) -> int:
+    from ood_bench import papers  # noqa: PLC0415 - importing pandas takes a second
+    from ood_bench.papers.audit import flagged  # noqa: PLC0415
+
     rows = [(cell, flags) for cell, flags in flagged(chosen.csv) if chosen.method in (None, cell["method"])]
     for cell, flags in rows:
         place = ", ".join(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.config import default_data_root
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.report import mlrc, tables
-from ood_bench.report.rule import DEFAULT, Margins
-from ood_bench.results import RecordStore
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 
@@ -68,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (chosen.form is None) != (chosen.paper is None) or (chosen.paper and (key != "paper" or not name)):
         parser.error("a form is of one block, and a block has a form: --form mlrc paper=NAME")
     existing("--results", chosen.results)
+    from ood_bench.report import mlrc, tables  # noqa: PLC0415 - matplotlib and pandas take seconds to import
+    from ood_bench.results import RecordStore  # noqa: PLC0415
+
     margins = Margins(chosen.margin, chosen.fpr_margin)
     if chosen.form is not None:
         for file, text in mlrc.report(name, chosen.results, margins).items():

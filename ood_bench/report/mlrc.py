@@ -12,9 +12,9 @@ from ood_bench.report import document, notes
 from ood_bench.report.document import Heading, Items, Part, Table, Text
 from ood_bench.report.footnotes import Footnotes, methods_of
 from ood_bench.report.format import NOTHING, decimals, metric_title, number, spread
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.mlrc_setup import compute, images, ladders, searches, weights
 from ood_bench.report.rows import Row
-from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.verdicts import Judgement, flags_in_words
 from ood_bench.results import Record, RecordStore

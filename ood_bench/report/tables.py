@@ -12,9 +12,9 @@ from ood_bench.papers.block import Block, load_blocks
 from ood_bench.report import latex, means, notes, paired, plots
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
-from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.selective import SUFFIX, selective_page
 from ood_bench.results import RecordStore

@@ -8,7 +8,7 @@ import ood_bench
 from ood_bench.errors import ConfigError
 from ood_bench.evidence.__main__ import main
 from ood_bench.metrics import Measure, measure_selective
-from ood_bench.report import paired, tables
+from ood_bench.report import compare, tables
 from ood_bench.results import Record, RecordStore, frame
 from ood_bench.results.scores import ScoreStore
 
@@ -114,7 +114,7 @@ def test_a_record_of_a_run_does_not_mention_score_files(folder):
 def test_they_stand_in_tables_and_are_tested_in_pairs(folder):
     write("better.npz", shift=0.25)
     assert imported("msp", "--tuned-on", "nothing") == imported("scale", file="better.npz") == 0
-    assert paired.main(["--store", "store", "--resamples", "20"]) == 0
+    assert compare.main(["--store", "store", "--resamples", "20"]) == 0
     page = tables.table_files(tables.sections(load(), tables.load_blocks()), {})["openood_cifar10.md"]
     rows = [line for line in page.split("\n") if line.startswith("| msp") and "from scores" in line]
     assert any("| near " in line for line in rows)
