@@ -112,7 +112,7 @@ def _job(config: DictConfig) -> None:
 
 
 def _run(settings: RunSettings, words: list[str]) -> None:
-    # Importing torch takes seconds, --cfg needs none.
+    _log.info("loading PyTorch")  # it takes seconds, and --cfg needs none
     from ood_bench.report.terminal import show  # noqa: PLC0415
     from ood_bench.runner.execute import execute  # noqa: PLC0415
     from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
