@@ -17,6 +17,7 @@ from pydantic import Field
 from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
+from ood_bench.data.split import Part, part_of
 from ood_bench.data.stream import StreamedImages, streamed
 from ood_bench.data.walk import EXTENSIONS, walk
 from ood_bench.errors import ConfigError, DataError
@@ -71,6 +72,10 @@ class FolderSource(Source):
             ``"natural"`` (10 after 2, as the outputs of published networks for numbered classes).
         include: pattern that a file's path below the folder must match, as in ``"train_*"``; none for all. With layout
             ``"classes"`` its part before a slash chooses classes, as in ``"n02*/*"``.
+        split: which part of the folder: ``"train"`` or ``"test"`` of each class, or ``"all"``; see
+            :func:`~ood_bench.data.split.part_of`.
+        test_fraction: share of each class (with other layouts: of the folder) that is for testing.
+        split_seed: seed that draws it.
         rows: first row kept and row to stop before, after sorting; none for all.
         sample: number of images drawn from the sorted ones without replacement, in the order drawn; none for all.
         sample_seed: seed of Python's generator that draws them.
@@ -88,6 +93,9 @@ class FolderSource(Source):
     order: Order = "path"
     class_order: Literal["path", "natural"] = "path"
     include: str | None = None
+    split: Part = "all"
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    split_seed: int = 0
     rows: tuple[int, int] | None = None
     sample: Annotated[int, Field(gt=0)] | None = None
     sample_seed: int = 0
@@ -112,16 +120,23 @@ class FolderSource(Source):
         kept = "" if self.rows is None else f"rows {self.rows[0]:,} to {self.rows[1] - 1:,}"
         if self.sample is not None:
             kept = f"{self.sample:,} drawn with Python's seed {self.sample_seed}"
-        return "; ".join(part for part in (self.variant, str(self._decoding), kept) if part)
+        split = (
+            ""
+            if self.split == "all"
+            else f"{self.split} part, {100 * self.test_fraction:g} % for testing, seed {self.split_seed}"
+        )
+        return "; ".join(part for part in (self.variant, str(self._decoding), split, kept) if part)
 
     def parameters(self) -> dict[str, Any]:
         """The decoder's version counts as well; settings that came later count where they are set."""
         found = {**super().parameters(), "pillow": PIL.__version__}
         if self.sample is None:
             del found["sample"], found["sample_seed"]
+        if self.split == "all":
+            del found["split"], found["test_fraction"], found["split_seed"]
         if self.class_order == "path":
             del found["class_order"]
-        if self.layout == "classes" and (self.rows is not None or self.sample is not None):
+        if self.layout == "classes" and (self.split != "all" or self.rows is not None or self.sample is not None):
             found["labels"] = "of all class folders"
         return found
 
@@ -230,6 +245,8 @@ class FolderSource(Source):
             DataError: if ``rows`` or ``sample`` ask for more than there are.
         """
         paths = sorted(files, key=lambda path: sort_key(path, self.order))
+        owner = _owner if self.layout == "classes" else lambda _: ""
+        paths = part_of(paths, self.split, self.test_fraction, self.split_seed, owner)
         if self.sample is not None:
             if len(paths) < self.sample:
                 raise DataError(

@@ -110,6 +110,22 @@ def test_a_sample_is_drawn_from_the_sorted_files_by_pythons_generator(classes):
         FolderSource(name="x", path="set", layout="classes", sample=3, rows=(0, 3))
 
 
+def test_one_folder_is_split_class_by_class_by_fraction_and_seed(classes, write_image):
+    settings = {"name": "x", "path": "set", "layout": "classes", "test_fraction": 0.4}
+    whole = rows_of(FolderSource(**settings).read(classes))
+    train, test = (FolderSource(**settings, split=part).read(classes) for part in ("train", "test"))
+    assert sorted(rows_of(train) + rows_of(test)) == sorted(whole)
+    assert [test.class_names[label] for label in test.labels] == ["cat", "cat", "dog", "dog", "emu"]
+    assert [row for row in whole if row in rows_of(test)] == rows_of(test), "parts keep the order of the whole"
+    others = [FolderSource(**settings, split="test", split_seed=seed) for seed in range(1, 9)]
+    assert any(rows_of(one.read(classes)) != rows_of(test) for one in others)
+    assert test.variant == "test part, 40 % for testing, seed 0"
+    write_image(classes / "set/ant/12.png", np.full((4, 4, 3), 12, np.uint8))
+    assert rows_of(FolderSource(**settings, split="test").read(classes)) == rows_of(test), "a class more moves no image"
+    plain = FolderSource(name="x", path="set", layout="classes").parameters()
+    assert not {"split", "test_fraction", "split_seed"} & set(plain), "what is in stores already keeps its key"
+
+
 def test_labels_count_all_classes_that_are_there_not_those_drawn(tmp_path, write_image):
     for label in range(11):
         for row in range(2):
