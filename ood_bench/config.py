@@ -27,6 +27,7 @@ class DataSettings(_Part):
     """Where image sets are looked for; whether missing ones are downloaded, and missing OOD sets left out.
 
     Attributes:
+        on_damage: ``skip`` leaves out files of folders, archives and lists that are no whole pictures.
         decode: ``store`` decodes a set once, into the store; ``stream`` decodes image files whenever they are scored.
         limit: images kept of each set, for a trial; none for all.
     """
@@ -36,6 +37,13 @@ class DataSettings(_Part):
     skip_missing: bool = False
     decode: Literal["store", "stream"] = "store"
     limit: Annotated[int, Field(gt=0, strict=True)] | None = None
+    on_damage: Literal["refuse", "skip"] = "refuse"
+
+    @model_validator(mode="after")
+    def _damage_is_seen(self) -> Self:
+        if self.decode == "stream" and self.on_damage == "skip":
+            raise ValueError("on_damage=skip needs decode=store: a stream does not know beforehand what is damaged")
+        return self
 
 
 class FolderSettings(_Part):

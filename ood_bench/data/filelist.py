@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import PIL
 from pydantic import Field
 
-from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
+from ood_bench.data.decode import Decoding, Mode, OnDamage, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
 from ood_bench.data.stream import StreamedImages, streamed
@@ -31,6 +31,7 @@ class ListSource(Source):
         resize: see :class:`ood_bench.data.decode.Decoding`.
         size: side, or height and width, after resizing.
         crop_seed: seed of random crops.
+        on_damage: ``"skip"`` leaves out files that are no whole pictures; the variant says how many.
         by_hand: where to get the files.
     """
 
@@ -42,6 +43,7 @@ class ListSource(Source):
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
     crop_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    on_damage: OnDamage = "refuse"
     by_hand: str = not_keyed("see the config's comments")
 
     def __post_init__(self) -> None:
@@ -55,7 +57,10 @@ class ListSource(Source):
 
     def parameters(self) -> dict[str, Any]:
         """The decoder's version counts as well."""
-        return {**super().parameters(), "pillow": PIL.__version__}
+        found = {**super().parameters(), "pillow": PIL.__version__}
+        if self.on_damage == "refuse":
+            del found["on_damage"]
+        return found
 
     @property
     def channels(self) -> int:
@@ -85,8 +90,11 @@ class ListSource(Source):
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
-        images = decode_files(self.inputs(root), self._decoding, self.name)
-        return ImageSet.of(self.name, images, self._labels(root), variant=self.full_variant)
+        files, labels = self.inputs(root), self._labels(root)
+        images, rows = decode_files(files, self._decoding, self.name, self.on_damage)
+        labels = None if labels is None else [labels[row] for row in rows]
+        left_out = len(files) - len(rows)
+        return ImageSet.of(self.name, images, labels, variant=self.full_variant, left_out=left_out)
 
     def stream(self, root: Path) -> ImageSet | None:
         identity = self.identity(root)

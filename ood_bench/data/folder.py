@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import PIL
 from pydantic import Field
 
-from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
+from ood_bench.data.decode import Decoding, Mode, OnDamage, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
 from ood_bench.data.split import Part, part_of
@@ -83,6 +83,7 @@ class FolderSource(Source):
         resize: see :class:`ood_bench.data.decode.Decoding`.
         size: side, or height and width, after resizing.
         crop_seed: seed of random crops.
+        on_damage: ``"skip"`` leaves out files that are no whole pictures; the variant says how many.
         count: number of images that there must be (before ``rows``), or none.
         by_hand: where to get the folder.
     """
@@ -103,6 +104,7 @@ class FolderSource(Source):
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
     crop_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    on_damage: OnDamage = "refuse"
     count: int | None = not_keyed(None)
     by_hand: str = not_keyed("see the config's comments")
 
@@ -120,11 +122,8 @@ class FolderSource(Source):
         kept = "" if self.rows is None else f"rows {self.rows[0]:,} to {self.rows[1] - 1:,}"
         if self.sample is not None:
             kept = f"{self.sample:,} drawn with Python's seed {self.sample_seed}"
-        split = (
-            ""
-            if self.split == "all"
-            else f"{self.split} part, {100 * self.test_fraction:g} % for testing, seed {self.split_seed}"
-        )
+        share = f"{100 * self.test_fraction:g} % for testing, seed {self.split_seed}"
+        split = "" if self.split == "all" else f"{self.split} part, {share}"
         return "; ".join(part for part in (self.variant, str(self._decoding), split, kept) if part)
 
     def parameters(self) -> dict[str, Any]:
@@ -132,6 +131,8 @@ class FolderSource(Source):
         found = {**super().parameters(), "pillow": PIL.__version__}
         if self.sample is None:
             del found["sample"], found["sample_seed"]
+        if self.on_damage == "refuse":
+            del found["on_damage"]
         if self.split == "all":
             del found["split"], found["test_fraction"], found["split_seed"]
         if self.class_order == "path":
@@ -179,8 +180,15 @@ class FolderSource(Source):
     def read_folder(self, folder: Path) -> ImageSet:
         """The set, from a folder that lies anywhere."""
         files, labels, classes = self._contents(folder)
-        images = decode_files(files, self._decoding, self.name)
-        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=classes)
+        images, rows = decode_files(files, self._decoding, self.name, self.on_damage)
+        return ImageSet.of(
+            self.name,
+            images,
+            None if labels is None else [labels[row] for row in rows],
+            variant=self.full_variant,
+            class_names=classes,
+            left_out=len(files) - len(rows),
+        )
 
     def _contents(self, folder: Path) -> tuple[list[Path], list[int] | None, list[str]]:
         """The set's files in its order, their labels if it has any, and the names of its classes."""

@@ -16,7 +16,7 @@ def part_of(paths: Sequence[str], part: Part, fraction: float, seed: int, owner:
     Args:
         paths: all images.
         part: which part.
-        fraction: share of each class that is for testing, rounded; of two images or more at least one goes to each part.
+        fraction: share of each class that is for testing, rounded; of two images one goes to each part.
         seed: seed of the shuffle.
         owner: name of the class that a path belongs to.
     """

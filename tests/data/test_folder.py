@@ -9,6 +9,7 @@ import pytest
 
 from ood_bench.data import walk
 from ood_bench.data.folder import FolderSource, sort_key
+from ood_bench.data.image_store import ImageStore
 from ood_bench.errors import ConfigError, DataError
 
 
@@ -124,6 +125,21 @@ def test_one_folder_is_split_class_by_class_by_fraction_and_seed(classes, write_
     assert rows_of(FolderSource(**settings, split="test").read(classes)) == rows_of(test), "a class more moves no image"
     plain = FolderSource(name="x", path="set", layout="classes").parameters()
     assert not {"split", "test_fraction", "split_seed"} & set(plain), "what is in stores already keeps its key"
+
+
+def test_damaged_files_are_left_out_where_that_is_chosen_and_counted(classes, caplog):
+    (classes / "set/cat/1.png").write_bytes(b"")
+    (classes / "set/emu/9.png").write_bytes(b"some text")
+    settings = {"name": "x", "path": "set", "layout": "classes"}
+    with pytest.raises(DataError, match=r"cat/1\.png: not a whole picture: empty file: .*data\.on_damage=skip"):
+        FolderSource(**settings).read(classes)
+    source = FolderSource(**settings, on_damage="skip")
+    for found in (source.read(classes), ImageStore(classes / "store").open(source, classes)):
+        assert rows_of(found) == [10, 3, 5, 8, 0, 11, 4, 7, 2, 6]
+        assert found.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 2
+        assert (found.left_out, found.title) == (2, "x (2 damaged left out)")
+    assert "x: left out: " in caplog.text
+    assert "on_damage" not in FolderSource(**settings).parameters(), "what is in stores already keeps its key"
 
 
 def test_labels_count_all_classes_that_are_there_not_those_drawn(tmp_path, write_image):
