@@ -232,7 +232,7 @@ def decode_files(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    for index, error in sorted(reader.damaged.items()):
-        _log.warning("%s: left out: %s", name, error)
+    for index in sorted(reader.damaged):
+        _log.warning("%s: left out: %s", name, reader.damaged[index])
     rows = [index for index in range(len(paths)) if index not in reader.damaged]
     return (images[rows] if reader.damaged else images), rows

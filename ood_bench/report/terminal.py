@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,16 +17,21 @@ from ood_bench.results import Record
 _WIDE = "auroc"
 
 
-def show(records: Iterable[Record], console: Console) -> None:
+def show(records: Iterable[Record], console: Console, own: Sequence[Path] = ()) -> None:
     """Draws a table for each model, ID set and protocol: a row a record, the paper's numbers below each method's.
 
     A block of a paper's table shows that table's metrics, everything else those of
     :data:`~ood_bench.report.format.MAIN` that it has. AUROC comes with its 95 % bootstrap interval.
 
+    Args:
+        records: what to show.
+        console: where.
+        own: folders of configs with further papers.
+
     Raises:
         ConfigError: if a block's config or its published numbers are not usable.
     """
-    blocks = load_blocks()
+    blocks = load_blocks(own=own)
 
     def place(record: Record) -> tuple[object, ...]:
         return key(record), record.data.ood.title, titled(record.method, record.variant), record.seed
