@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "list": Command("ood_bench.cli.help", "options of a group; list method NAME says what one computes"),
+    "new": Command("ood_bench.cli.new", "files of your own: ID or OOD set, model, method, paper"),
     "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
     "checkpoints": Command("ood_bench.checkpoints.__main__", "published networks: list, fetch, verify, import"),
     "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),

@@ -100,6 +100,8 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
+    if own_results := [section for section in every if section.kind == "other"]:
+        files[f"latex/{_OTHER}.tex"] = "\n".join(map(latex.own_table, own_results)).encode()
     inserts = {block.name: insert(block, section) for block, section in _papers(every)}
     verdicts = [
         f"{block.title}: {section.verdicts}; margin {margins}" for block, section in _papers(every) if section.ran

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.latex import _ours, escaped, table
+from ood_bench.report.latex import _ours, escaped, own_table, table
 from ood_bench.report.rows import gather
 from ood_bench.report.sections import sections
 
@@ -53,3 +53,11 @@ def test_special_letters_are_escaped():
     assert escaped("a_b & 50 % {x} \\ ~^#$") == (
         r"a\_b \& 50 \% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{}\#\$"
     )
+
+
+def test_results_of_no_paper_have_a_column_a_metric_with_deviation_and_interval(make, conf):
+    records = [make("knn", seed, auroc, 42.0, id="flowers") for seed, auroc in enumerate((77.0, 78.0))]
+    (section,) = [one for one in sections(records, load_blocks(conf)) if one.kind == "other"]
+    lines = [line.strip() for line in own_table(section).split("\n")]
+    assert rf"\caption{{{escaped(section.title)}; in percent, " in "".join(lines)
+    assert r"knn & $77.50 \pm 0.71$ [76.50, 78.50] & $42.00 \pm 0.00$ [41.00, 43.00] \\" in lines
