@@ -132,6 +132,8 @@ def run_import(chosen: argparse.Namespace) -> Path:
     from ood_bench.data.sources import source_of  # noqa: PLC0415
     from ood_bench.utils.device import device_named  # noqa: PLC0415
 
+    if str(Path.cwd()) not in sys.path:  # a class of one's own lies beside my_conf
+        sys.path.append(str(Path.cwd()))
     model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
     if chosen.name:
         model["name"] = chosen.name
