@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 PAGE = (Path(__file__).parents[1] / "docs/your_own.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"(?:`([\w/]+\.\w+)`[^`]*:\n\n)?```(python|yaml)\n(.*?)```|^    (ood-bench [^\n]*)$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"(?:`([\w/]+\.\w+)`[^`]*:\n\n)?```(python|yaml)\n(.*?)```|^    (ood-bench [^\n]*)$", re.DOTALL | re.MULTILINE
+)
 
 
 def pictures(folder: Path, random: np.random.Generator, band: int | None = None) -> None:
@@ -62,6 +64,8 @@ def test_a_reader_gets_from_a_checkpoint_and_folders_to_tables_a_page_and_latex(
     for word in ("msp", "maxlogit", "energy", "gen", "knn", "vim", "react", "fdbd", "mine", "my_score"):
         assert re.search(rf"^\| {word} .*\[\d+\.\d\d, \d+\.\d\d\]", tables, re.MULTILINE), word
     assert {"leaves", "insects", "nights"} <= set(re.findall(r"\w+", tables))
-    assert re.search(r"vim & nights .*\$\d+\.\d\d\$ \[\d+\.\d\d, \d+\.\d\d\]", Path("results/latex/other.tex").read_text())
+    assert re.search(
+        r"vim & nights .*\$\d+\.\d\d\$ \[\d+\.\d\d, \d+\.\d\d\]", Path("results/latex/other.tex").read_text()
+    )
     assert re.search(r"^\| energy .* 90\.0 \|", Path("results/tables/my_paper.md").read_text(), re.MULTILINE)
     assert Path("results/index.html").stat().st_size > 10_000
