@@ -55,6 +55,8 @@ def _table(
     id_title, model, protocol = names
     seeds = sorted({record.seed for record in records})
     of_seed = f", seed {seeds[0]}" if len(seeds) == 1 else ""
+    if not every_seed:  # with deviations all would not fit into 80 columns
+        metrics = [name for name in metrics if not name.startswith("aupr")] or metrics
     table = Table(title=escape(f"{id_title}, {model}, protocol {protocol}{of_seed}, percent"), box=SIMPLE_HEAD)
     table.add_column("OOD set, method", overflow="fold")
     for title in (*(["seed"] if len(seeds) > 1 else []), *map(metric_title, metrics)):
