@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.config import default_data_root
 from ood_bench.errors import OodBenchError
+from ood_bench.utils.configs import default_data_root
 
 _QUICK = {"images": 32, "rounds": 2, "lenet_images": 500}
 _FULL = {"images": 256, "rounds": 5, "lenet_images": 5000}

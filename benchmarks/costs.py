@@ -18,12 +18,11 @@ from benchmarks.ours import Ours, bare_pass
 from benchmarks.posthoc import FITTED, IMAGES, posthoc_methods, repeated
 from benchmarks.subjects import Subject, real_subject
 from ood_bench.checkpoints.__main__ import node_named
-from ood_bench.config import default_data_root
 from ood_bench.errors import OodBenchError
 from ood_bench.methods.base import Array, Detector, build_detector
 from ood_bench.papers.costs import FILE, Cost, as_text
 from ood_bench.runner.environment import environment
-from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.configs import conf_dir, default_data_root
 
 FEW, FEW_FITTED = 1000, 500
 """Images for methods that do more than read the shared pass."""

@@ -23,10 +23,10 @@ from benchmarks.ours import Ours, bare_pass
 from benchmarks.posthoc import FOURTEEN, fresh, repeated, together
 from benchmarks.subjects import Subject, real_subject
 from benchmarks.theirs import HOW_TO_GET, Theirs, installed
-from ood_bench.config import default_data_root
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ConfigError, DataError, OodBenchError
 from ood_bench.methods.base import Array
+from ood_bench.utils.configs import default_data_root
 
 EPSILON = 0.0014
 """ODIN's step on pixels from 0 to 1; oodeel takes it on normalised ones, over the mean standard deviation."""

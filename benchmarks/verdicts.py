@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ood_bench.report.rule import DEFAULT, Ours, Published, decide
+from ood_bench.report.margins import DEFAULT
+from ood_bench.report.rule import Ours, Published, decide
 
 _SPREADS = (0.1, 0.3, 1.0, 3.0)
 _NETWORKS = (2, 3, 5, 10)

@@ -1,7 +1,6 @@
 """From a composed Hydra config to checked, plain settings, before any work starts."""
 
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ class DataSettings(_Part):
     """Where image sets are looked for; whether missing ones are downloaded, and missing OOD sets left out.
 
     Attributes:
+        on_damage: ``skip`` leaves out files of folders, archives and lists that are no whole pictures.
         decode: ``store`` decodes a set once, into the store; ``stream`` decodes image files whenever they are scored.
         limit: images kept of each set, for a trial; none for all.
     """
@@ -37,6 +37,13 @@ class DataSettings(_Part):
     skip_missing: bool = False
     decode: Literal["store", "stream"] = "store"
     limit: Annotated[int, Field(gt=0, strict=True)] | None = None
+    on_damage: Literal["refuse", "skip"] = "refuse"
+
+    @model_validator(mode="after")
+    def _damage_is_seen(self) -> Self:
+        if self.decode == "stream" and self.on_damage == "skip":
+            raise ValueError("on_damage=skip needs decode=store: a stream does not know beforehand what is damaged")
+        return self
 
 
 class FolderSettings(_Part):
@@ -275,8 +282,3 @@ def compose_settings(overrides: Sequence[str]) -> RunSettings:
     except COMPOSE_ERRORS as error:
         raise explained(error, overrides) from error
     return settings_of(config, overrides)
-
-
-def default_data_root() -> str:
-    """The data root when ``data.root`` is not given: the environment variable ``OOD_BENCH_DATA``, else ``data``."""
-    return os.environ.get("OOD_BENCH_DATA", "data")

@@ -9,12 +9,11 @@ from omegaconf import OmegaConf
 
 from ood_bench.config import (
     compose_settings,
-    default_data_root,
     settings_of,
 )
 from ood_bench.errors import ConfigError
 from ood_bench.utils import compose as composing
-from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.configs import conf_dir, default_data_root
 
 SMALL = ["model=lenet", "id=digits", "ood=uniform", "method=msp", "train=quickstart"]
 

@@ -5,25 +5,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from ood_bench.checkpoints.choice import Choice
 from ood_bench.checkpoints.commands import fetch_networks, list_networks, select, verify_networks
-from ood_bench.checkpoints.importer import Claim, import_checkpoint
-from ood_bench.checkpoints.registry import default_root, resolve
-from ood_bench.config import default_data_root
-from ood_bench.data.catalogue import load_node
-from ood_bench.data.image_store import ImageStore
-from ood_bench.data.imageset import ImageSet
-from ood_bench.data.sources import source_of
+from ood_bench.checkpoints.registry import resolve
 from ood_bench.errors import ConfigError
-from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.configs import conf_dir, default_checkpoint_root, default_data_root, options
 from ood_bench.utils.console import one_message, plain_log
-from ood_bench.utils.device import device_named
 from ood_bench.utils.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from ood_bench.checkpoints.choice import Choice
 
 Moments = Mapping[str, Sequence[float]]
 
@@ -53,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, about in _OF_REGISTRY.items():
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument("names", metavar="NAME", nargs="+" if name == "fetch" else "*", help=_NAMES)
-        command.add_argument("--root", type=Path, default=default_root(), help=_ROOT)
+        command.add_argument("--root", type=Path, default=default_checkpoint_root(), help=_ROOT)
     text = "read a published checkpoint, without running anything in it, into the store of classifiers"
     command = commands.add_parser("import", help=text, description=text)
     add = command.add_argument
@@ -91,6 +86,8 @@ def node_named(group: str, name: str) -> dict[str, Any]:
     if not path.is_file():
         known = options(group)
         raise ConfigError(f"--{group} {name}: unknown{did_you_mean(name, known)}; known: {', '.join(known)}")
+    from ood_bench.data.catalogue import load_node  # noqa: PLC0415 - importing OmegaConf takes a while
+
     return load_node(path)
 
 
@@ -114,7 +111,7 @@ def normalisation_of(chosen: argparse.Namespace, channels: int) -> Moments | Non
     return moments
 
 
-def choice_of(chosen: argparse.Namespace) -> Choice:
+def choice_of(chosen: argparse.Namespace) -> "Choice":
     """What the command line chooses of the file.
 
     Raises:
@@ -123,18 +120,26 @@ def choice_of(chosen: argparse.Namespace) -> Choice:
     pairs = [tuple(word.split("=")) for word in chosen.rename]
     if any(len(pair) != 2 or not pair[0] for pair in pairs):
         raise ConfigError("--rename takes OLD=NEW, such as encoder.=net. or encoder.= to take it off")
+    from ood_bench.checkpoints.choice import Choice  # noqa: PLC0415 - importing torch takes seconds
+
     return Choice(chosen.entry, tuple(chosen.ignore), tuple(pairs))
 
 
 def run_import(chosen: argparse.Namespace) -> Path:
     """Runs the command ``import`` and returns the classifier's folder."""
+    from ood_bench.checkpoints.importer import Claim, import_checkpoint  # noqa: PLC0415 - importing torch takes seconds
+    from ood_bench.data.image_store import ImageStore  # noqa: PLC0415
+    from ood_bench.data.sources import source_of  # noqa: PLC0415
+    from ood_bench.utils.device import device_named  # noqa: PLC0415
+
+    if str(Path.cwd()) not in sys.path:  # a class of one's own lies beside my_conf
+        sys.path.append(str(Path.cwd()))
     model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
     if chosen.name:
         model["name"] = chosen.name
     store = chosen.store or chosen.data_root / "store"
-    test: ImageSet | None = None
-    if not chosen.skip_accuracy:
-        test = ImageStore(store).open(source_of(id_node, "test"), chosen.data_root)
+    images = ImageStore(store)
+    test = None if chosen.skip_accuracy else images.open(source_of(id_node, "test"), chosen.data_root)
     found = resolve(chosen.file)
     moments, claim = normalisation_of(chosen, int(id_node["shape"][0])), Claim(chosen.stated_accuracy)
     if found.entry is not None:

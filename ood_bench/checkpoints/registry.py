@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ood_bench.data.download import download
 from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.utils.configs import default_checkpoint_root
 from ood_bench.utils.files import sha256_file
 from ood_bench.utils.suggest import did_you_mean
 
 _log = logging.getLogger(__name__)
-_ROOT = "OOD_BENCH_CHECKPOINTS"
 _ROUNDING = 1e-4
 
 
@@ -92,7 +91,7 @@ class Registered(BaseModel):
             if not self.url:
                 raise ConfigError(f"{self.name}: {path} is missing, and no program can fetch it", self.origin(root))
             path.parent.mkdir(parents=True, exist_ok=True)
-            download([self.url], path, sha256=self.sha256 or None, setting=f"--root (or {_ROOT})")
+            download([self.url], path, sha256=self.sha256 or None, setting="--root (or OOD_BENCH_CHECKPOINTS)")
         self.verify(root)
         return path
 
@@ -132,11 +131,6 @@ def registered() -> dict[str, Registered]:
     return found
 
 
-def default_root() -> Path:
-    """The folder of checkpoints: the environment variable ``OOD_BENCH_CHECKPOINTS``, else ``checkpoints``."""
-    return Path(os.environ.get(_ROOT, "checkpoints"))
-
-
 @dataclass(frozen=True)
 class Found:
     """What ``checkpoint=`` stands for: a file or folder, and the registry's entry if it was named there."""
@@ -151,14 +145,14 @@ def resolve(named: Path, *, download_it: bool = False, root: Path | None = None)
     Args:
         named: the value.
         download_it: whether to fetch a registered file that is missing.
-        root: the folder of checkpoints, if not :func:`default_root`.
+        root: the folder of checkpoints, if not :func:`~ood_bench.utils.configs.default_checkpoint_root`.
 
     Raises:
         ConfigError: if there is neither, or the registered file is missing.
         ArtifactError: if the registered file has another SHA-256.
         DataError: if it cannot be fetched.
     """
-    root = root or default_root()
+    root = root or default_checkpoint_root()
     entry = registered().get(named.as_posix())
     if named.exists() or entry is None:
         if entry is not None:

@@ -23,11 +23,12 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "list": Command("ood_bench.cli.help", "options of a group; list method NAME says what one computes"),
+    "new": Command("ood_bench.cli.new", "files of your own: ID or OOD set, model, method, paper"),
     "data": Command("ood_bench.data.__main__", "image sets: list, verify, fetch"),
     "checkpoints": Command("ood_bench.checkpoints.__main__", "published networks: list, fetch, verify, import"),
     "report": Command("ood_bench.report.__main__", "tables, plots and page from the records"),
     "scores": Command("ood_bench.evidence.__main__", "score files as records; audit of published numbers"),
-    "compare": Command("ood_bench.report.paired", "paired tests of methods on the same images"),
+    "compare": Command("ood_bench.report.compare", "paired tests of methods on the same images"),
     "explain": Command("ood_bench.explain.__main__", "why a number differs: a ladder of choices, all conventions"),
     "status": Command("ood_bench.sweep.status", "progress of sweeps"),
     "store": Command("ood_bench.store.__main__", "check, clear (gc) and export what is stored"),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,12 @@ def _begin_in(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
+def own_folders() -> list[Path]:
+    """The folders of configs beside the shipped one, from ``--config-dir`` or ``hydra.searchpath``."""
+    sources = [Path(one.path) for one in HydraConfig.get().runtime.config_sources if one.schema == "file"]
+    return [path for path in sources if path != conf_dir()]
+
+
 def job(config: DictConfig) -> None:
     """Runs one configuration and shows its table, or shows its plan.
 
@@ -112,19 +119,22 @@ def _job(config: DictConfig) -> None:
 
 
 def _run(settings: RunSettings, words: list[str]) -> None:
-    # Importing torch takes seconds, --cfg needs none.
+    _log.info("loading PyTorch")  # it takes seconds, and --cfg needs none
     from ood_bench.report.terminal import show  # noqa: PLC0415
     from ood_bench.runner.execute import execute  # noqa: PLC0415
     from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
     from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
     from ood_bench.sweep.plan import job_key  # noqa: PLC0415
 
+    folders = own_folders()
+    papers = "".join(f" --config-dir {shlex.quote(str(folder))}" for folder in folders if (folder / "paper").is_dir())
+
     def show_records(finished: Finished) -> None:
         console = Console()
-        show(finished.records, console)
+        show(finished.records, console, folders)
         console.print(
             f"{len(finished.records)} records ({finished.new} new) under {settings.results.root}/records; "
-            f"tables: ood-bench report --results {settings.results.root}",
+            f"tables: ood-bench report --results {settings.results.root}{papers}",
             highlight=False,
             soft_wrap=True,
         )

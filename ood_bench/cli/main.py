@@ -75,6 +75,8 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"{dashed[0]!r} is no flag", f"settings have no dashes: write {dashed[1]}")
     if stray:
         raise _unknown(stray[0])
+    if sys.stderr.isatty() and "--shell-completion" not in words:  # a word at once: Hydra takes a second to import
+        sys.stderr.write(f"ood-bench {ood_bench.__version__}: reading the configuration\n")
     from ood_bench.cli.job import run  # noqa: PLC0415 - Hydra takes longer to import than help to show
 
     return run(words)

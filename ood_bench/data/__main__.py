@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ood_bench.config import default_data_root
 from ood_bench.data.catalogue import Entry, entries, select
 from ood_bench.data.imageset import titled
 from ood_bench.errors import OodBenchError
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import one_message, plain_log
 from ood_bench.utils.printable import printable
 

@@ -1,11 +1,12 @@
 """From image files to one uint8 array: decoding in parallel, and every resize policy by its name."""
 
 import io
+import logging
 import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,8 @@ from ood_bench.utils.progress import ticking
 Resize = Literal["none", "squash", "short_side_crop", "center_crop", "random_crop"]
 Mode = Literal["RGB", "L"]
 Interpolation = Literal["bilinear", "bicubic"]
+OnDamage = Literal["refuse", "skip"]
+_log = logging.getLogger(__name__)
 _CHUNK = 128
 MOST_THREADS = 16
 _MOST_PIXELS = 89_478_485  # from there on Pillow warns of decompression bombs
@@ -158,13 +161,50 @@ def other_size(name: str, path: Path, pixels: Images, first: Path, shape: tuple[
     )
 
 
-def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
-    """All pictures as uint8 ``[N, C, H, W]``, in the order of ``paths``.
+@dataclass
+class _Reader:
+    """Decodes pictures by their places, and remembers the damaged ones where they are to be left out."""
+
+    paths: Sequence[Path]
+    how: Decoding
+    skip: bool
+    damaged: dict[int, DataError] = field(default_factory=dict)
+
+    def whole(self, index: int) -> Images | None:
+        """A picture uint8 ``[C, H, W]``; none if it is damaged and left out."""
+        try:
+            return decode_file(self.paths[index], index, self.how)
+        except DataError as error:
+            if not self.skip:
+                hint = error.hint or "mend or remove it, or leave damaged files out: data.on_damage=skip"
+                raise DataError(error.message, hint) from error
+            self.damaged[index] = error
+            return None
+
+    def first(self, name: str) -> tuple[Path, Images]:
+        """The first whole picture and its file; raises :class:`DataError` if there is none."""
+        for index, path in enumerate(self.paths):
+            if (pixels := self.whole(index)) is not None:
+                return path, pixels
+        raise DataError(f"{name}: none of {len(self.paths):,} pictures is whole; the first: {self.damaged[0]}")
+
+
+def decode_files(
+    paths: Sequence[Path], how: Decoding, name: str, on_damage: OnDamage = "refuse"
+) -> tuple[Images, list[int]]:
+    """Pictures as uint8 ``[n, C, H, W]`` in the order of ``paths``, and their places among them.
+
+    Args:
+        paths: the files.
+        how: mode and resize policy.
+        name: the set's name, for messages.
+        on_damage: ``"skip"`` leaves out what is no whole picture, and the log names it; else all are there.
 
     Raises:
-        DataError: if one is corrupt, or their sizes differ and no resize policy is set.
+        DataError: if one is damaged, or with ``"skip"`` all are; if sizes differ and no resize policy is set.
     """
-    first = decode_file(paths[0], 0, how)
+    reader = _Reader(paths, how, skip=on_damage == "skip")
+    like, first = reader.first(name)
     try:
         images: Images = np.empty((len(paths), *first.shape), dtype=np.uint8)
     except MemoryError as error:
@@ -177,9 +217,10 @@ def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
     def decode(start: int) -> int:
         stop = min(start + _CHUNK, len(paths))
         for index in range(start, stop):
-            pixels = decode_file(paths[index], index, how)
+            if (pixels := reader.whole(index)) is None:
+                continue
             if pixels.shape != first.shape:
-                raise other_size(name, paths[index], pixels, paths[0], first.shape)
+                raise other_size(name, paths[index], pixels, like, first.shape)
             images[index] = pixels
         return stop - start
 
@@ -191,4 +232,7 @@ def decode_files(paths: Sequence[Path], how: Decoding, name: str) -> Images:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return images
+    for index in sorted(reader.damaged):
+        _log.warning("%s: left out: %s", name, reader.damaged[index])
+    rows = [index for index in range(len(paths)) if index not in reader.damaged]
+    return (images[rows] if reader.damaged else images), rows

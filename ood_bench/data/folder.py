@@ -14,9 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import PIL
 from pydantic import Field
 
-from ood_bench.data.decode import Decoding, Mode, Resize, decode_files
+from ood_bench.data.decode import Decoding, Mode, OnDamage, Resize, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
+from ood_bench.data.split import Part, part_of
 from ood_bench.data.stream import StreamedImages, streamed
 from ood_bench.data.walk import EXTENSIONS, walk
 from ood_bench.errors import ConfigError, DataError
@@ -71,6 +72,10 @@ class FolderSource(Source):
             ``"natural"`` (10 after 2, as the outputs of published networks for numbered classes).
         include: pattern that a file's path below the folder must match, as in ``"train_*"``; none for all. With layout
             ``"classes"`` its part before a slash chooses classes, as in ``"n02*/*"``.
+        split: which part of the folder: ``"train"`` or ``"test"`` of each class, or ``"all"``; see
+            :func:`~ood_bench.data.split.part_of`.
+        test_fraction: share of each class (with other layouts: of the folder) that is for testing.
+        split_seed: seed that draws it.
         rows: first row kept and row to stop before, after sorting; none for all.
         sample: number of images drawn from the sorted ones without replacement, in the order drawn; none for all.
         sample_seed: seed of Python's generator that draws them.
@@ -78,6 +83,7 @@ class FolderSource(Source):
         resize: see :class:`ood_bench.data.decode.Decoding`.
         size: side, or height and width, after resizing.
         crop_seed: seed of random crops.
+        on_damage: ``"skip"`` leaves out files that are no whole pictures; the variant says how many.
         count: number of images that there must be (before ``rows``), or none.
         by_hand: where to get the folder.
     """
@@ -88,6 +94,9 @@ class FolderSource(Source):
     order: Order = "path"
     class_order: Literal["path", "natural"] = "path"
     include: str | None = None
+    split: Part = "all"
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    split_seed: int = 0
     rows: tuple[int, int] | None = None
     sample: Annotated[int, Field(gt=0)] | None = None
     sample_seed: int = 0
@@ -95,6 +104,7 @@ class FolderSource(Source):
     resize: Resize = "none"
     size: Annotated[int, Field(gt=0)] | tuple[int, int] | None = None
     crop_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    on_damage: OnDamage = "refuse"
     count: int | None = not_keyed(None)
     by_hand: str = not_keyed("see the config's comments")
 
@@ -112,16 +122,22 @@ class FolderSource(Source):
         kept = "" if self.rows is None else f"rows {self.rows[0]:,} to {self.rows[1] - 1:,}"
         if self.sample is not None:
             kept = f"{self.sample:,} drawn with Python's seed {self.sample_seed}"
-        return "; ".join(part for part in (self.variant, str(self._decoding), kept) if part)
+        share = f"{100 * self.test_fraction:g} % for testing, seed {self.split_seed}"
+        split = "" if self.split == "all" else f"{self.split} part, {share}"
+        return "; ".join(part for part in (self.variant, str(self._decoding), split, kept) if part)
 
     def parameters(self) -> dict[str, Any]:
         """The decoder's version counts as well; settings that came later count where they are set."""
         found = {**super().parameters(), "pillow": PIL.__version__}
         if self.sample is None:
             del found["sample"], found["sample_seed"]
+        if self.on_damage == "refuse":
+            del found["on_damage"]
+        if self.split == "all":
+            del found["split"], found["test_fraction"], found["split_seed"]
         if self.class_order == "path":
             del found["class_order"]
-        if self.layout == "classes" and (self.rows is not None or self.sample is not None):
+        if self.layout == "classes" and (self.split != "all" or self.rows is not None or self.sample is not None):
             found["labels"] = "of all class folders"
         return found
 
@@ -164,8 +180,15 @@ class FolderSource(Source):
     def read_folder(self, folder: Path) -> ImageSet:
         """The set, from a folder that lies anywhere."""
         files, labels, classes = self._contents(folder)
-        images = decode_files(files, self._decoding, self.name)
-        return ImageSet.of(self.name, images, labels, variant=self.full_variant, class_names=classes)
+        images, rows = decode_files(files, self._decoding, self.name, self.on_damage)
+        return ImageSet.of(
+            self.name,
+            images,
+            None if labels is None else [labels[row] for row in rows],
+            variant=self.full_variant,
+            class_names=classes,
+            left_out=len(files) - len(rows),
+        )
 
     def _contents(self, folder: Path) -> tuple[list[Path], list[int] | None, list[str]]:
         """The set's files in its order, their labels if it has any, and the names of its classes."""
@@ -230,6 +253,8 @@ class FolderSource(Source):
             DataError: if ``rows`` or ``sample`` ask for more than there are.
         """
         paths = sorted(files, key=lambda path: sort_key(path, self.order))
+        owner = _owner if self.layout == "classes" else lambda _: ""
+        paths = part_of(paths, self.split, self.test_fraction, self.split_seed, owner)
         if self.sample is not None:
             if len(paths) < self.sample:
                 raise DataError(

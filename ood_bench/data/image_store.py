@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ood_bench.data.imageset import ImageSet, fingerprint
+from ood_bench.data.imageset import ImageSet, fingerprint, with_left_out
 from ood_bench.data.source import Source
 from ood_bench.errors import ArtifactError, DataError
 from ood_bench.utils.files import content_key, set_aside, staged_folder, write_atomically
@@ -83,6 +83,7 @@ def _save(folder: Path, whole: ImageSet, identity: dict[str, Any]) -> None:
         "shape": list(whole.images.shape),
         "class_names": list(whole.class_names),
         "fingerprint": whole.fingerprint,
+        "left_out": whole.left_out,
         "sizes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
         "identity": identity,
     }
@@ -103,7 +104,9 @@ def _load(entry: Path, source: Source, identity: dict[str, Any]) -> ImageSet | N
         images = np.load(entry / _IMAGES, mmap_mode="r", allow_pickle=False)
         labels = np.load(entry / _LABELS, allow_pickle=False) if _LABELS in sizes else None
         names = tuple(meta["class_names"])
-        found = ImageSet(source.name, images, labels, meta["fingerprint"], source.full_variant, names)
+        left_out = meta.get("left_out", 0)
+        variant = with_left_out(source.full_variant, left_out)
+        found = ImageSet(source.name, images, labels, meta["fingerprint"], variant, names, left_out)
         if meta["identity"] != json.loads(json.dumps(identity)):
             raise ValueError(f"it holds {meta['name']} as another source gives it")  # noqa: TRY301 - one message for all
     except (DataError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -39,6 +39,11 @@ def titled(name: str, variant: str) -> str:
     return f"{name} ({printable(variant, keep='')})" if variant else name
 
 
+def with_left_out(variant: str, count: int) -> str:
+    """A variant that says how many damaged images were left out, if any were."""
+    return "; ".join(filter(None, (variant, f"{count:,} damaged left out" if count else "")))
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images as they are scored, before normalisation.
@@ -51,6 +56,7 @@ class ImageSet:
         variant: what these pixels are when they are not the official release, in the words that every table
             shows (``"JPEG copy"``); empty for the official release.
         class_names: names of the classes, if known; ``labels`` index them.
+        left_out: how many damaged images its source has beside these; the variant says it, too.
     """
 
     name: str
@@ -59,6 +65,7 @@ class ImageSet:
     fingerprint: str
     variant: str = ""
     class_names: tuple[str, ...] = field(default=())
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -77,6 +84,7 @@ class ImageSet:
         *,
         variant: str = "",
         class_names: Sequence[str] = (),
+        left_out: int = 0,
     ) -> "ImageSet":
         """Makes a set from arrays in memory and computes its fingerprint.
 
@@ -86,9 +94,11 @@ class ImageSet:
             labels: ``[N]`` integers, or none.
             variant: see the attribute.
             class_names: see the attribute.
+            left_out: see the attribute.
         """
         whole = None if labels is None else np.asarray(labels, dtype=np.int64)
-        return cls(name, images, whole, fingerprint(images, whole), variant, tuple(class_names))
+        variant = with_left_out(variant, left_out)
+        return cls(name, images, whole, fingerprint(images, whole), variant, tuple(class_names), left_out)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import PIL
 from pydantic import Field
 
-from ood_bench.data.decode import Decoding, decode_files
+from ood_bench.data.decode import Decoding, OnDamage, decode_files
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.source import Source, not_keyed
 from ood_bench.data.stream import StreamedImages, streamed
@@ -61,6 +61,7 @@ class Imglist(Source):
         size: side of the centre crop, or none to leave pictures as they are.
         short_side: length to which the short side is resized before; by default ``size``.
         interpolation: PIL's filter for that.
+        on_damage: ``"skip"`` leaves out files that are no whole pictures; the variant says how many.
         by_hand: where to get the folders.
     """
 
@@ -72,6 +73,7 @@ class Imglist(Source):
     size: Annotated[int, Field(gt=0)] | None = None
     short_side: Annotated[int, Field(gt=0)] | None = None
     interpolation: Literal["bilinear", "bicubic"] = not_keyed("bilinear")
+    on_damage: OnDamage = "refuse"
     by_hand: str = not_keyed(_BY_HAND)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,10 @@ class Imglist(Source):
     def parameters(self) -> dict[str, Any]:
         """The decoder's version counts as well, and the filter where it is not bilinear."""
         other = {} if self.interpolation == "bilinear" else {"interpolation": self.interpolation}
-        return {**super().parameters(), **other, "pillow": PIL.__version__}
+        found = {**super().parameters(), **other, "pillow": PIL.__version__}
+        if self.on_damage == "refuse":
+            del found["on_damage"]
+        return found
 
     def lacking(self, root: Path) -> str | None:
         """Which list or pictures are missing; what else is wrong with the list, reading it says."""
@@ -139,8 +144,11 @@ class Imglist(Source):
 
     def read(self, root: Path) -> ImageSet:
         self.identity(root)
-        images = decode_files(self.inputs(root), self._decoding, self.name)
-        return ImageSet.of(self.name, images, self._labels(root), variant=self.full_variant)
+        files, labels = self.inputs(root), self._labels(root)
+        images, rows = decode_files(files, self._decoding, self.name, self.on_damage)
+        left_out = len(files) - len(rows)
+        kept = [labels[row] for row in rows]
+        return ImageSet.of(self.name, images, kept, variant=self.full_variant, left_out=left_out)
 
     def stream(self, root: Path) -> ImageSet | None:
         identity = self.identity(root)

@@ -12,6 +12,7 @@ from pydantic import Field
 from ood_bench.data.archive import ArchiveSource
 from ood_bench.data.cifar import Cifar
 from ood_bench.data.embedded import Digits, PhotoPatches
+from ood_bench.data.filelist import ListSource
 from ood_bench.data.folder import FolderSource
 from ood_bench.data.idx import Idx
 from ood_bench.data.imageset import ImageSet, Labels
@@ -105,6 +106,7 @@ _CLASSES: tuple[type[Source], ...] = (
     FolderSource,
     ArchiveSource,
     Imglist,
+    ListSource,
     Joined,
     Cifar,
     Svhn,

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_bench import papers
-from ood_bench.config import default_data_root
 from ood_bench.errors import ConfigError
-from ood_bench.papers.audit import flagged
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import one_message, plain_log
 
 _log = logging.getLogger("ood_bench.evidence")
@@ -27,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     add.add_argument("--id", required=True, help="the ID set, such as cifar10")
     add.add_argument("--protocol", default="openood_v15", help="default: openood_v15")
     add.add_argument("--model", help="the network's name; default: that of the paper's block")
+    add.add_argument("--own", action="store_true", help="sets of your own: OOD sets are called as in the files")
     add.add_argument("--seed", type=int, default=0, help="the network's seed; default: 0")
     add.add_argument("--variant", default="", metavar="TEXT", help="sets the row apart from others of the method")
     add.add_argument(
@@ -56,10 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _import(chosen: argparse.Namespace) -> int:
-    from ood_bench.evidence.benchmark import benchmark_of  # noqa: PLC0415 - importing torch takes seconds
-    from ood_bench.evidence.records import Stated, import_scores  # noqa: PLC0415
+    from ood_bench.evidence.benchmark import benchmark_of, own_benchmark  # noqa: PLC0415 - importing torch takes seconds
+    from ood_bench.evidence.files import ID, VALIDATION  # noqa: PLC0415
+    from ood_bench.evidence.records import Stated, import_scores, read_all  # noqa: PLC0415
 
-    benchmark = benchmark_of(chosen.id, chosen.protocol)
+    if chosen.own and not chosen.model:
+        raise ConfigError("--own needs the network's name, as tables show it", "add --model NAME")
+    if chosen.own:
+        names = [name for name in read_all(chosen.files) if name not in (ID, VALIDATION, chosen.id)]
+        benchmark = own_benchmark(chosen.id, chosen.protocol, chosen.model, names)
+    else:
+        benchmark = benchmark_of(chosen.id, chosen.protocol)
     stated = Stated(
         chosen.method,
         chosen.model or benchmark.model,
@@ -90,6 +96,9 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _audit(chosen: argparse.Namespace) -> int:
+    from ood_bench import papers  # noqa: PLC0415 - importing pandas takes a second
+    from ood_bench.papers.audit import flagged  # noqa: PLC0415
+
     rows = [(cell, flags) for cell, flags in flagged(chosen.csv) if chosen.method in (None, cell["method"])]
     for cell, flags in rows:
         place = ", ".join(

@@ -1,15 +1,18 @@
 """What is known of the image sets that scores are said to be of: names, row counts, classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from ood_bench.config import compose_settings
 from ood_bench.errors import ConfigError, DataError
+from ood_bench.evidence.evaluation import convention_of
 from ood_bench.evidence.files import ID, SetScores
 from ood_bench.papers.block import load_blocks
 from ood_bench.utils.suggest import did_you_mean
+
+_OWN = "for image sets of your own: --own --protocol plain --model NAME"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Benchmark:
         protocol: the protocol's name.
         convention: its metric convention.
         id: the ID test set.
-        classes: number of its classes.
+        classes: number of its classes; none where it is not known.
         ood: the OOD sets.
     """
 
@@ -77,7 +80,7 @@ class Benchmark:
     protocol: str
     convention: str
     id: KnownSet
-    classes: int
+    classes: int | None
     ood: tuple[KnownSet, ...]
 
     def matched(self, found: Mapping[str, SetScores]) -> tuple[SetScores, dict[KnownSet, SetScores], list[str]]:
@@ -90,7 +93,8 @@ class Benchmark:
         inside = next((scores for name, scores in found.items() if name in names), None)
         if inside is None:
             raise DataError(f"no scores of the ID test set among {', '.join(found)}", f"call them {ID}, or id_test")
-        self.id.check(inside, self.classes)
+        if self.classes is not None:
+            self.id.check(inside, self.classes)
         outside = {one: scores for one in self.ood for name, scores in found.items() if name in one.words}
         if not outside:
             words = ", ".join(sorted(word for one in self.ood for word in one.words))
@@ -99,6 +103,23 @@ class Benchmark:
             one.check(scores, None)
         known = names.union(*(one.words for one in self.ood))
         return inside, outside, [name for name in found if name not in known]
+
+
+def own_benchmark(id_name: str, protocol: str, model: str, names: Iterable[str]) -> Benchmark:
+    """A benchmark of sets that no config describes: the OOD sets are called as in the files, and no row is checked.
+
+    Args:
+        id_name: the ID set's name.
+        protocol: the protocol whose metric convention counts.
+        model: the network's name.
+        names: of the OOD sets.
+
+    Raises:
+        ConfigError: if there is no such protocol.
+    """
+    ood = tuple(KnownSet(name, "", None, frozenset([name])) for name in names)
+    inside = KnownSet(id_name, "", None, frozenset([id_name]))
+    return Benchmark(model, protocol, convention_of(protocol), inside, None, ood)
 
 
 def benchmark_of(id_name: str, protocol: str) -> Benchmark:
@@ -122,8 +143,11 @@ def _unknown(id_name: str, protocol: str, known: Sequence[tuple[str, str]]) -> C
     ids = [one for name, one in known if name == protocol]
     if ids:
         return ConfigError(
-            f"no benchmark of protocol {protocol} has the ID set {id_name!r}{did_you_mean(id_name, ids)}"
+            f"no benchmark of protocol {protocol} has the ID set {id_name!r}{did_you_mean(id_name, ids)}",
+            _OWN,
         )
     protocols = sorted({name for name, _ in known})
     listed = ", ".join(protocols)
-    return ConfigError(f"no benchmark of protocol {protocol!r}{did_you_mean(protocol, protocols)}", f"known: {listed}")
+    return ConfigError(
+        f"no benchmark of protocol {protocol!r}{did_you_mean(protocol, protocols)}", f"known: {listed}; {_OWN}"
+    )

@@ -12,6 +12,19 @@ from ood_bench.utils.configs import conf_dir, options
 from ood_bench.utils.suggest import did_you_mean
 
 
+def convention_of(protocol: str) -> str:
+    """The metric convention that a shipped protocol names.
+
+    Raises:
+        ConfigError: if there is no such protocol.
+    """
+    path = conf_dir() / "protocol" / f"{protocol}.yaml"
+    if not path.is_file():
+        known = options("protocol")
+        raise ConfigError(f"no protocol {protocol!r}{did_you_mean(protocol, known)}", f"known: {', '.join(known)}")
+    return str(OmegaConf.select(OmegaConf.load(path), "convention", default="exact"))
+
+
 def evaluate(
     id_scores: npt.ArrayLike,
     ood_scores: npt.ArrayLike,
@@ -23,12 +36,7 @@ def evaluate(
     **resampling: int,
 ) -> dict[str, Measure]:
     """See :func:`ood_bench.evaluate`."""
-    path = conf_dir() / "protocol" / f"{protocol}.yaml"
-    if not path.is_file():
-        known = options("protocol")
-        raise ConfigError(f"no protocol {protocol!r}{did_you_mean(protocol, known)}", f"known: {', '.join(known)}")
-    convention = str(OmegaConf.select(OmegaConf.load(path), "convention", default="exact"))
-    own, exact = measure(convention, id_scores, ood_scores, **resampling, **choices)
+    own, exact = measure(convention_of(protocol), id_scores, ood_scores, **resampling, **choices)
     further = measure_selective(id_scores, ood_scores, correct=correct, validation=validation)
     groups = {"": own, "exact.": exact, "selective.": further}
     return {f"{group}{name}": value for group, metrics in groups.items() for name, value in metrics.items()}

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.config import default_data_root
+from ood_bench.errors import ConfigError
+from ood_bench.utils.configs import default_data_root, options
 from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import write_atomically
+from ood_bench.utils.suggest import did_you_mean
 
 FOLDER = "explain"
 """Where charts lie below a results folder."""
@@ -51,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain_log()
     parser = build_parser()
     chosen = parser.parse_args(arguments)
+    papers = _papers(chosen.what)
     existing("--results", chosen.results)
     existing("--store", chosen.store)
-    papers = [word.removeprefix("paper=") for word in chosen.what if word.startswith("paper=")]
     if chosen.conventions:
         return _two_conventions(chosen)
     if not 1 <= len(chosen.what) <= 2 or (papers and len(chosen.what) > 1):
@@ -76,6 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for ending, content in chart.items():
                 _write(chosen.results / FOLDER / f"{name}.{ending}", content)
     return 0
+
+
+def _papers(words: Sequence[str]) -> list[str]:
+    """The papers that are named; raises :class:`ConfigError` for one that there is not."""
+    papers = [word.removeprefix("paper=") for word in words if word.startswith("paper=")]
+    known = options("paper")
+    for name in papers:
+        if name not in known:
+            raise ConfigError(f"no paper {name!r}{did_you_mean(name, known)}", "ood-bench list paper shows all")
+    return papers
 
 
 def _two_conventions(chosen: argparse.Namespace) -> int:

@@ -1,16 +1,18 @@
 """The blocks of papers' tables that this project reproduces: their cells, and the numbers published for them."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple
 
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from ood_bench import papers
 from ood_bench.errors import ConfigError
 from ood_bench.papers.audit import PATTERNS, Flag, flags
+from ood_bench.papers.published import file_of, select
+from ood_bench.papers.selection import ConfigFiles, layers_of, merged, selected
 from ood_bench.results import Record
 from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.faults import faults
@@ -19,7 +21,6 @@ Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings
 """What a protocol fixes, in the page's comparison of the paper's with ours."""
 AVERAGE = "average"
 """What stands for the OOD set in cells that average over several."""
-_Read = Callable[[Path], DictConfig]
 _Names = Annotated[list[str], Field(min_length=1)]
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 _ANY = ("", "none")  # what the files have for the OOD set where a number depends on none
@@ -111,6 +112,17 @@ class Block(BaseModel):
     published_only: list[str] = []
     says: dict[Aspect, str] = {}
 
+    _own: Path | None = PrivateAttr(default=None)  # a folder of one's own that the block's file lies in
+
+    @property
+    def csv_place(self) -> str:
+        """Where the file of published numbers lies, in the repository or in a folder of configs."""
+        own = file_of(self.csv, self._own).parent == self._own
+        return f"{'paper' if own else 'ood_bench/papers'}/{self.csv}.csv"
+
+    def _select(self, table: str) -> pd.DataFrame:
+        return select(self.csv, table, self.theirs(self.model), self.theirs(self.id), self._own)
+
     def theirs(self, name: str) -> str:
         """The published file's word for one of our names."""
         return self.names.get(name, name)
@@ -129,7 +141,7 @@ class Block(BaseModel):
         return [self._cells(one.table) for one in self.further]
 
     def _cells(self, table: str) -> dict[tuple[str, str, str], _Printed]:
-        rows = papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id))
+        rows = self._select(table)
         cells = zip(rows["method"], rows["ood_dataset"], rows["metric"], rows["printed"], rows["runs"], strict=True)
         return {(method, ood, metric): _Printed(printed, int(runs)) for method, ood, metric, printed, runs in cells}
 
@@ -137,7 +149,7 @@ class Block(BaseModel):
     def sources(self) -> list[str]:
         """Where the published numbers were read, as the file says."""
         tables = (self.table, *self.also)
-        rows = [papers.select(self.csv, table, self.theirs(self.model), self.theirs(self.id)) for table in tables]
+        rows = [self._select(table) for table in tables]
         return sorted({source for block in rows for source in block["source"]})
 
     def printed(self, method: str, ood: str, metric: str, further: int | None = None) -> str | None:
@@ -164,7 +176,7 @@ class Block(BaseModel):
 
     def flags(self, method: str, ood: str, metric: str) -> list[Flag]:
         """What is known against the published value of a cell."""
-        if not flags(self.csv):
+        if self._own is not None or not flags(self.csv):  # flags are of the shipped files
             return []
         for key in self._keys(method, ood, metric, {}):
             for table in [table for table, cells in reversed(self._by_table.items()) if key in cells]:
@@ -212,81 +224,46 @@ class Block(BaseModel):
         return self.concerns(record) and record.method in self.methods and record.ood in self.scored
 
 
-def load_blocks(conf: Path | None = None) -> list[Block]:
-    """Every block in ``conf/paper``, sorted by name; a file may build on another one of the folder, as Hydra has it.
+def load_blocks(conf: Path | None = None, own: Sequence[Path] = ()) -> list[Block]:
+    """Every block in ``conf/paper``, sorted by name; a file may build on another one, as Hydra has it.
 
     Args:
         conf: another folder of configs than the shipped one.
+        own: folders of configs that come after it, whose papers' published numbers lie beside them as CSV.
 
     Raises:
         ConfigError: if a file has no usable node ``paper``.
     """
-    folder = conf or conf_dir()
-    files = [(path, path.stat()) for path in sorted(folder.glob("*/*.yaml"))]
-    return list(_blocks(folder, tuple((path, status.st_mtime_ns, status.st_size) for path, status in files)))
+    folders = (conf or conf_dir(), *own)
+    files = [(path, path.stat()) for folder in folders for path in sorted(folder.glob("*/*.yaml"))]
+    blocks = _blocks(folders, tuple((path, status.st_mtime_ns, status.st_size) for path, status in files))
+    return sorted(blocks, key=lambda block: block.name)
 
 
 @functools.lru_cache(maxsize=1)
-def _blocks(folder: Path, _files: tuple[tuple[Path, int, int], ...]) -> tuple[Block, ...]:
+def _blocks(folders: tuple[Path, ...], _files: tuple[tuple[Path, int, int], ...]) -> tuple[Block, ...]:
     """The blocks as long as the files stay as they are; reading them takes a second, and each job of a sweep does."""
-    read = functools.cache(_content)
-    return tuple(_block(path, folder, read) for path in sorted((folder / "paper").glob("*.yaml")))
+    files = ConfigFiles(folders)
+    found = {path.stem: path for folder in reversed(folders) for path in sorted((folder / "paper").glob("*.yaml"))}
+    return tuple(_block(path, files) for _, path in sorted(found.items()))
 
 
-def _content(path: Path) -> DictConfig:
-    try:
-        content = OmegaConf.load(path)
-    except Exception as error:  # the YAML parser's errors and OmegaConf's share no other base
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return content if isinstance(content, DictConfig) else OmegaConf.create({})
-
-
-def _merged(*nodes: DictConfig) -> DictConfig:
-    return cast(DictConfig, OmegaConf.merge(*nodes))
-
-
-def _layers(path: Path, read: _Read) -> list[DictConfig]:
-    """A paper's file, after those of the papers that its ``defaults`` name."""
-    content = read(path)
-    bases = [one for one in content.get("defaults") or [] if isinstance(one, str) and one != "_self_"]
-    return [*(layer for base in bases for layer in _layers(path.with_name(f"{base}.yaml"), read)), content]
-
-
-def _selected(layers: Sequence[DictConfig], folder: Path, read: _Read) -> dict[str, Any]:
-    """Names of the model, ID set, protocol, OOD sets and methods that the files select, by the keys of ``paper``.
-
-    Composing with Hydra would give the same names, but takes a fifth of a second for each paper.
-    """
-    chosen: dict[str, Any] = {}
-    for entry in (entry for layer in layers for entry in layer.get("defaults") or [] if isinstance(entry, DictConfig)):
-        chosen |= {str(key).removeprefix("override ").lstrip("/"): value for key, value in entry.items()}
-    found: dict[str, Any] = {}
-    for group in ("model", "id", "protocol"):
-        if group in chosen:
-            changed = [layer[group] for layer in layers if group in layer]
-            found[group] = _merged(read(folder / group / f"{chosen[group]}.yaml"), *changed).get("name")
-    if "ood" in chosen:
-        found["ood"] = [read(folder / "ood" / f"{name}.yaml").get("name") for name in chosen["ood"]]
-    if "method" in chosen:
-        found["methods"] = list(chosen["method"])
-    return found
-
-
-def _block(path: Path, folder: Path, read: _Read) -> Block:
-    layers = _layers(path, read)
+def _block(path: Path, files: ConfigFiles) -> Block:
+    layers = layers_of(path, files)
     nodes = [layer.paper for layer in layers if isinstance(layer.get("paper"), DictConfig)]
     if not nodes:
         raise ConfigError(f"{path}: has no node `paper:` with the block's name, title, csv, table, ...")
-    selected, own = _selected(layers, folder, read), _merged(*nodes)
+    chosen, own = selected(layers, files), merged(*nodes)
     if AVERAGE in (own.get("ood") or []):
-        selected["average_of"] = selected.get("ood", [])
-    node = OmegaConf.to_container(OmegaConf.merge(selected, own), resolve=False)
+        chosen["average_of"] = chosen.get("ood", [])
+    node = OmegaConf.to_container(OmegaConf.merge(chosen, own), resolve=False)
     try:
         block = Block.model_validate(node)
     except ValidationError as error:
         raise ConfigError(f"{path}: paper: {faults(error, Block.model_fields)}") from error
     if block.name != path.stem:
         raise ConfigError(f"{path}: paper.name is {block.name!r}; it must be {path.stem!r}, like the file")
+    block._own = files.own(path)
     return block
 
 

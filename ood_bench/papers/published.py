@@ -21,11 +21,12 @@ def available() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.csv") if path.stem not in _MEASURED)
 
 
-def load(paper_csv: str) -> pd.DataFrame:
+def load(paper_csv: str, own: Path | None = None) -> pd.DataFrame:
     """One table of published numbers, a row a number.
 
     Args:
         paper_csv: the file's name without ``.csv``, as in ``"fssd"``.
+        own: a folder that comes before the shipped one, where it has such a file.
 
     Returns:
         The columns of the file (texts), with ``value`` as float64, mostly in percent, and two columns more:
@@ -35,10 +36,16 @@ def load(paper_csv: str) -> pd.DataFrame:
     Raises:
         ConfigError: if there is no such table, or it does not follow the format.
     """
-    return _load(_FOLDER / f"{paper_csv}.csv").copy()
+    return _load(file_of(paper_csv, own)).copy()
 
 
-def select(csv: str, table: str, model: str, id: str) -> pd.DataFrame:  # noqa: A002 - the word of the configs
+def file_of(paper_csv: str, own: Path | None = None) -> Path:
+    """The file of that name in a folder of one's own, or else the shipped one; see :func:`load`."""
+    path = _FOLDER / f"{paper_csv}.csv" if own is None else own / f"{paper_csv}.csv"
+    return path if own is None or path.is_file() else file_of(paper_csv)
+
+
+def select(csv: str, table: str, model: str, id: str, own: Path | None = None) -> pd.DataFrame:  # noqa: A002 - the word of the configs
     """The rows of one block of a table: one model on one ID set.
 
     Args:
@@ -46,11 +53,12 @@ def select(csv: str, table: str, model: str, id: str) -> pd.DataFrame:  # noqa: 
         table: value of the column ``table``.
         model: value of the column ``model``.
         id: value of the column ``id_dataset``.
+        own: see :func:`load`.
 
     Raises:
         ConfigError: if nothing matches; the message lists what there is.
     """
-    rows = load(csv)
+    rows = load(csv, own)
     for column, wanted in (("table", table), ("model", model), ("id_dataset", id)):
         there = sorted(set(rows[column]))
         rows = rows[rows[column] == wanted]

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_bench.report import mlrc, tables
-from ood_bench.report.rule import DEFAULT, Margins
-from ood_bench.results import RecordStore
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 
@@ -23,6 +21,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Makes tables, page and plots of published numbers beside ours from a folder of records.",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--config-dir", type=Path, action="append", default=[], metavar="DIR", help="a folder with papers of your own"
+    )
     parser.add_argument(
         "--readme",
         type=Path,
@@ -68,15 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (chosen.form is None) != (chosen.paper is None) or (chosen.paper and (key != "paper" or not name)):
         parser.error("a form is of one block, and a block has a form: --form mlrc paper=NAME")
     existing("--results", chosen.results)
+    own = [existing("--config-dir", folder) for folder in chosen.config_dir]
+    from ood_bench.report import mlrc, tables  # noqa: PLC0415 - matplotlib and pandas take seconds to import
+    from ood_bench.results import RecordStore  # noqa: PLC0415
+
     margins = Margins(chosen.margin, chosen.fpr_margin)
     if chosen.form is not None:
-        for file, text in mlrc.report(name, chosen.results, margins).items():
+        for file, text in mlrc.report(name, chosen.results, margins, own).items():
             path = chosen.results / mlrc.FOLDER / file
             write_atomically(path, text.encode())
             _log.info("wrote %s", path)
         return 0
     if chosen.check:
-        differences = tables.check(chosen.results, chosen.readme, margins)
+        differences = tables.check(chosen.results, chosen.readme, margins, own)
         for line in differences:
             _log.error("%s", line)
         if differences:
@@ -84,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if differences else 0
     if chosen.set_aside is not None:
         _log.info("moved to %s", RecordStore(chosen.results).set_aside(chosen.set_aside))
-    changed = tables.write(chosen.results, chosen.readme, margins)
+    changed = tables.write(chosen.results, chosen.readme, margins, own)
     for path in changed:
         _log.info("wrote %s" if path.exists() else "removed %s", path)
     if not changed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ood_bench.report.format import decimals, metric_title, number
+from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
 from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
 from ood_bench.utils.printable import printable
@@ -47,6 +47,43 @@ def table(section: Section) -> str:
             "",
         ]
     )
+
+
+def own_table(section: Section) -> str:
+    """Results of no paper as ``table`` with a column a metric: mean, deviation over networks, 95 % interval."""
+    several = len({row.ood_title for row in section.rows}) > 1
+    spread = r"mean $\pm$ sample standard deviation over networks, in brackets the 95 \% bootstrap interval over images"
+    header = ["Method", *(["OOD set"] if several else []), *map(metric_title, section.metrics)]
+    lines = [
+        [row.label, *([row.ood_title] if several else [])] + [_measured(row, metric) for metric in section.metrics]
+        for row in section.rows
+    ]
+    columns = "ll" if several else "l"
+    return "\n".join(
+        [
+            _HEAD,
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{escaped(section.title)}; in percent, {spread}.}}",
+            rf"  \begin{{tabular}}{{{columns}{'r' * len(section.metrics)}}}",
+            r"    \toprule",
+            f"    {' & '.join(map(escaped, header))} \\\\",
+            r"    \midrule",
+            *(f"    {' & '.join([*map(escaped, line[: len(columns)]), *line[len(columns) :]])} \\\\" for line in lines),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _measured(row: Row, metric: str) -> str:
+    if (stat := row.stat(metric)) is None:
+        return _NOTHING
+    spread = "" if stat.std is None else rf" \pm {number(stat.std, 2)}"
+    between = f" {interval(stat)}" if interval(stat) != NOTHING else ""
+    return f"${number(stat.mean, 2)}{spread}${between}"
 
 
 def _caption(section: Section) -> str:

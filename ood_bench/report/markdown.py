@@ -131,7 +131,7 @@ def measured(rows: Sequence[Row], footnotes: Footnotes | None, kind: Kind, *, wi
 def heading(block: Block, rows: Sequence[Row]) -> str:
     """What the table is about, in a line or three; images that are not the official release are named here."""
     tables = " and ".join(f"`{table}`" for table in (block.table, *block.also))
-    numbers = f"{tables} in `ood_bench/papers/{block.csv}.csv` (source: {', '.join(block.sources)})"
+    numbers = f"{tables} in `{block.csv_place}` (source: {', '.join(block.sources)})"
     id_titles = _titles(row.id_title for row in rows if row.records) or block.id
     lines = [
         f"Published: {block.reference}. Numbers from {numbers}.",

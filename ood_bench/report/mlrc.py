@@ -12,9 +12,9 @@ from ood_bench.report import document, notes
 from ood_bench.report.document import Heading, Items, Part, Table, Text
 from ood_bench.report.footnotes import Footnotes, methods_of
 from ood_bench.report.format import NOTHING, decimals, metric_title, number, spread
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.mlrc_setup import compute, images, ladders, searches, weights
 from ood_bench.report.rows import Row
-from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.verdicts import Judgement, flags_in_words
 from ood_bench.results import Record, RecordStore
@@ -25,20 +25,21 @@ FOLDER = "mlrc"
 _Cell = tuple[Row, str, Judgement]
 
 
-def report(name: str, results: Path, margins: Margins = DEFAULT) -> dict[str, str]:
+def report(name: str, results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) -> dict[str, str]:
     """The report on one block as Markdown and as LaTeX, by file name.
 
     Args:
         name: of the block, as in ``conf/paper``.
         results: a folder of results.
         margins: differences from published numbers that do not matter.
+        own: folders of configs with further papers.
 
     Raises:
         ConfigError: if there is no such block, or nothing of it was run.
         RecordError: if records contradict each other.
         ArtifactError: if a ladder cannot be read.
     """
-    every = sections(RecordStore(results).load(), load_blocks(), margins)
+    every = sections(RecordStore(results).load(), load_blocks(own=own), margins)
     every = notes.attached(every, notes.load(results), results / notes.FILE)
     blocks = {section.block.name: section for section in every if section.kind == "paper" and section.block}
     if name not in blocks:

@@ -1,26 +1,22 @@
-"""``ood-bench compare``: paired tests of every two methods that scored the same images."""
+"""Paired tests of every two methods that scored the same images."""
 
-import argparse
 import csv
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ood_bench.config import default_data_root
 from ood_bench.data.imageset import Array, Rows
-from ood_bench.errors import ArtifactError, ConfigError
+from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import bootstrap_difference, delong
-from ood_bench.report import means, rank_plot, ranks
 from ood_bench.report.csv_files import as_csv
 from ood_bench.report.rows import gather
-from ood_bench.results import Record, RecordStore
+from ood_bench.results import Record
 from ood_bench.results.scores import Scores, ScoreStore
-from ood_bench.utils.console import existing, one_message, plain_log
-from ood_bench.utils.files import clear_io_errors, write_atomically
+from ood_bench.utils.files import clear_io_errors
 
 COLUMNS = (
     "id", "model", "protocol", "ood", "seed", "first", "second", "n_id", "n_ood", "first_auroc", "second_auroc",
@@ -126,7 +122,7 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """The tests of a folder by the cell keys of both methods, as the page shows them.
 
     Args:
-        folder: where :func:`main` wrote its CSV files; need not exist.
+        folder: where :mod:`ood_bench.report.compare` wrote its CSV files; need not exist.
 
     Raises:
         ArtifactError: if a file cannot be read or is not of that form.
@@ -154,66 +150,3 @@ def _add(found: dict[str, list[dict[str, Any]]], line: Mapping[str, str]) -> Non
         boot = sorted((sign * numbers["bootstrap_low"], sign * numbers["bootstrap_high"]))
         seen = {"other": line[other], "d": sign * numbers["difference"], "ci": [low, high], "boot": boot}
         found.setdefault(line[f"{me}_cell"], []).append(shared | seen)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line's parser."""
-    parser = argparse.ArgumentParser(
-        prog="ood-bench compare",
-        description="Tests every two methods that scored the same images: DeLong's test and a paired bootstrap.",
-    )
-    store = Path(default_data_root()) / "store"
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
-    parser.add_argument("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; default: 1000")
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
-        "--means", action="store_true", help="mean AUROC over OOD sets, each method against its network's best"
-    )
-    instead.add_argument(
-        "--ranks", action="store_true", help="ranks over networks, with tests and a plot; needs no scores"
-    )
-    return parser
-
-
-@one_message
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; gives 0, or 2 for what the user has to fix, such as scores that were not kept."""
-    plain_log()
-    chosen = build_parser().parse_args(arguments)
-    records = RecordStore(existing("--results", chosen.results)).load()
-    if chosen.ranks:
-        return _rank(records, chosen.results)
-    scores = ScoreStore(chosen.store / "scores")
-    if chosen.means:
-        files = means.csv_files(means.tests(records, scores))
-    else:
-        files = csv_files(tests(records, scores, chosen.resamples))
-    if not files:
-        raise ConfigError(
-            f"{chosen.results} has no two records whose scores are in {chosen.store}",
-            "score the cells again with scoring.details=all and the same store.root",
-        )
-    for name, text in files.items():
-        path = chosen.results / PAIRED / name
-        write_atomically(path, text.encode())
-        _log.info("wrote %s: %d tests", path, text.count("\n") - 1)
-    return 0
-
-
-def _rank(records: Iterable[Record], results: Path) -> int:
-    """``--ranks``: tables and plots of every ranking, and what each cannot say."""
-    found = ranks.rankings(records)
-    if not found:
-        raise ConfigError(
-            f"{results} has no three methods that two networks scored on all of their OOD sets",
-            "ranks are taken over networks: run more seeds, or more checkpoints",
-        )
-    files = {f"{PAIRED}/{name}": text.encode() for name, text in ranks.csv_files(found).items()}
-    files |= {f"plots/{name}": content for name, content in rank_plot.of(found).items()}
-    for name, content in files.items():
-        write_atomically(results / name, content)
-        _log.info("wrote %s", results / name)
-    for (protocol, images), ranking in found.items():
-        _log.info("%s, %s: %s", protocol, images or "all ID sets", ranking.summary)
-    return 0

@@ -7,8 +7,8 @@ from typing import Literal
 
 from ood_bench.papers.block import Block
 from ood_bench.report.format import MAIN, metric_order
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.rows import Row, arrange, gather
-from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.verdicts import Judgement, counted, judge
 from ood_bench.results import Record
 

@@ -12,9 +12,9 @@ from ood_bench.papers.block import Block, load_blocks
 from ood_bench.report import latex, means, notes, paired, plots
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.markdown import block_page, insert, other_page
 from ood_bench.report.page.build import page
-from ood_bench.report.rule import DEFAULT, Margins
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.selective import SUFFIX, selective_page
 from ood_bench.results import RecordStore
@@ -73,12 +73,13 @@ def _papers(every: Sequence[Section]) -> list[tuple[Block, Section]]:
     return [(section.block, section) for section in every if section.kind == "paper" and section.block]
 
 
-def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
+def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) -> Rendered:
     """Makes every file from the records of a results folder, without writing any; equal records give equal bytes.
 
     Args:
         results: the folder.
         margins: differences from published numbers that do not matter.
+        own: folders of configs with further papers.
 
     Raises:
         ConfigError: if a block's config, its published numbers or the folder's notes are not usable.
@@ -88,7 +89,7 @@ def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
     store = RecordStore(results)
     records = store.load()
     details, damaged = DetailStore(results).load(record.cell_key for record in records)
-    every = notes.attached(sections(records, load_blocks(), margins), notes.load(results), results / notes.FILE)
+    every = notes.attached(sections(records, load_blocks(own=own), margins), notes.load(results), results / notes.FILE)
     files = {
         f"{FOLDER}/{name}": text.encode()
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
@@ -99,6 +100,8 @@ def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
+    if own_results := [section for section in every if section.kind == "other"]:
+        files[f"latex/{_OTHER}.tex"] = "\n".join(map(latex.own_table, own_results)).encode()
     inserts = {block.name: insert(block, section) for block, section in _papers(every)}
     verdicts = [
         f"{block.title}: {section.verdicts}; margin {margins}" for block, section in _papers(every) if section.ran
@@ -106,7 +109,9 @@ def render(results: Path, margins: Margins = DEFAULT) -> Rendered:
     return Rendered(files, inserts, [*(problem.reason for problem in store.problems), *damaged], verdicts)
 
 
-def write(results: Path, readme: Path | None = None, margins: Margins = DEFAULT) -> list[Path]:
+def write(
+    results: Path, readme: Path | None = None, margins: Margins = DEFAULT, own: Sequence[Path] = ()
+) -> list[Path]:
     """Writes what changed, also into the marked parts of a readme, and removes files of blocks without records.
 
     The log says how often each verdict was given.
@@ -115,6 +120,7 @@ def write(results: Path, readme: Path | None = None, margins: Margins = DEFAULT)
         results: the folder.
         readme: a file with marked parts.
         margins: differences from published numbers that do not matter.
+        own: folders of configs with further papers.
 
     Returns:
         The files that changed, sorted.
@@ -124,7 +130,7 @@ def write(results: Path, readme: Path | None = None, margins: Margins = DEFAULT)
         RecordError: if records contradict each other.
         ArtifactError: if a file cannot be read or written.
     """
-    rendered = render(results, margins)
+    rendered = render(results, margins, own)
     for line in rendered.verdicts:
         _log.info("%s", line)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
@@ -137,12 +143,12 @@ def write(results: Path, readme: Path | None = None, margins: Margins = DEFAULT)
     return sorted([*changed, *stale])
 
 
-def check(results: Path, readme: Path | None = None, margins: Margins = DEFAULT) -> list[str]:
+def check(results: Path, readme: Path | None = None, margins: Margins = DEFAULT, own: Sequence[Path] = ()) -> list[str]:
     """Says where files and a readme's marked parts differ from what the records give; a line each. Raises as `write`.
 
     A file that nothing here would make counts among the tables only; in the other folders it is left alone.
     """
-    rendered = render(results, margins)
+    rendered = render(results, margins, own)
     wanted, present = _wanted(rendered, results, readme), _present(results, readme)
     lines = {path: "differs from what the records give" for path in wanted if present.get(path) != wanted[path]}
     lines |= dict.fromkeys(wanted.keys() - present.keys(), "is missing, though there are records for it")

@@ -10,8 +10,9 @@ from enum import StrEnum
 from scipy.special import stdtr
 
 from ood_bench.papers.block import Block
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.rows import Row, Stat
-from ood_bench.report.rule import DEFAULT, Decision, Margins, Ours, Published, decide, decide_same_weights, rounding
+from ood_bench.report.rule import Decision, Ours, Published, decide, decide_same_weights, rounding
 
 _DRAWS = 10
 _COMPARED = {"yes": "", "no": " (no verdict)", "tuned": " (no verdict where ours is not tuned)"}

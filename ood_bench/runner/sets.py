@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from ood_bench.config import RunSettings
+from ood_bench.data.filelist import ListSource
+from ood_bench.data.folder import FolderSource
 from ood_bench.data.image_store import ImageStore
 from ood_bench.data.imageset import ImageSet
+from ood_bench.data.imglist import Imglist
 from ood_bench.data.limit import limited
 from ood_bench.data.source import Source
 from ood_bench.data.sources import source_of
@@ -92,6 +95,8 @@ def open_sets(settings: RunSettings, *, own_validation: bool = False) -> RunSets
     }
     own = [f"id.{part}" for part in _OWN] if own_validation and all(settings.id.get(part) for part in _OWN) else []
     sources |= {place: source_of(settings.id, place.removeprefix("id."), shape=shape) for place in own}
+    if settings.data.on_damage == "skip":
+        sources = {place: _skipping_damage(source) for place, source in sources.items()}
     for place, source in sources.items():
         if source.channels not in (None, shape[0]):
             raise _other_channels(place, source.name, source.channels, shape[0], has_mode=hasattr(source, "mode"))
@@ -114,6 +119,11 @@ def open_sets(settings: RunSettings, *, own_validation: bool = False) -> RunSets
         validation,
         own_validation=(opened[own[0]], opened[own[1]]) if own else None,
     )
+
+
+def _skipping_damage(source: Source) -> Source:
+    """The source without its damaged files, if it is one of loose image files."""
+    return replace(source, on_damage="skip") if isinstance(source, FolderSource | ListSource | Imglist) else source
 
 
 def _other_channels(place: str, name: str, found: int, channels: int, *, has_mode: bool) -> ConfigError:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from ood_bench.config import default_data_root
 from ood_bench.results import RecordStore
 from ood_bench.results.frame import export
 from ood_bench.store import checking, garbage
 from ood_bench.store.inventory import KINDS, Entry, entries, leftovers
-from ood_bench.store.speeds import speeds
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import existing, not_negative, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 
@@ -125,6 +124,8 @@ def _export(chosen: argparse.Namespace) -> int:
 
 
 def _speeds(chosen: argparse.Namespace) -> int:
+    from ood_bench.store.speeds import speeds  # noqa: PLC0415 - importing pandas takes a second
+
     table = speeds(chosen.store)
     shown = table.drop(columns=["key", "device", "precision"], errors="ignore").astype(object).fillna("-")
     _log.info("%s", shown.to_string(index=False) if len(table) else f"no classifier in {chosen.store}")

@@ -13,7 +13,7 @@ from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
 from ood_bench.sweep.plan import Job, in_order, job_of
 from ood_bench.sweep.progress import counted
-from ood_bench.sweep.show import show_end, show_plan
+from ood_bench.sweep.show import show_end, show_plan, show_together
 from ood_bench.utils.console import INTERRUPTED
 from ood_bench.utils.time_limit import OUT_OF_TIME, OutOfTime
 
@@ -64,6 +64,7 @@ def run_sweep(
     after = [replace(job, cells=()) if job.shard and job.key in ended else _now(job) for job in jobs]
     missing = [job for job in after if job.missing]
     stopped = [job for job in missing if isinstance(errors.get(job.key), OutOfTime)]
+    show_together(after, console)
     show_end(after, errors, console, interrupted=interrupted)
     if not missing:
         return 0

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from ood_bench.errors import reason
+from ood_bench.report.terminal import show
 from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, exists, shared
@@ -13,6 +14,7 @@ from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OutOfTime
 
 _MOST = 40
+_MOST_RECORDS = 100
 
 
 def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, console: Console, *, full: bool) -> None:
@@ -111,6 +113,22 @@ def show_end(
     if done < cells or any(job.missing for job in parts):
         lines.append("the same sweep again computes all that is missing, and nothing else")
     console.print(printable("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_together(jobs: Sequence[Job], console: Console) -> None:
+    """One table of the records of all jobs, with mean and deviation over seeds; nothing for a single job.
+
+    Of a large sweep it says where tables come from instead.
+    """
+    folders = list(dict.fromkeys(job.results for job in jobs if not job.shard))
+    done = {cell.address for job in jobs for cell in job.cells}
+    records = [record for folder in folders for record in RecordStore(folder).find_all(done).values()]
+    if len(jobs) < 2 or not records:
+        return
+    if len(records) <= _MOST_RECORDS:
+        show(records, console, every_seed=False)
+    for folder in folders:
+        console.print(f"tables: ood-bench report --results {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _cells(job: Job) -> str:

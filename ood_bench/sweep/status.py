@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ood_bench.config import default_data_root
 from ood_bench.sweep import manifest
 from ood_bench.sweep.manifest import Plan
 from ood_bench.sweep.progress import ORDER, JobState, counted, job_states
+from ood_bench.utils.configs import default_data_root
 from ood_bench.utils.console import not_negative, one_message, plain_log
 from ood_bench.utils.printable import printable
 

@@ -1,5 +1,6 @@
 """The shipped configs as files: their folder, the options of a group, and a line about each option."""
 
+import os
 from pathlib import Path
 
 from ood_bench.errors import ConfigError
@@ -27,3 +28,13 @@ def _about(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
     return next((comment for comment in comments if not comment.startswith("@package")), "")
+
+
+def default_data_root() -> str:
+    """The data root when ``data.root`` is not given: the environment variable ``OOD_BENCH_DATA``, else ``data``."""
+    return os.environ.get("OOD_BENCH_DATA", "data")
+
+
+def default_checkpoint_root() -> Path:
+    """The folder of checkpoints: the environment variable ``OOD_BENCH_CHECKPOINTS``, else ``checkpoints``."""
+    return Path(os.environ.get("OOD_BENCH_CHECKPOINTS", "checkpoints"))

@@ -8,10 +8,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from ood_bench.checkpoints import import_checkpoint, importer
+from ood_bench.checkpoints import importer
 from ood_bench.checkpoints.__main__ import NORMALISATIONS
 from ood_bench.checkpoints.choice import Choice
-from ood_bench.checkpoints.importer import Claim
+from ood_bench.checkpoints.importer import Claim, import_checkpoint
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import ArtifactError, ConfigError
 from ood_bench.models.classifier import accuracy, load_classifier

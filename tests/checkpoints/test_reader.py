@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from ood_bench.checkpoints import read_state_dict
+from ood_bench.checkpoints.reader import read_state_dict
 from ood_bench.errors import ArtifactError
 
 

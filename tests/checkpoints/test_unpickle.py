@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from ood_bench.checkpoints import read_state_dict
+from ood_bench.checkpoints.reader import read_state_dict
 from ood_bench.errors import ArtifactError
 
 

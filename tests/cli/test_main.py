@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from ood_bench import __version__ as ood_bench_version
 from ood_bench.cli.help import COMMANDS
 from ood_bench.config import compose_settings
 from ood_bench.errors import DataError
@@ -29,6 +30,13 @@ def test_help_may_be_cut_off_by_its_reader(tmp_path):
     )
     assert done.stdout.startswith("ood-bench ")
     assert done.stderr == ""
+
+
+def test_a_run_on_a_terminal_says_a_word_before_anything_slow(command_line, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("ood_bench.cli.job.run", lambda words: 0)
+    assert command_line("experiment=quickstart").err == f"ood-bench {ood_bench_version}: reading the configuration"
 
 
 def test_without_data_one_message_says_how_to_go_on(command_line, tmp_path, monkeypatch):

@@ -157,7 +157,7 @@ def test_messages_name_the_archive_and_not_where_it_was_unpacked(tmp_path):
     with pytest.raises(DataError, match=rf"directly in {path}/LSUN/test .*it holds the folder test: set source\.path"):
         source_of(path).read(tmp_path)
     pack(path, {"LSUN/test/0.png": b""})
-    with pytest.raises(DataError, match=rf"^{path}/LSUN/test/0\.png: not a whole picture: empty file$"):
+    with pytest.raises(DataError, match=rf"^{path}/LSUN/test/0\.png: not a whole picture: empty file: mend"):
         source_of(path).read(tmp_path)
 
 

@@ -151,11 +151,11 @@ def test_a_crop_larger_than_the_picture_is_refused(tmp_path, pixels, write_image
 def test_many_files_keep_their_order(tmp_path, pixels, write_image):
     arrays = pixels(300, 6, 5, 3)
     paths = [write_image(tmp_path / f"{index}.png", array) for index, array in enumerate(arrays)]
-    np.testing.assert_array_equal(decode_files(paths, Decoding(), "x"), arrays.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(decode_files(paths, Decoding(), "x")[0], arrays.transpose(0, 3, 1, 2))
 
 
 def test_differing_sizes_need_a_policy(tmp_path, pixels, write_image):
     paths = [write_image(tmp_path / f"{side}.png", pixels(side, 8, 3)) for side in (8, 9)]
     with pytest.raises(DataError, match=r"9\.png is 9x8 but 8\.png is 8x8; set source\.size and source\.resize"):
         decode_files(paths, Decoding(), "x")
-    assert decode_files(paths, Decoding("L", "squash", (4, 6)), "x").shape == (2, 1, 4, 6)
+    assert decode_files(paths, Decoding("L", "squash", (4, 6)), "x")[0].shape == (2, 1, 4, 6)

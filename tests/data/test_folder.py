@@ -9,6 +9,7 @@ import pytest
 
 from ood_bench.data import walk
 from ood_bench.data.folder import FolderSource, sort_key
+from ood_bench.data.image_store import ImageStore
 from ood_bench.errors import ConfigError, DataError
 
 
@@ -108,6 +109,37 @@ def test_a_sample_is_drawn_from_the_sorted_files_by_pythons_generator(classes):
         FolderSource(name="x", path="set", layout="classes", sample=13).read(classes)
     with pytest.raises(ConfigError, match="rows and sample cannot be set together"):
         FolderSource(name="x", path="set", layout="classes", sample=3, rows=(0, 3))
+
+
+def test_one_folder_is_split_class_by_class_by_fraction_and_seed(classes, write_image):
+    settings = {"name": "x", "path": "set", "layout": "classes", "test_fraction": 0.4}
+    whole = rows_of(FolderSource(**settings).read(classes))
+    train, test = (FolderSource(**settings, split=part).read(classes) for part in ("train", "test"))
+    assert sorted(rows_of(train) + rows_of(test)) == sorted(whole)
+    assert [test.class_names[label] for label in test.labels] == ["cat", "cat", "dog", "dog", "emu"]
+    assert [row for row in whole if row in rows_of(test)] == rows_of(test), "parts keep the order of the whole"
+    others = [FolderSource(**settings, split="test", split_seed=seed) for seed in range(1, 9)]
+    assert any(rows_of(one.read(classes)) != rows_of(test) for one in others)
+    assert test.variant == "test part, 40 % for testing, seed 0"
+    write_image(classes / "set/ant/12.png", np.full((4, 4, 3), 12, np.uint8))
+    assert rows_of(FolderSource(**settings, split="test").read(classes)) == rows_of(test), "a class more moves no image"
+    plain = FolderSource(name="x", path="set", layout="classes").parameters()
+    assert not {"split", "test_fraction", "split_seed"} & set(plain), "what is in stores already keeps its key"
+
+
+def test_damaged_files_are_left_out_where_that_is_chosen_and_counted(classes, caplog):
+    (classes / "set/cat/1.png").write_bytes(b"")
+    (classes / "set/emu/9.png").write_bytes(b"some text")
+    settings = {"name": "x", "path": "set", "layout": "classes"}
+    with pytest.raises(DataError, match=r"cat/1\.png: not a whole picture: empty file: .*data\.on_damage=skip"):
+        FolderSource(**settings).read(classes)
+    source = FolderSource(**settings, on_damage="skip")
+    for found in (source.read(classes), ImageStore(classes / "store").open(source, classes)):
+        assert rows_of(found) == [10, 3, 5, 8, 0, 11, 4, 7, 2, 6]
+        assert found.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 2
+        assert (found.left_out, found.title) == (2, "x (2 damaged left out)")
+    assert "x: left out: " in caplog.text
+    assert "on_damage" not in FolderSource(**settings).parameters(), "what is in stores already keeps its key"
 
 
 def test_labels_count_all_classes_that_are_there_not_those_drawn(tmp_path, write_image):

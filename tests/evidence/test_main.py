@@ -8,7 +8,7 @@ import ood_bench
 from ood_bench.errors import ConfigError
 from ood_bench.evidence.__main__ import main
 from ood_bench.metrics import Measure, measure_selective
-from ood_bench.report import paired, tables
+from ood_bench.report import compare, tables
 from ood_bench.results import Record, RecordStore, frame
 from ood_bench.results.scores import ScoreStore
 
@@ -114,7 +114,7 @@ def test_a_record_of_a_run_does_not_mention_score_files(folder):
 def test_they_stand_in_tables_and_are_tested_in_pairs(folder):
     write("better.npz", shift=0.25)
     assert imported("msp", "--tuned-on", "nothing") == imported("scale", file="better.npz") == 0
-    assert paired.main(["--store", "store", "--resamples", "20"]) == 0
+    assert compare.main(["--store", "store", "--resamples", "20"]) == 0
     page = tables.table_files(tables.sections(load(), tables.load_blocks()), {})["openood_cifar10.md"]
     rows = [line for line in page.split("\n") if line.startswith("| msp") and "from scores" in line]
     assert any("| near " in line for line in rows)
@@ -180,3 +180,21 @@ def test_the_python_call_gives_a_protocols_metrics_with_intervals():
     assert {name: further[f"selective.{name}"] for name in expected} == expected
     with pytest.raises(ConfigError, match=r"no protocol 'openood' \(did you mean openood_v15\?\)"):
         ood_bench.evaluate(INSIDE, NEAR["tin"], protocol="openood")
+
+
+def test_scores_of_sets_that_nothing_describes_are_imported_as_ones_own(folder, capsys):
+    shapes = RANDOM.normal(0, 1, 40)
+    np.savez("mine.npz", **{"id_test/confidence": INSIDE[:50], "id_test/label": LABELS[:50], "shapes/score": shapes})
+    words = ["import", "mine.npz", "--id", "flowers", "--protocol", "plain", "--method", "mine", "--store", "store"]
+    assert main([*words, "--resamples", "20"]) == 2
+    assert "--own --protocol plain --model NAME" in " ".join(capsys.readouterr().err.split())
+    assert main([*words, "--own"]) == 2
+    assert "add --model NAME" in capsys.readouterr().err
+    assert main([*words, "--own", "--model", "net", "--resamples", "20"]) == 0
+    (record,) = load()
+    found = record.id, record.ood, record.model, record.n_id, record.n_ood, record.protocol
+    assert found == ("flowers", "shapes", "net", 50, 40, "plain")
+    labels = np.repeat([1, 0], [50, 40])
+    right = 100 * roc_auc_score(labels, np.concatenate([INSIDE[:50], shapes]))
+    assert record.metrics["auroc"].value == pytest.approx(right)
+    assert record.metrics["auroc"].low < right < record.metrics["auroc"].high

@@ -181,3 +181,18 @@ def test_every_shipped_block_has_published_numbers():
         for metric in block.metrics:
             printed = [block.printed(method, ood, metric) for method in block.methods for ood in block.ood]
             assert any(printed), f"{block.name}: nothing published for {metric}"
+
+
+def test_a_paper_of_ones_own_comes_with_its_own_numbers(conf, tmp_path):
+    folder = tmp_path / "mine/paper"
+    folder.mkdir(parents=True)
+    text = (conf / "paper/fssd_fashionmnist.yaml").read_text()
+    (folder / "mine.yaml").write_text(text.replace("name: fssd_fashionmnist", "name: mine"))
+    theirs = load_blocks(conf, own=[tmp_path / "mine"])[1]
+    assert (theirs.printed("msp", "mnist", "auroc"), theirs.csv_place) == ("77.3", "ood_bench/papers/fssd.csv")
+    columns = "paper,table,method,model,id_dataset,ood_dataset,metric,value,source"
+    (folder / "fssd.csv").write_text(f"{columns}\nme,readme_results,msp,lenet,fashionmnist,mnist,auroc,12.5,table 1\n")
+    (folder / "mine.yaml").touch()
+    shipped, mine = load_blocks(conf, own=[tmp_path / "mine"])
+    assert (mine.printed("msp", "mnist", "auroc"), mine.csv_place) == ("12.5", "paper/fssd.csv")
+    assert shipped.printed("msp", "mnist", "auroc") == "77.3"

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.latex import _ours, escaped, table
+from ood_bench.report.latex import _ours, escaped, own_table, table
 from ood_bench.report.rows import gather
 from ood_bench.report.sections import sections
 
@@ -53,3 +53,12 @@ def test_special_letters_are_escaped():
     assert escaped("a_b & 50 % {x} \\ ~^#$") == (
         r"a\_b \& 50 \% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{}\#\$"
     )
+
+
+def test_results_of_no_paper_have_a_column_a_metric_with_deviation_and_interval(make, conf):
+    measured = [{"auroc": {"value": value, "low": value - 0.5, "high": value + 0.5}} for value in (77.0, 78.0)]
+    records = [make("k_nn", seed, id="flowers", metrics=metrics) for seed, metrics in enumerate(measured)]
+    (section,) = [one for one in sections(records, load_blocks(conf)) if one.kind == "other"]
+    lines = [line.strip() for line in own_table(section).split("\n")]
+    assert rf"\caption{{{escaped(section.title)}; in percent, " in "".join(lines)
+    assert r"k\_nn & $77.50 \pm 0.71$ [77.00, 78.00] \\" in lines

@@ -5,7 +5,7 @@ import pytest
 
 from ood_bench.errors import ArtifactError
 from ood_bench.metrics.paired import bootstrap_difference, delong, delong_of_means, holm, mean_auroc
-from ood_bench.report import means, paired
+from ood_bench.report import compare, means, paired
 from ood_bench.results import RecordStore
 from ood_bench.results.scores import Scores, ScoreStore
 
@@ -48,7 +48,7 @@ def lines(results):
 
 
 def run(folders, *more):
-    return paired.main(["--results", str(folders[0]), "--store", str(folders[1]), "--resamples", "50", *more])
+    return compare.main(["--results", str(folders[0]), "--store", str(folders[1]), "--resamples", "50", *more])
 
 
 def test_methods_are_compared_on_the_rows_that_both_scored(folders, write):

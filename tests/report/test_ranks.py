@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ood_bench.metrics.ranks import least_p, networks_needed
-from ood_bench.report import paired, rank_plot, ranks
+from ood_bench.report import compare, rank_plot, ranks
 from ood_bench.report.networks import by_network, titles
 
 METHODS = ("a", "b", "c", "d")
@@ -96,7 +96,7 @@ def test_several_id_sets_have_a_ranking_together(make):
 def test_the_command_writes_table_and_plot_and_says_its_limits(make, results, fill, caplog):
     fill(*records(make))
     caplog.set_level("INFO")
-    assert paired.main(["--ranks", "--results", str(results)]) == 0
+    assert compare.main(["--ranks", "--results", str(results)]) == 0
     (table,) = (results / "paired" / "ranks").glob("*.csv")
     lines = list(csv.DictReader(table.read_text().splitlines()))
     assert [line["method"] for line in lines] == list(METHODS)
@@ -108,7 +108,7 @@ def test_the_command_writes_table_and_plot_and_says_its_limits(make, results, fi
 
 def test_without_networks_the_command_says_what_is_missing(make, results, fill, capsys):
     fill(*records(make, 1))
-    assert paired.main(["--ranks", "--results", str(results)]) == 2
+    assert compare.main(["--ranks", "--results", str(results)]) == 2
     assert "run more seeds" in capsys.readouterr().err
 
 

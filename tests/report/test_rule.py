@@ -5,9 +5,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.verdicts import shares
+from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.rule import (
-    DEFAULT,
-    Margins,
     Ours,
     Published,
     decide,

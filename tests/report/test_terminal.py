@@ -8,27 +8,38 @@ from ood_bench.report.terminal import show
 pytestmark = pytest.mark.usefixtures("conf")
 
 
-def shown(records, width=120):
+def shown(records, width=120, **options):
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    show(records, console)
+    show(records, console, **options)
     return [" ".join(line.split()) for line in console.file.getvalue().split("\n")]
 
 
 def test_the_papers_numbers_stand_below_ours(make):
-    lines = shown([make("odin", seed=seed, auroc=88.0, fpr80=20.5) for seed in range(2)])
+    lines = shown([make("odin", seed=seed, auroc=88.0 + seed, fpr80=20.5) for seed in range(2)])
     assert " ".join(lines).startswith("fashionmnist, lenet, protocol fssd, percent")
     assert "OOD set, method seed AUROC FPR80" in lines
     start = lines.index("mnist")
     assert lines[start + 1] == "odin 0 88.00 20.50"
-    assert lines[start + 2 : start + 4] == ["odin 1 88.00 20.50", "paper 87.9 20.0"]
+    assert lines[start + 2 : start + 5] == [
+        "odin 1 89.00 20.50", "mean ± std of 2 88.50 ± 0.71 20.50 ± 0.00", "paper 87.9 20.0",
+    ]  # fmt: skip
+
+
+def test_a_joint_table_has_the_means_alone(make):
+    lines = shown([make("odin", seed=seed, auroc=88.0 + seed) for seed in range(2)] + [make("msp")], every_seed=False)
+    start = lines.index("mnist")
+    assert [line for line in lines[start + 1 :] if "paper" not in line and line] == [
+        "msp 0 77.00 42.00", "odin mean of 2 88.50 ± 0.71 42.00 ± 0.00",
+    ]  # fmt: skip
 
 
 def test_the_seeds_of_a_method_stand_together(make):
     records = [make(method, seed=seed) for seed in (1, 0) for method in ("odin", "msp")]
     lines = shown(records)
     start = lines.index("mnist") + 1
-    assert [line.split()[:2] for line in lines[start : start + 6]] == [
-        ["msp", "0"], ["msp", "1"], ["paper", "77.3"], ["odin", "0"], ["odin", "1"], ["paper", "87.9"],
+    assert [line.split()[:2] for line in lines[start : start + 8]] == [
+        ["msp", "0"], ["msp", "1"], ["mean", "±"], ["paper", "77.3"],
+        ["odin", "0"], ["odin", "1"], ["mean", "±"], ["paper", "87.9"],
     ]  # fmt: skip
 
 

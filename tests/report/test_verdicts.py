@@ -10,8 +10,9 @@ from scipy import stats
 
 from benchmarks.verdicts import shares
 from ood_bench.papers.block import Block, load_blocks
+from ood_bench.report.margins import Margins
 from ood_bench.report.rows import Row, Stat, gather
-from ood_bench.report.rule import Margins, Published
+from ood_bench.report.rule import Published
 from ood_bench.report.sections import sections
 from ood_bench.report.verdicts import Verdict, chance, counted, judge, smaller_is_better
 

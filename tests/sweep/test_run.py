@@ -37,6 +37,7 @@ def test_it_runs_what_is_missing(sweep, store):
     assert status == 0
     assert "plan: 2 jobs with 2 cells; 0 done, 2 to compute" in said
     assert said.endswith("sweep: 2 of 2 cells have a record")
+    assert "msp mean of 2 " in said
     ((_, plan),) = manifest.load_all(store)
     assert [job.place for job in plan.jobs] == [0, 1]
     launched = []
