@@ -22,7 +22,7 @@ def test_it_names_what_a_reader_looks_for():
         "sources.md": ("## kind: list", "| `test_fraction` | `float` | `0.2` | share of each class"),
         "recipe.md": ("| `epochs` | `int` | `1` |", "## optimizer"),
         "record.md": ("| `cell_key` |", "## Environment"),
-        "conventions.md": ("| `openood_v15` | OOD |",),
+        "conventions.md": ("| `openood` | OOD |",),
         "commands.md": ("### ood-bench store gc", "| `--config-dir DIR` | a folder with papers of your own |"),
     }.items():
         for word in words:
