@@ -67,8 +67,8 @@ def _settings() -> str:
         rows.append([_code(".".join(above)), _code(value), comment or ""])
     return _page(
         "Settings",
-        "Each is set on the command line as `KEY=VALUE`: `seed=[0,1,2]`, `scoring.resamples=0`. `ood-bench --cfg job ...` "
-        "shows all keys of a run with their values, those of the chosen options too, such as `method.odin.temperature`.",
+        "Each is set on the command line as `KEY=VALUE`: `seed=[0,1,2]`, `scoring.resamples=0`. "
+        "`ood-bench --cfg job ...` shows all keys of a run with their values, those of the chosen options too.",
         _table(["key", "default", "meaning"], rows),
     )
 
@@ -143,8 +143,8 @@ def _sources() -> str:
         parts += [f"## kind: {kind}", _summary(source), _fields_table(source, ("name", "variant"))]
     return _page(
         "Kinds of image sources",
-        "The node `source` of an OOD set and the nodes `train` and `test` of an ID set: `kind`, and the keys of that kind. "
-        "Paths are below `data.root`, or begin with a slash. `name` and `variant` are those of the set.",
+        "The node `source` of an OOD set and the nodes `train` and `test` of an ID set have `kind` and the keys of "
+        "that kind. Paths are below `data.root`, or begin with a slash. `name` and `variant` are those of the set.",
         *parts,
     )
 
@@ -187,8 +187,8 @@ def _conventions() -> str:
     ]
     return _page(
         "Metric conventions",
-        "A convention is how scores become numbers in one paper's code. A protocol names one; every record has the exact "
-        "metrics beside it. Formulas: [metrics](../metrics.md); which protocol has which: [protocols](../protocols.md).",
+        "How scores become numbers in one paper's code. A protocol names one; every record has the exact metrics "
+        "beside it. Formulas: [metrics](../metrics.md). Which protocol has which: [protocols](../protocols.md).",
         _table(["convention", "positive", "what it computes"], rows),
     )
 
