@@ -54,7 +54,7 @@ def _code(text: str) -> str:
 
 def _settings() -> str:
     """Every key of ``conf/config.yaml`` with its default and its comment."""
-    rows, above = [], list[str]()
+    rows, above = list[list[str]](), list[str]()
     for line in (conf_dir() / "config.yaml").read_text(encoding="utf-8").partition("\nseed:")[2].splitlines():
         text = f"seed:{line}" if not rows and not above else line
         if not (found := re.match(r"( *)([\w]+):\s*(.*?)(?:\s+#\s*(.*))?$", text)):
