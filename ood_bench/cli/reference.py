@@ -81,7 +81,7 @@ def _options() -> str:
     return _page("Options of every group", "`ood-bench list GROUP` shows the same in the terminal.", *parts)
 
 
-def _described(kind: type) -> dict[str, str]:
+def _described(kind: Any) -> dict[str, str]:
     """What the docstrings of a class and its bases say of their attributes."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
@@ -102,7 +102,7 @@ def _plain(text: str) -> str:
     return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text).replace("``", "`")
 
 
-def _summary(kind: type) -> str:
+def _summary(kind: Any) -> str:
     text = inspect.cleandoc(kind.__doc__ or "").partition("\nAttributes:")[0]
     return _plain("\n\n".join(" ".join(one.split()) for one in text.strip().split("\n\n")))
 
