@@ -7,7 +7,7 @@ CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 # Set by many containers; without bytecode, each of the suite's processes compiles torch and the rest for ten seconds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-cluster test-ray crash lint tables bench install clean
+.PHONY: run test test-cluster test-ray crash lint tables docs bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
@@ -33,6 +33,16 @@ lint: install ## formatting, lint and types
 tables: install ## tables, page, plots and README block again, from results/records
 	$(RUN) ood_bench.report --results results --readme README.md
 
+docs: .venv-docs/.installed ## the documentation as a site in outputs/site; a dead link is an error
+	.venv-docs/bin/python scripts/docs_site.py
+	.venv-docs/bin/python -m zensical build --clean --strict
+
+.venv-docs/.installed: pyproject.toml uv.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check uv
+	UV_PROJECT_ENVIRONMENT=.venv-docs .venv-docs/bin/python -m uv sync --quiet --locked --only-group docs --inexact
+	touch $@
+
 bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; BENCH=--quick needs no data, OODEEL=PYTHON adds oodeel
 	$(RUN) benchmarks $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
 	$(if $(OODEEL),$(RUN) benchmarks.oodeel --python $(OODEEL) --checkpoint $(CHECKPOINT))
@@ -49,4 +59,4 @@ install: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-ray outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-ray .venv-docs outputs .mypy_cache .ruff_cache .pytest_cache

@@ -17,11 +17,3 @@ def test_no_import_runs_upwards_and_none_in_circles():
     linter = Path(sys.executable).with_name("lint-imports")
     found = subprocess.run([linter, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
-
-
-def test_looking_after_stores_and_results_needs_no_torch():
-    """It takes seconds and 500 MB to import."""
-    modules = "ood_bench.store.__main__, ood_bench.report.tables, ood_bench.sweep.status"
-    said = f"import sys, {modules}; print('torch' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout == "False\n"

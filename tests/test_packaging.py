@@ -131,7 +131,6 @@ except ConfigError as error:
         ("ood_bench.__main__", ["torch", "numpy", "hydra", "pandas", "sklearn", "scipy", "rich"]),
         ("ood_bench.cli.job", ["torch", "pandas", "sklearn", "scipy"]),
         ("ood_bench.utils.locks, ood_bench.errors", ["torch", "hydra", "numpy"]),
-        ("ood_bench.sweep.status", ["torch"]),
     ],
 )
 def test_importing_is_light(module, heavy, tmp_path):

@@ -15,10 +15,14 @@ for words in [["--help"], *([name, "--help"] for name in {list(COMMANDS)})]:
     except SystemExit:
         pass
 sys.stderr.write(" ".join(sys.modules))
+import ood_bench.report.tables
+sys.stderr.write("; torch " + str("torch" in sys.modules))
 """
 
 
-def test_help_of_every_command_imports_no_large_library(tmp_path):
+def test_help_of_every_command_imports_no_large_library_and_tables_need_no_torch(tmp_path):
     found = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert [name for name in COMMANDS if f"usage: ood-bench {name} " not in found.stdout] == []
-    assert HEAVY & set(found.stderr.split()) == set()
+    modules, tables = found.stderr.split("; ")
+    assert HEAVY & set(modules.split()) == set()
+    assert tables == "torch False"

@@ -11,7 +11,8 @@ from PIL import Image
 
 PAGE = (Path(__file__).parents[1] / "docs/your_own.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
-    r"(?:`([\w/]+\.\w+)`[^`]*:\n\n)?```(python|yaml)\n(.*?)```|^    (ood-bench [^\n]*)$", re.DOTALL | re.MULTILINE
+    r"(?:`([\w/]+\.\w+)`[^`]*:\n\n)?```(python|yaml)\n(.*?)```|^    (ood-bench (?:[^\\\n]|\\\n)*)$",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -52,7 +53,7 @@ def test_a_reader_gets_from_a_checkpoint_and_folders_to_tables_a_page_and_latex(
         if command:
             if "checkpoints import" in command:
                 save_checkpoint()
-            found = command_line(*shlex.split(command)[1:])
+            found = command_line(*shlex.split(command.replace("\\\n", " "))[1:])
             assert found.status == 0, f"{command}: {found.err}"
         elif name:
             Path(name).parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import ood_bench
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import options
-from ood_bench.utils.console import one_message
+from ood_bench.utils.console import existing, one_message
 from ood_bench.utils.suggest import did_you_mean
 
 
@@ -84,8 +85,12 @@ def choices_of(option: str) -> str:
     return " or ".join(f"{group}={option}" for group in GROUPS if option in options(group))
 
 
-def explain(group: str) -> str:
+def explain(group: str, own: Sequence[Path] = ()) -> str:
     """The options of a group, one line each; cut to the width of the terminal if there is one.
+
+    Args:
+        group: the group's name.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is no such group.
@@ -95,7 +100,7 @@ def explain(group: str) -> str:
             f"to choose that option, write {option}" if (option := choices_of(group)) else "choose " + ", ".join(GROUPS)
         )
         raise ConfigError(f"there is no group {group!r}{did_you_mean(group, GROUPS)}", hint)
-    found = options(group)
+    found = options(group, own)
     width = max(map(len, found))
     lines = [f"{name:{width}}  {about}" for name, about in found.items()]
     if sys.stdout.isatty():
@@ -136,6 +141,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog="ood-bench list", description="Shows groups, or the options of one group.")
     parser.add_argument("group", nargs="?", help=", ".join(GROUPS))
+    parser.add_argument(
+        "--config-dir", type=Path, action="append", default=[], metavar="DIR", help="options of your own, too"
+    )
     parser.add_argument("name", nargs="?", help="a method, to read what it computes, its paper, its grid")
     return parser
 
@@ -145,10 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``ood-bench list``; exit status 0, or 2 for an unknown group."""
     parser = build_parser()
     chosen = parser.parse_args(arguments)
+    own = [existing("--config-dir", folder) for folder in chosen.config_dir]
     if chosen.name is not None and chosen.group != "method":
         parser.error("only a method has more to say: ood-bench list method NAME")
     if chosen.name is not None:
         sys.stdout.write(explain_method(chosen.name))
     else:
-        sys.stdout.write(f"{_groups()}\n" if chosen.group is None else explain(chosen.group))
+        sys.stdout.write(f"{_groups()}\n" if chosen.group is None else explain(chosen.group, own))
     return 0

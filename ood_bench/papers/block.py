@@ -234,18 +234,20 @@ def load_blocks(conf: Path | None = None, own: Sequence[Path] = ()) -> list[Bloc
     Raises:
         ConfigError: if a file has no usable node ``paper``.
     """
-    folders = (conf or conf_dir(), *own)
-    files = [(path, path.stat()) for folder in folders for path in sorted(folder.glob("*/*.yaml"))]
-    blocks = _blocks(folders, tuple((path, status.st_mtime_ns, status.st_size) for path, status in files))
-    return sorted(blocks, key=lambda block: block.name)
+    shipped = conf or conf_dir()
+    states = [(path, path.stat()) for path in sorted(shipped.glob("*/*.yaml"))]
+    blocks = _shipped(shipped, tuple((path, status.st_mtime_ns, status.st_size) for path, status in states))
+    names, files = {block.name for block in blocks}, ConfigFiles((shipped, *own))
+    papers = {path.stem: path for folder in reversed(own) for path in (folder / "paper").glob("*.yaml")}
+    mine = [_block(path, files) for name, path in papers.items() if name not in names]
+    return sorted([*blocks, *mine], key=lambda block: block.name)
 
 
 @functools.lru_cache(maxsize=1)
-def _blocks(folders: tuple[Path, ...], _files: tuple[tuple[Path, int, int], ...]) -> tuple[Block, ...]:
+def _shipped(folder: Path, _states: tuple[tuple[Path, int, int], ...]) -> tuple[Block, ...]:
     """The blocks as long as the files stay as they are; reading them takes a second, and each job of a sweep does."""
-    files = ConfigFiles(folders)
-    found = {path.stem: path for folder in reversed(folders) for path in sorted((folder / "paper").glob("*.yaml"))}
-    return tuple(_block(path, files) for _, path in sorted(found.items()))
+    files = ConfigFiles((folder,))
+    return tuple(_block(path, files) for path in sorted((folder / "paper").glob("*.yaml")))
 
 
 def _block(path: Path, files: ConfigFiles) -> Block:

@@ -1,6 +1,7 @@
 """The shipped configs as files: their folder, the options of a group, and a line about each option."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.errors import ConfigError
@@ -19,9 +20,15 @@ def conf_dir() -> Path:
     raise ConfigError(f"no conf folder in {package} or beside it: the installation is incomplete")
 
 
-def options(group: str) -> dict[str, str]:
-    """The options of a group in alphabetical order, each with the first comment line of its file."""
-    return {path.stem: _about(path) for path in sorted((conf_dir() / group).glob("*.yaml"))}
+def options(group: str, own: Sequence[Path] = ()) -> dict[str, str]:
+    """The options of a group in alphabetical order, each with the first comment line of its file.
+
+    Args:
+        group: the group's name.
+        own: folders of configs beside the shipped one, which comes first.
+    """
+    found = {path.stem: path for folder in (*reversed(own), conf_dir()) for path in (folder / group).glob("*.yaml")}
+    return {name: _about(path) for name, path in sorted(found.items())}
 
 
 def _about(path: Path) -> str:

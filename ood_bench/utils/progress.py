@@ -1,6 +1,7 @@
 """Progress of long work: a bar with rate and remaining time on a terminal, plain log lines elsewhere."""
 
 import contextlib
+import importlib.util
 import logging
 import time
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from ood_bench.utils.printable import printable
 
@@ -76,7 +78,11 @@ class Ticker:
             left = (self._total - self._done) / max(rate, 1e-9)
             text = "%s: %d of %d %s, %.0f/s, %.0f s left%s"
             after = f", {note}" if note else ""
-            _log.info(text, self._description, self._done, self._total, self._unit, rate, left, after)
+            said = text % (self._description, self._done, self._total, self._unit, rate, left, after)
+            if console.is_jupyter:  # where nobody has set the log up
+                console.print(said, markup=False, highlight=False)
+            else:
+                _log.info("%s", said)
 
     def report(self) -> dict[str, str | int | float]:
         """Where the work stands, JSON-able."""
@@ -85,18 +91,34 @@ class Ticker:
         return {**where, "done": self._done, "total": self._total, "seconds": round(seconds, 1)}
 
 
+def _columns() -> tuple[ProgressColumn, ...]:
+    """What a bar shows; where there is little room the bar shrinks first, then the description and the note."""
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    def cut() -> Column:
+        return Column(no_wrap=True, overflow="ellipsis", ratio=3)
+
+    return (
+        TextColumn("{task.description}", table_column=cut()),
+        BarColumn(bar_width=None, table_column=Column(ratio=2, min_width=4)),
+        MofNCompleteColumn(table_column=whole()),
+        TextColumn("{task.fields[rate]}", table_column=whole()),
+        TimeRemainingColumn(table_column=whole()),
+        TextColumn("{task.fields[note]}", table_column=cut()),
+    )
+
+
+def _draws() -> bool:
+    """Whether a bar can be drawn: on a terminal, and in a notebook that has ipywidgets."""
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
+
+
 @contextlib.contextmanager
 def ticking(description: str, total: int, unit: str) -> Iterator[Ticker]:
     """Shows the progress of the block; see :class:`Ticker` for the arguments."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+    bar = Progress(*_columns(), console=console, transient=True, expand=True) if _draws() else None
     with bar or contextlib.nullcontext():
         ticker = Ticker(description, total, unit, bar)
         _underway.append(ticker)

@@ -26,6 +26,7 @@ def test_a_network_and_a_score_run_at_once(here, quick, command_line):
         found = command_line("new", kind, f"own_{kind}")
         assert found.status == 0
         assert f"wrote my_conf/{kind}/own_{kind}.yaml wrote own_{kind}.py try it: ood-bench --config-dir" in found.out
+    assert "own_model: say here in one sentence" in command_line("list", "model", "--config-dir", "my_conf").out
     records = ood_bench.run([SEARCH, *quick, "model=own_model", "method=[energy,own_method]"])
     assert list(records["model"]) == ["own_model", "own_model"]
     assert records["auroc"][0] == records["auroc"][1], "the score to begin with is the energy"

@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 import time
 
 import pytest
@@ -73,6 +74,17 @@ def test_on_a_terminal_a_bar_with_rate_and_remaining_time(terminal):
     shown = terminal.getvalue()
     for part in ("scoring mnist", "images/s", "batch 3", "4/4", "0:00:00"):
         assert part in shown
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_count_rate_and_time_left_survive_in_a_narrow_terminal(monkeypatch, clock, width):
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=stream, force_terminal=True, width=width))
+    with ticking("training densenet_bc_100_12 on cifar10, seed 0", 15_000_000, "images") as ticker:
+        clock.now += 100
+        ticker.advance(7_000_000, "epoch 12/300, loss 0.1234")
+    shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", stream.getvalue())
+    assert re.search(r"trai.*… \S* +7000000/15000000 \S+ images/s [\d:-]+ epoch.*…", shown)
 
 
 def test_log_lines_share_the_console_of_the_bars(capsys):
