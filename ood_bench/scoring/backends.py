@@ -10,7 +10,7 @@ from torch import Tensor
 from ood_bench.data.imageset import Rows32
 from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
-from ood_bench.scoring.compiled import CompiledPass, installed, multiplications, title
+from ood_bench.scoring.compiled import CompiledPass, even, installed, largest_output, multiplications, title
 from ood_bench.scoring.quantities import Quantity
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,9 @@ TOLERANCE = 1e-5
 
 _WORTH = 5e11
 """Multiplications from which on ``auto`` converts a network: 5 to 20 seconds of one core; a conversion takes 1 to 4."""
+
+_LARGEST_MAP = 24 << 20
+"""Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
 
 _KEPT, _WORDS = 4, 200
 _SHORT = "the pass is too short to be worth a conversion"
@@ -43,6 +46,17 @@ class Backend:
         self._name = name
         self._converted: dict[tuple[str, int, frozenset[Quantity]], CompiledPass | str] = {}
         self._said: set[str] = set()
+        self._images: dict[tuple[str, int], int] = {}
+
+    def images(self, classifier: Classifier, x: Tensor) -> int:
+        """Number of images of a batch ``[B, C, H, W]`` that torch takes at once; on a CPU few, so that maps are small."""
+        if x.device.type != "cpu":
+            return len(x)
+        key = classifier.key, len(x)
+        if key not in self._images:
+            most = _LARGEST_MAP // (4 * largest_output(classifier.scoring_network, x))
+            self._images[key] = even(len(x), max(1, most))
+        return self._images[key]
 
     def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
         """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""

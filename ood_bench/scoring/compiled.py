@@ -39,8 +39,8 @@ def title() -> str:
 class CompiledPass:
     """One forward pass for some quantities, compiled for batches of a fixed number of images.
 
-    Reductions that are plain float32 arithmetic are part of the graph; taps with others leave it as maps. A network
-    is traced unfolded (OpenVINO folds batch norms itself), on a copy whose activations overwrite nothing.
+    Reductions that are plain float32 arithmetic are part of the graph; taps with others leave it as maps. What is
+    traced is a copy of the folded network whose activations overwrite nothing.
 
     Args:
         classifier: the network, on a processor.
@@ -63,8 +63,8 @@ class CompiledPass:
             self._outputs += mine if all(quantity.reduction.plain for quantity in mine) else [tap]
         with torch.inference_mode(mode=False), torch.no_grad():
             traced = _Traced(classifier, self._outputs)
-            largest = _largest_output(traced, x.clone())
-            self.images = _even(len(x), max(1, torch.get_num_threads() * _PIECE_BYTES // (4 * largest)))
+            largest = largest_output(traced, x.clone())
+            self.images = even(len(x), max(1, torch.get_num_threads() * _PIECE_BYTES // (4 * largest)))
             self._request = _request(traced, x[: self.images].clone().contiguous())
 
     def __call__(self, x: Tensor) -> Iterator[tuple[Quantity, Tensor]]:
@@ -90,7 +90,7 @@ class CompiledPass:
                     yield from ((quantity, quantity.reduction(value)) for quantity in self._at[output])
 
 
-def _even(count: int, most: int) -> int:
+def even(count: int, most: int) -> int:
     """Size of the fewest equal pieces of ``count`` images of which none has more than ``most``."""
     pieces = -(-count // most)
     return -(-count // pieces)
@@ -101,7 +101,7 @@ class _Traced(nn.Module):
 
     def __init__(self, classifier: Classifier, outputs: Sequence[Quantity | str]) -> None:
         super().__init__()
-        self.network = copy.deepcopy(classifier.network)
+        self.network = copy.deepcopy(classifier.scoring_network)
         for module in self.network.modules():
             if module.__dict__.get("inplace") is True:
                 module.inplace = False  # type: ignore[assignment]
@@ -141,7 +141,7 @@ def multiplications(network: nn.Module, x: Tensor) -> int:
     return total
 
 
-def _largest_output(network: nn.Module, x: Tensor) -> int:
+def largest_output(network: nn.Module, x: Tensor) -> int:
     """Number of values of the largest map that any module gives for one image of ``x``."""
     largest = x[0].numel()
 

@@ -70,8 +70,9 @@ def run_pass(
                 elif faster is not None:
                     rows.add_all(faster(x))
                 else:
-                    with reading(classifier, rows.readers):
-                        rows.read(OUTPUT, classifier.scoring_network(x))
+                    for piece in x.split(backend.images(classifier, x)):
+                        with reading(classifier, rows.readers):
+                            rows.read(OUTPUT, classifier.scoring_network(piece))
                     if done == 0:
                         first = {quantity: array[: len(x)] for quantity, array in rows.arrays.items()}
                         faster = backend.convert(classifier, x, first, len(view) - len(x))
