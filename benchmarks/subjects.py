@@ -65,7 +65,7 @@ def fashion_images(count: int, root: Path) -> ImageSet:
 
 def fresh_lenet() -> Classifier:
     """A LeNet with fresh weights: its speed is that of a trained one."""
-    return _fresh("lenet", {"shape": [1, 28, 28], "classes": 10, "normalisation": {"mean": [0.2860], "std": [0.3530]}})
+    return fresh("lenet", {"shape": [1, 28, 28], "classes": 10, "normalisation": {"mean": [0.2860], "std": [0.3530]}})
 
 
 def real_subject(count: int, root: Path, checkpoint: Path | None, store: Path) -> Subject | None:
@@ -88,7 +88,7 @@ def real_subject(count: int, root: Path, checkpoint: Path | None, store: Path) -
     opened = ImageStore(root / "store")
     train, test, *oods = (opened.open(source, root) for source in sources)
     if checkpoint is None:
-        classifier, weights = _fresh("resnet20", node), "fresh weights"
+        classifier, weights = fresh("resnet20", node), "fresh weights"
     else:
         model = node_named("model", "resnet20")
         constants = NORMALISATIONS["imagenet"]
@@ -117,10 +117,10 @@ def embedded_subject(count: int) -> Subject:
     node = {"shape": [3, 32, 32], "classes": 10, "normalisation": NORMALISATIONS["half"]}
     title = "resnet20 (fresh weights); patches of scikit-learn's photographs and noise, for speed only"
     train, test = head(known, _FIT_ROWS * count), head(known, count, _FIT_ROWS * count)
-    return Subject(title, _fresh("resnet20", node), train, test, oods)
+    return Subject(title, fresh("resnet20", node), train, test, oods)
 
 
-def _fresh(name: str, node: dict[str, Any]) -> Classifier:
+def fresh(name: str, node: dict[str, Any]) -> Classifier:
     """A network of ``conf/model`` with fresh weights, for the images of an ID set."""
     torch.manual_seed(0)
     spec = {"model": node_named("model", name), **{part: node[part] for part in ("shape", "classes", "normalisation")}}

@@ -61,6 +61,7 @@ class ScoringSettings(_Part):
         details: cells of which the page's details are kept.
         shards: parts of each pass that jobs of their own may compute.
         shard: the part that this job computes, from 0; none for a run that joins them and scores.
+        backend: the library that runs forward-only passes.
     """
 
     batch_size: int = Field(ge=0)
@@ -68,6 +69,7 @@ class ScoringSettings(_Part):
     details: Literal["new", "all", "none"] = "new"
     shards: Annotated[int, Field(gt=0, strict=True)] = 1
     shard: Annotated[int, Field(ge=0, strict=True)] | None = None
+    backend: Literal["torch", "openvino", "auto"] = "torch"
 
     @model_validator(mode="after")
     def _shard_exists(self) -> Self:

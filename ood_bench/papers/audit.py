@@ -7,8 +7,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import pandas as pd
-
 from ood_bench.errors import ConfigError
 from ood_bench.papers.published import load
 
@@ -49,6 +47,8 @@ def flags(csv: str) -> tuple[Flag, ...]:
     path = FOLDER / f"{csv}.csv"
     if not path.is_file():
         return ()
+    import pandas as pd  # noqa: PLC0415 - runs need none of it, and it takes long to import
+
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     if tuple(rows.columns) != (*PATTERNS, "flag", "compare", "reason"):
         raise ConfigError(f"{path}: columns are {', '.join(rows.columns)}")

@@ -2,10 +2,12 @@
 
 import functools
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ood_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("paper", "table", "method", "model", "id_dataset", "ood_dataset", "metric", "value", "source")
 RUNS = "runs"
@@ -21,7 +23,7 @@ def available() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.csv") if path.stem not in _MEASURED)
 
 
-def load(paper_csv: str, own: Path | None = None) -> pd.DataFrame:
+def load(paper_csv: str, own: Path | None = None) -> "pd.DataFrame":
     """One table of published numbers, a row a number.
 
     Args:
@@ -45,7 +47,13 @@ def file_of(paper_csv: str, own: Path | None = None) -> Path:
     return path if own is None or path.is_file() else file_of(paper_csv)
 
 
-def select(csv: str, table: str, model: str, id: str, own: Path | None = None) -> pd.DataFrame:  # noqa: A002 - the word of the configs
+def select(
+    csv: str,
+    table: str,
+    model: str,
+    id: str,  # noqa: A002 - the word of the configs
+    own: Path | None = None,
+) -> "pd.DataFrame":
     """The rows of one block of a table: one model on one ID set.
 
     Args:
@@ -68,7 +76,9 @@ def select(csv: str, table: str, model: str, id: str, own: Path | None = None) -
 
 
 @functools.lru_cache(maxsize=32)
-def _load(path: Path) -> pd.DataFrame:
+def _load(path: Path) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - runs need none of it, and it takes long to import
+
     if not path.is_file():
         raise ConfigError(f"no published numbers named {path.stem!r}; there is {', '.join(available())}")
     try:

@@ -257,6 +257,8 @@ class Environment:
         blas: torch's library of linear algebra and the instructions that it was built to use here, as in
             ``"mkl, AVX2"``. Absent from records of version 0.1, like the next.
         deterministic: whether torch was told to take deterministic algorithms only.
+        backend: what ran the forward-only passes behind the record, as in ``"openvino 2026.4.1"``, or in
+            ``"openvino 2026.4.1, torch"`` where both ran some. Absent where torch alone did.
     """
 
     git_revision: Text
@@ -269,6 +271,7 @@ class Environment:
     threads: Annotated[int, Field(ge=1)] | None = None
     blas: Text | None = None
     deterministic: Annotated[bool, Field(strict=True)] | None = None
+    backend: Text | None = None
 
     @model_serializer(mode="wrap")
     def _absent_if_unknown(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ood_bench.runner.prepare import Prepared, prepare
 from ood_bench.runner.record import record_of
 from ood_bench.runner.shard import make_shard
 from ood_bench.runner.shared_pass import Request, shared_pass
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.artifact import ClassifierStore
@@ -59,7 +60,7 @@ class _Runner:
         store, results, scoring = run.settings.store.root, run.settings.results.root, run.settings.scoring
         self._protocol, self._sets = run.protocol, run.sets
         self._classifiers = ClassifierStore(store / "classifiers", run.device)
-        self._engine = Engine(store / "banks", scoring.batch_size, scoring.shards)
+        self._engine = Engine(store / "banks", scoring.batch_size, scoring.shards, Backend(scoring.backend))
         self._records = RecordStore(results)
         self._extras = Extras(results, store, scoring.details)
         self._failures = Failures()
@@ -141,7 +142,8 @@ class _Runner:
         start = time.monotonic()
         outcome = self._protocol.run(cell.method, cell.detector, scorer, self._sets.test, cell.ood)
         seconds = time.monotonic() - start
-        record = record_of(cell, outcome, scorer.classifiers, seconds, correct_rows(cell, outcome, scorer))
+        correct, backend = correct_rows(cell, outcome, scorer), self._engine.backend(scorer.classifiers)
+        record = record_of(cell, outcome, scorer.classifiers, seconds, correct, backend=backend)
         self._extras.write(cell, outcome, record, earlier)
         if earlier is None:
             self._records.write(record)

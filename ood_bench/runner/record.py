@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def record_of(
     classifiers: Sequence[Classifier],
     seconds: float,
     correct: npt.NDArray[np.bool_] | None = None,
+    *,
+    backend: str | None = None,
 ) -> Record:
     """Evaluates a cell's scores and writes down how they came about.
 
@@ -34,6 +37,7 @@ def record_of(
         classifiers: the trained networks, in the order of the cell's ``specs``.
         seconds: time that tuning and scoring took.
         correct: bool ``[n_id]``, whether the class of each scored ID row is predicted right, or none if unknown.
+        backend: what ran forward-only passes where torch alone did not.
     """
     protocol, detector = cell.protocol, cell.detector
     convention = convention_named(protocol.convention)
@@ -70,7 +74,7 @@ def record_of(
             "data": _data(cell),
             "deviations": _deviations(cell, classifiers),
             "notes": [*outcome.notes, *_ties(outcome), *_imports(classifiers), *_streams(cell)],
-            "environment": environment(classifiers[0].device),
+            "environment": replace(environment(classifiers[0].device), backend=backend),
             "seconds": seconds,
             "created": utc_now(),
         }

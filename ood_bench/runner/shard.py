@@ -11,6 +11,7 @@ from ood_bench.runner.cell import Cell
 from ood_bench.runner.failures import Failures, Finished
 from ood_bench.runner.networks import find_or_train, scorers_of
 from ood_bench.runner.prepare import Prepared
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.quantities import Quantity
 from ood_bench.scoring.shard_engine import NotWholeError, ShardEngine, UndividedError
 from ood_bench.training.artifact import ClassifierStore
@@ -43,7 +44,9 @@ class _Shard:
         scoring = run.settings.scoring
         assert scoring.shard is not None  # noqa: S101 - a run without one does not come here
         self._classifiers = ClassifierStore(store / "classifiers", run.device)
-        self._engine = ShardEngine(store / "banks", scoring.batch_size, scoring.shards, scoring.shard)
+        self._engine = ShardEngine(
+            store / "banks", scoring.batch_size, scoring.shards, scoring.shard, Backend(scoring.backend)
+        )
         self._failures = Failures()
         self._computed, self._wanted = 0, 0
         self._undivided: dict[str, None] = {}

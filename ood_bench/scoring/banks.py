@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ood_bench.data.imageset import Array, Rows32
-from ood_bench.utils.digests import check_digest, with_digest, without_digest
+from ood_bench.utils.digests import check_digest, undigested, with_digest, without_digest
 from ood_bench.utils.files import content_key, write_atomically
 from ood_bench.utils.locks import locked
 
@@ -31,6 +31,7 @@ class Banks:
     def __init__(self, root: Path | None) -> None:
         self._root = root
         self._kept: dict[str, npt.NDArray[Any]] = {}
+        self._by: dict[str, str] = {}
         self._warned: set[str] = set()
 
     def rows(self, name: str, count: int) -> Rows32 | None:
@@ -46,18 +47,28 @@ class Banks:
         """A derived array, or none if it is not there or its file is damaged."""
         return self._load(name)
 
-    def keep(self, name: str, array: npt.NDArray[Any]) -> None:
+    def keep(self, name: str, array: npt.NDArray[Any], by: str = "") -> None:
         """Keeps rows ``[N, D]``, or a derived array of any shape.
+
+        Args:
+            name: of its file.
+            array: what is kept.
+            by: the library that computed it where that was not torch; it stands in the file after the array.
 
         Raises:
             ArtifactError: if the file cannot be written.
         """
-        self._kept[name] = array
+        self._kept[name], self._by[name] = array, by
         if self._root is not None:
             buffer = io.BytesIO()
             np.save(buffer, array)
+            buffer.write(by.encode())
             content = with_digest(buffer.getvalue(), _identity(name))
             write_atomically(self._root / f"{name}.npy", content, durable=False)
+
+    def by(self, name: str) -> str:
+        """The library that computed rows that were kept or found; empty for torch."""
+        return self._by.get(name, "")
 
     def partial(self, names: Iterable[str]) -> "PartialScores | None":
         """Where a pass saves what it has done of these derived arrays; none if everything is in memory only."""
@@ -92,7 +103,10 @@ class Banks:
         if name not in self._kept and path is not None and path.exists():
             try:
                 check_digest(path, _identity(name))
-                self._kept[name] = np.load(path, mmap_mode="r" if mapped else None)
+                found = np.load(path, mmap_mode="r" if mapped else None)
+                self._kept[name] = found
+                if isinstance(found, np.memmap):
+                    self._by[name] = undigested(path, found.offset + found.nbytes).decode()
             except (OSError, ValueError, EOFError) as error:
                 self._warn_once("%s is damaged (%s) and is made again", path, error)
         return self._kept.get(name)

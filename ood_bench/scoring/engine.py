@@ -14,6 +14,7 @@ from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
 from ood_bench.models.heads import LinearHead
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass
 from ood_bench.scoring.perturb import Steps
@@ -36,10 +37,13 @@ class Engine:
         root: the folder ``banks`` of the artifact store, or none to keep banks in memory only.
         batch_size: images a pass takes at once, see :func:`images_at_once`.
         shards: parts of the banks of a set that other jobs may have made (:mod:`ood_bench.scoring.shards`).
+        backend: chooses the library that runs forward-only passes; torch if none.
     """
 
-    def __init__(self, root: Path | None, batch_size: int = 0, shards: int = 1) -> None:
+    def __init__(self, root: Path | None, batch_size: int = 0, shards: int = 1, backend: Backend | None = None) -> None:
         self._banks, self._batch_size, self._count = Banks(root), batch_size, shards
+        self._backend = backend or Backend()
+        self._used: dict[str, set[str]] = {}
         self._heads: dict[str, LinearHead] = {}
 
     def batch_size(self, classifier: Classifier) -> int:
@@ -78,6 +82,11 @@ class Engine:
         named = _named(classifier, view, steps)
         _, scores = self._complete(classifier, view, [], named)
         return [scores[name] for name in named]
+
+    def backend(self, classifiers: Iterable[Classifier]) -> str | None:
+        """What computed the banks of some networks that were asked for so far, in words; none if torch alone did."""
+        used = {by or "torch" for classifier in classifiers for by in self._used.get(classifier.key, ())}
+        return None if used <= {"torch"} else ", ".join(sorted(used))
 
     def head(self, classifier: Classifier, images: ImageSet) -> LinearHead:
         """The last layer of the network, which must give the logits of the pooled features of the penultimate tap.
@@ -133,6 +142,16 @@ class Engine:
         self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Mapping[str, Steps]
     ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
         """Rows of ``quantities`` (of a whole set only), and scores of ``steps`` by file name; kept, or computed now."""
+        found = self._found(classifier, view, quantities, steps)
+        place = _place(classifier, view.images)
+        used = self._used.setdefault(classifier.key, set())
+        used.update(self._banks.by(f"{place}/{quantity.key}") for quantity in quantities)
+        return found
+
+    def _found(
+        self, classifier: Classifier, view: View, quantities: Sequence[Quantity], steps: Mapping[str, Steps]
+    ) -> tuple[dict[Quantity, Rows32], dict[str, Array]]:
+        """What :meth:`_complete` gives; what is not kept is computed under locks."""
         rows, scores = self._kept(classifier, view, quantities, steps)
         if len(rows) == len(quantities) and len(scores) == len(steps):
             return rows, scores
@@ -158,7 +177,8 @@ class Engine:
         return rows, scores
 
     def _shards(self, classifier: Classifier, images: ImageSet) -> Shards:
-        return Shards(self._banks, _place(classifier, images), self.batch_size(classifier), self._count)
+        place = _place(classifier, images)
+        return Shards(self._banks, place, self.batch_size(classifier), self._count, self._backend)
 
     def _kept(
         self, classifier: Classifier, view: View, quantities: Iterable[Quantity], names: Iterable[str]
@@ -185,10 +205,16 @@ class Engine:
             return {}, {}
         partial = None if quantities else self._banks.partial(steps)
         rows, scores = run_pass(
-            classifier, view, batch_size, quantities=quantities, steps=list(steps.values()), partial=partial
+            classifier,
+            view,
+            batch_size,
+            quantities=quantities,
+            steps=list(steps.values()),
+            partial=partial,
+            backend=self._backend,
         )
         for quantity, values in rows.items():
-            self._banks.keep(f"{_place(classifier, view.images)}/{quantity.key}", values)
+            self._banks.keep(f"{_place(classifier, view.images)}/{quantity.key}", values, by=self._backend.last)
         named = dict(zip(steps, scores, strict=True))
         for name, array in named.items():
             self._banks.keep(name, array)

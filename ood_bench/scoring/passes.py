@@ -1,7 +1,7 @@
 """One pass over some images for all methods: reduced taps, and scores after steps on the input."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ood_bench.data.imageset import Array, Rows32
 from ood_bench.data.views import View
 from ood_bench.errors import ArtifactError, NotFiniteError
 from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.banks import PartialScores
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
 from ood_bench.scoring.quantities import OUTPUT, Quantity
@@ -30,6 +31,7 @@ def run_pass(
     quantities: Sequence[Quantity],
     steps: Sequence[Steps],
     partial: PartialScores | None = None,
+    backend: Backend | None = None,
 ) -> tuple[dict[Quantity, Rows32], list[Array]]:
     """Runs the network over a view once for all of ``quantities`` and for the clean images of all of ``steps``.
 
@@ -43,12 +45,15 @@ def run_pass(
         quantities: what the clean pass leaves behind.
         steps: perturbations with this batch size.
         partial: where a pass without quantities saves what it has done, and finds what an earlier one had done.
+        backend: what may run a pass without steps after its first batch; torch if none.
 
     Returns:
         Rows ``[n, D]`` of each quantity, and scores ``[*shape, n]`` of each of ``steps``.
     """
     rows = _Rows(classifier, view, quantities)
     scores = [np.empty((*one.shape, len(view))) for one in steps]
+    backend = backend or Backend()
+    faster = backend.ready(classifier, () if steps else quantities, batch_size)
     done = partial.load(scores) if partial else 0
     with (
         ticking(_title(view, quantities, steps), len(view) - done, "images") as ticker,
@@ -62,9 +67,15 @@ def run_pass(
                     for one, array, part in zip(steps, scores, _step_scores(classifier, x, rows, steps), strict=True):
                         refuse_not_finite(classifier, view, f"after the steps of {one.name}", part)
                         array[..., done : done + len(x)] = part
+                elif faster is not None:
+                    rows.add_all(faster(x))
                 else:
-                    with reading(classifier, rows.readers):
-                        rows.read(OUTPUT, classifier.scoring_network(x))
+                    for piece in torch.split(x, backend.images(classifier, x)):
+                        with reading(classifier, rows.readers):
+                            rows.read(OUTPUT, classifier.scoring_network(piece))
+                    if done == 0:
+                        first = {quantity: array[: len(x)] for quantity, array in rows.arrays.items()}
+                        faster = backend.convert(classifier, x, first, len(view) - len(x))
                 done += len(x)
                 if partial:
                     partial.save(scores, done)
@@ -124,6 +135,11 @@ class _Rows:
         for piece in _pieces(value.detach()) if mine else ():
             for quantity in mine:
                 self._add(quantity, quantity.reduction(piece))
+
+    def add_all(self, pairs: Iterable[tuple[Quantity, Tensor]]) -> None:
+        """Takes rows ``[b, D]`` of quantities as they come."""
+        for quantity, rows in pairs:
+            self._add(quantity, rows)
 
     def _add(self, quantity: Quantity, rows: Tensor) -> None:
         start, width = self._done[quantity], rows.shape[1]

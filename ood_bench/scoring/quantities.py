@@ -16,7 +16,13 @@ OUTPUT = "output"
 
 
 class Reduction(ABC):
-    """Turns a tap ``[B, C, ...]`` into rows ``[B, D]`` while the pass goes on, so that no map is kept."""
+    """Turns a tap ``[B, C, ...]`` into rows ``[B, D]`` while the pass goes on, so that no map is kept.
+
+    Attributes:
+        plain: whether it is float32 arithmetic that another library than torch may do.
+    """
+
+    plain: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -33,6 +39,7 @@ class Flat(Reduction):
     """All values of the tap, in NCHW order; only for small image sets."""
 
     key: ClassVar[str] = "flat"
+    plain: ClassVar[bool] = True
 
     def __call__(self, tap: Tensor) -> Tensor:
         """Rows ``[B, C * ...]``."""
@@ -44,6 +51,7 @@ class Mean(Reduction):
     """Mean over the spatial positions of each channel; a tap without positions stays as it is."""
 
     key: ClassVar[str] = "mean"
+    plain: ClassVar[bool] = True
 
     def __call__(self, tap: Tensor) -> Tensor:
         """Rows ``[B, C]``."""
@@ -59,6 +67,7 @@ class RectifiedNorm(Reduction):
     """
 
     key: ClassVar[str] = "rectified-norm"
+    plain: ClassVar[bool] = True
 
     def __call__(self, tap: Tensor) -> Tensor:
         """Rows ``[B, 1]``."""
@@ -77,6 +86,7 @@ class Distance(Reduction):
     """
 
     centre: npt.NDArray[np.float32]
+    plain: ClassVar[bool] = True
 
     @functools.cached_property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from ood_bench.data.imageset import Array, ImageSet, Rows32
 from ood_bench.data.views import View
 from ood_bench.errors import OodBenchError
 from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
@@ -31,10 +32,11 @@ class ShardEngine(Engine):
         batch_size: see :class:`Engine`.
         shards: number of shards.
         number: the one that is computed, from 0.
+        backend: see :class:`Engine`.
     """
 
-    def __init__(self, root: Path, batch_size: int, shards: int, number: int) -> None:
-        super().__init__(root, batch_size, shards)
+    def __init__(self, root: Path, batch_size: int, shards: int, number: int, backend: Backend | None = None) -> None:
+        super().__init__(root, batch_size, shards, backend)
         self._number = number
 
     def fill(self, classifier: Classifier, images: ImageSet, quantities: Sequence[Quantity]) -> int:

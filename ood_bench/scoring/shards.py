@@ -14,6 +14,7 @@ import numpy as np
 from ood_bench.data.imageset import ImageSet, Rows32
 from ood_bench.data.views import View
 from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.banks import Banks
 from ood_bench.scoring.passes import run_pass
 from ood_bench.scoring.quantities import Quantity
@@ -47,10 +48,12 @@ class Shards:
         batch_size: images that go through the network together. It is part of the files' names: parts that were made
             with another one differ in rounding.
         count: number of shards.
+        backend: the library that runs the passes.
     """
 
-    def __init__(self, banks: Banks, place: str, batch_size: int, count: int) -> None:
+    def __init__(self, banks: Banks, place: str, batch_size: int, count: int, backend: Backend) -> None:
         self._banks, self._place, self._batch_size, self._count = banks, place, batch_size, count
+        self._backend = backend
 
     def fill(self, classifier: Classifier, images: ImageSet, quantities: Sequence[Quantity], number: int) -> int:
         """Computes one shard's rows of what neither a shard nor a whole bank holds.
@@ -89,7 +92,9 @@ class Shards:
         _log.info("%s: %d of %d parts of banks found in shards, %d computed", images.title, total - made, total, made)
         whole = {one: np.concatenate([parts_of[rows][one] for rows in parts]) for one in quantities}
         for one, array in whole.items():
-            self._banks.keep(f"{self._place}/{one.key}", array)
+            makers = {self._banks.by(self._file(one, rows)) or "torch" for rows in parts}
+            by = "" if makers == {"torch"} else ", ".join(sorted(makers))
+            self._banks.keep(f"{self._place}/{one.key}", array, by)
         for one in quantities:
             for rows in parts:
                 self._banks.drop(self._file(one, rows))
@@ -119,9 +124,10 @@ class Shards:
             if not missing:
                 return 0, found
             view = View(images, np.arange(rows.start, rows.stop))
-            computed, _ = run_pass(classifier, view, self._batch_size, quantities=missing, steps=[])
+            backend = self._backend
+            computed, _ = run_pass(classifier, view, self._batch_size, quantities=missing, steps=[], backend=backend)
             for one, array in computed.items():
-                self._banks.keep(self._file(one, rows), array)
+                self._banks.keep(self._file(one, rows), array, backend.last)
             return len(missing), found | computed
 
     def _found(self, quantities: Sequence[Quantity], rows: range) -> dict[Quantity, Rows32]:

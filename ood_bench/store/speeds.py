@@ -3,16 +3,19 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ood_bench.models.card import CARD, read_card
 from ood_bench.store.inventory import kind_of
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def speeds(store: Path) -> pd.DataFrame:
+
+def speeds(store: Path) -> "pd.DataFrame":
     """One row for each classifier of a store that was trained here, oldest first; unknown values are empty."""
+    import pandas as pd  # noqa: PLC0415 - a sweep's plan reads cards alone, and it takes long to import
+
     return pd.DataFrame([_row(card) for card in trained_cards(store)])
 
 

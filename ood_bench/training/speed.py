@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ood_bench.training.recipe import Autocast
 
@@ -33,6 +32,8 @@ def training_flops(network: nn.Module, shape: Sequence[int]) -> int | None:
     Returns:
         The count, or none for a network that cannot be followed without data.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 - it imports triton: scoring needs neither
+
     with torch.random.fork_rng(devices=[]):
         twin = copy.deepcopy(network).to("meta").train().requires_grad_(requires_grad=True)
         images = torch.empty(_COUNTED, *shape, device="meta")

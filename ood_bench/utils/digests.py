@@ -45,6 +45,13 @@ def check_digest(path: Path, identity: str) -> None:
         _compare(file.read(), digest)
 
 
+def undigested(path: Path, start: int) -> bytes:
+    """What a file holds between byte ``start`` and its digest."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read()[:-_LENGTH]
+
+
 def with_seal(content: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON object with its seal: the SHA-256 of all its other keys and values."""
     bare = {key: value for key, value in content.items() if key != "seal"}

@@ -1,0 +1,130 @@
+"""Which library runs forward-only passes: torch, or OpenVINO where that is faster and gives the same."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from ood_bench.data.imageset import Rows32
+from ood_bench.errors import ConfigError
+from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.compiled import CompiledPass, even, installed, largest_output, multiplications, title
+from ood_bench.scoring.quantities import Quantity
+
+_log = logging.getLogger(__name__)
+
+BackendName = Literal["torch", "openvino", "auto"]
+
+TOLERANCE = 1e-5
+"""Largest difference from torch, in units of a quantity's largest absolute value in the first batch."""
+
+_WORTH = 5e11
+"""Multiplications from which on ``auto`` converts a network: 5 to 20 seconds of one core; a conversion takes 1 to 4."""
+
+_LARGEST_MAP = 24 << 20
+"""Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
+
+_KEPT, _WORDS = 4, 200
+_SHORT = "the pass is too short to be worth a conversion"
+
+
+class Backend:
+    """Chooses a library for each pass, and keeps the passes that it compiled last.
+
+    Args:
+        name: ``torch``; ``openvino``, which is an error where it is not possible; or ``auto``, which takes OpenVINO
+            where it is installed, works, agrees with torch on the first batch and is worth the conversion.
+
+    Attributes:
+        last: what runs, or ran, the last pass but for its first batch: empty for torch, or OpenVINO with its version.
+    """
+
+    def __init__(self, name: BackendName = "torch") -> None:
+        self.last = ""
+        self._name = name
+        self._converted: dict[tuple[str, int, frozenset[Quantity]], CompiledPass | str] = {}
+        self._said: set[str] = set()
+        self._images: dict[tuple[str, int], int] = {}
+
+    def images(self, classifier: Classifier, x: Tensor) -> int:
+        """How many images of a batch ``[B, C, H, W]`` torch takes at once: on a CPU few, so that maps are small."""
+        if x.device.type != "cpu":
+            return len(x)
+        key = classifier.key, len(x)
+        if key not in self._images:
+            most = _LARGEST_MAP // (4 * largest_output(classifier.scoring_network, x))
+            self._images[key] = even(len(x), max(1, most))
+        return self._images[key]
+
+    def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
+        """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""
+        found = self._converted.get((classifier.key, batch_size, frozenset(quantities)))
+        self.last = title() if isinstance(found, CompiledPass) else ""
+        return found if isinstance(found, CompiledPass) else None
+
+    def convert(
+        self, classifier: Classifier, x: Tensor, rows: Mapping[Quantity, Rows32], left: int
+    ) -> CompiledPass | None:
+        """A compiled pass for the batches after the first one, or none if torch goes on.
+
+        Args:
+            classifier: the network.
+            x: the first batch, normalised ``[B, C, H, W]``.
+            rows: what torch gave for it, ``[B, D]`` of each quantity.
+            left: number of images after it.
+
+        Raises:
+            ConfigError: if OpenVINO was asked for by name and cannot do the pass.
+        """
+        if self._name == "torch" or left == 0:
+            return None
+        found: CompiledPass | str | None = self._unsuited(classifier, x, left)
+        if found is None:
+            key = classifier.key, len(x), frozenset(rows)
+            found = self._converted.get(key) or _converted(classifier, x, rows)
+            self._converted[key] = found
+            for old in list(self._converted)[:-_KEPT]:
+                del self._converted[old]
+        if isinstance(found, CompiledPass):
+            self.last = title()
+            return found
+        self._refuse(classifier, found)
+        return None
+
+    def _unsuited(self, classifier: Classifier, x: Tensor, left: int) -> str | None:
+        """Why OpenVINO is not even tried, if there is a reason."""
+        if classifier.device.type != "cpu":
+            return f"the device is {classifier.device.type}"
+        if self._name == "auto" and left * multiplications(classifier.scoring_network, x) < _WORTH:
+            return _SHORT
+        return None if installed() else "OpenVINO is not installed"
+
+    def _refuse(self, classifier: Classifier, reason: str) -> None:
+        if self._name == "openvino":
+            raise ConfigError(
+                f"scoring.backend=openvino: {reason}",
+                "scoring.backend=auto takes torch where OpenVINO cannot be used; pip install 'ood-bench[openvino]'",
+            )
+        name = classifier.card.get("spec", {}).get("model", {}).get("name", "a network")
+        message = f"{name} is scored by torch: {reason}"
+        if message not in self._said:
+            self._said.add(message)
+            _log.log(logging.DEBUG if reason == _SHORT else logging.INFO, message)
+
+
+def _converted(classifier: Classifier, x: Tensor, rows: Mapping[Quantity, Rows32]) -> CompiledPass | str:
+    """A compiled pass that agrees with torch on a batch, or why there is none."""
+    try:  # users bring networks of any kind, and conversions fail with all kinds of errors
+        found = CompiledPass(classifier, list(rows), x)
+    except Exception as error:
+        return f"OpenVINO cannot convert it: {' '.join(str(error).split())[:_WORDS] or type(error).__name__}"
+    done = dict.fromkeys(rows, 0)
+    for quantity, piece in found(x):
+        theirs = rows[quantity][done[quantity] : done[quantity] + len(piece)]
+        done[quantity] += len(piece)
+        difference, largest = np.abs(piece.float().numpy() - theirs).max(), np.abs(rows[quantity]).max()
+        if not difference <= TOLERANCE * largest:
+            return f"{quantity.key} of OpenVINO differs by {difference:.1e}, where the largest value is {largest:.1e}"
+    return found
