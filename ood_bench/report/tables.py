@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import latex, means, notes, paired, plots
+from ood_bench.report import explanations, latex, means, notes, paired, plots
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.margins import DEFAULT, Margins
@@ -84,7 +84,7 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
     Raises:
         ConfigError: if a block's config, its published numbers or the folder's notes are not usable.
         RecordError: if records contradict each other.
-        ArtifactError: if a file of paired tests is not usable.
+        ArtifactError: if a file of paired tests, or of what was explained, is not usable.
     """
     store = RecordStore(results)
     records = store.load()
@@ -94,7 +94,8 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
         f"{FOLDER}/{name}": text.encode()
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
     }
-    files[PAGE] = page(every, details, paired.read(results / paired.PAIRED)).encode()
+    explained = explanations.read(results / explanations.FOLDER)
+    files[PAGE] = page(every, details, paired.read(results / paired.PAIRED), explained).encode()
     for block, section in _papers(every):
         if section.ran:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()

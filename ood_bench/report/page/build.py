@@ -7,24 +7,31 @@ from typing import Any
 
 import jinja2
 
-from ood_bench.report.page.content import Json, Texts, detail, overview
+from ood_bench.report.explanations import NONE, Explanations
+from ood_bench.report.page.content import Beside, Json, Texts, detail, overview
 from ood_bench.report.sections import Section
 from ood_bench.results.details import Details
 
 LIMIT = 12_000_000
 """Characters of details that a page may hold; beyond that it leaves out thumbnails first, then curves."""
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("base.js", "axes.js", "charts.js", "overview.js", "panels.js", "dialog.js", "main.js")
+_SCRIPTS = ("base.js", "axes.js", "charts.js", "why.js", "overview.js", "panels.js", "dialog.js", "main.js")
 _ALL_SEEDS = 1_000_000
 
 
-def page(sections: Sequence[Section], details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]]) -> str:
+def page(
+    sections: Sequence[Section],
+    details: Mapping[str, Details],
+    tests: Mapping[str, Sequence[Json]],
+    explained: Explanations = NONE,
+) -> str:
     """The whole page: HTML that loads nothing and runs from a file; details and paired tests are by cell key."""
     kept, images, remark = _fitting(sections, details)
+    beside = Beside(kept, tests, explained, images)
     texts: Texts = {}
     rows = [row for section in sections for row in section.rows]
-    pieces = [(index, _json(detail(row, texts, kept, tests, images))) for index, row in enumerate(rows) if row.records]
-    whole = overview(sections) | {"texts": list(texts), "remark": remark}
+    pieces = [(index, _json(detail(row, texts, beside))) for index, row in enumerate(rows) if row.records]
+    whole = overview(sections, explained) | {"texts": list(texts), "remark": remark}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(_asset("page.html.j2")).render(
         style=_asset("style.css"),

@@ -1,10 +1,13 @@
 """The page's data: a light overview that is read at once, and one piece a row that is read when the row is opened."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ood_bench.papers.methods import methods
+from ood_bench.report.explanations import NONE, Explanations, ladders_of
 from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
+from ood_bench.report.page import why
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
 from ood_bench.report.verdicts import Verdict, flags_in_words
@@ -30,15 +33,17 @@ def place_of(texts: Texts, text: str) -> int:
     return texts.setdefault(text, len(texts))
 
 
-def overview(sections: Sequence[Section]) -> Json:
-    """What the page shows at first: sections, rows, and a verdict a cell."""
+def overview(sections: Sequence[Section], explained: Explanations = NONE) -> Json:
+    """What the page shows at first: sections, rows, and a verdict a cell; ladders of cells that it has no row of."""
+    there = {record.cell_key for section in sections for row in section.rows for record in row.records}
     rows: list[Json] = []
     for place, section in enumerate(sections):
         rows += [_row(row, section, place, len(rows) + index) for index, row in enumerate(section.rows)]
     metrics = {metric for section in sections for metric in section.metrics}
     metrics |= {metric for section in sections for row in section.rows for one in row.records for metric in one.exact}
     return {
-        "sections": [_section(section) for section in sections],
+        "sections": [_section(section, explained) for section in sections],
+        "ladders": why.ladders([one for key, mine in explained.ladders.items() if key not in there for one in mine]),
         "rows": rows,
         "titles": {metric: metric_title(metric) for metric in sorted(metrics)},
         "verdicts": {one.value: one.conclusion for one in Verdict},
@@ -46,8 +51,10 @@ def overview(sections: Sequence[Section]) -> Json:
     }
 
 
-def _section(section: Section) -> Json:
+def _section(section: Section, explained: Explanations) -> Json:
     block = section.block if section.kind == "paper" else None
+    keys = {record.cell_key for row in section.rows for record in row.records}
+    known = [one for one in explained.multiverses if one.cell_key in keys]
     return {
         "kind": section.kind,
         "title": section.title,
@@ -60,6 +67,7 @@ def _section(section: Section) -> Json:
         "command": f"ood-bench paper={block.name}" if block else "",
         "notes": [*block.notes, *flags_in_words(block)] if block else [],
         "says": dict(block.says) if block else {},
+        "multiverses": [why.multiverse(one) for one in known],
     }
 
 
@@ -102,20 +110,32 @@ def _said(stat: Stat, printed: str | None) -> dict[str, str]:
     return said
 
 
-def detail(
-    row: Row, texts: Texts, details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]], images: int
-) -> Json:
+class Beside(NamedTuple):
+    """What stands beside records, by cell key.
+
+    Attributes:
+        details: what charts are drawn from.
+        tests: paired tests.
+        explained: ladders.
+        images: for how many seeds of a row thumbnails are kept.
+    """
+
+    details: Mapping[str, Details] = MappingProxyType({})
+    tests: Mapping[str, Sequence[Json]] = MappingProxyType({})
+    explained: Explanations = NONE
+    images: int = 0
+
+
+def detail(row: Row, texts: Texts, beside: Beside) -> Json:
     """What the page shows of a row with records when it is opened; of an average neither details nor paired tests.
 
     Args:
         row: the row.
         texts: takes long sentences.
-        details: by cell key.
-        tests: paired tests by cell key.
-        images: for how many seeds thumbnails are kept.
+        beside: charts, tests and ladders.
     """
     how = row.records[0].evaluation
-    seeds = [_seed(record, row, texts, details, index < images) for index, record in enumerate(row.records)]
+    seeds = [_seed(record, row, texts, beside, index) for index, record in enumerate(row.records)]
     sets = [
         (role, used.title, used.n, (used.fingerprint or NOTHING)[:12])
         for one in row.records
@@ -136,7 +156,10 @@ def detail(
         "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
         "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
         "remarks": [place_of(texts, text) for text in row.remarks],
-        "tests": [] if row.averages else [line for one in row.records for line in tests.get(one.cell_key, ())],
+        "ladders": []
+        if row.averages
+        else why.ladders(ladders_of([one.cell_key for one in row.records], beside.explained)),
+        "tests": [] if row.averages else [line for one in row.records for line in beside.tests.get(one.cell_key, ())],
     }
 
 
@@ -152,7 +175,7 @@ def _distinct(texts: Texts, found: Any) -> list[int]:
     return [place_of(texts, text) for text in dict.fromkeys(found)]
 
 
-def _seed(record: Record, row: Row, texts: Texts, details: Mapping[str, Details], images: bool) -> Json:
+def _seed(record: Record, row: Row, texts: Texts, beside: Beside, index: int) -> Json:
     packages = ", ".join(f"{name} {version}" for name, version in sorted(record.environment.packages.items()))
     where = record.environment
     machine = f"{where.device}, {where.cpu or where.platform}; Python {where.python}; {packages}"
@@ -170,7 +193,7 @@ def _seed(record: Record, row: Row, texts: Texts, details: Mapping[str, Details]
         "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
         "created": record.created,
         "seconds": round(record.seconds, 1),
-        "details": None if row.averages else _details(details.get(record.cell_key), images),
+        "details": None if row.averages else _details(beside.details.get(record.cell_key), index < beside.images),
     }
 
 

@@ -1,7 +1,7 @@
 import json
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.page.content import detail, overview, rounded
+from ood_bench.report.page.content import Beside, detail, overview, rounded
 from ood_bench.report.rows import gather
 from ood_bench.report.sections import sections
 
@@ -38,7 +38,7 @@ def test_numbers_are_rounded_once_as_in_the_tables(make, conf):
     assert overview([section])["rows"][0]["cells"][0]["said"] == {"v": "77.12", "d": "−0.18"}
     exact = {"auroc": {"value": 77.125, "low": 77.124996, "high": 80.0}}
     (row,) = gather([make(exact=exact)])
-    assert detail(row, {}, {}, {}, 0)["seeds"][0]["exact"] == {
+    assert detail(row, {}, Beside())["seeds"][0]["exact"] == {
         "auroc": [77.125, 77.125, 80.0, "77.12", "[77.12, 80.00]"]
     }
 
@@ -48,7 +48,7 @@ def test_an_average_has_a_line_for_each_set_and_no_details_or_tests(make, conf):
     path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
     records = [make(ood=ood, cell_key=key * 16) for ood, key in (("mnist", "a"), ("kmnist", "b"))]
     row = sections(records, load_blocks(conf))[0].rows[0]
-    found = detail(row, {}, {}, {key * 16: [{"seed": 0, "other": "odin"}] for key in "ab"}, 0)
+    found = detail(row, {}, Beside(tests={key * 16: [{"seed": 0, "other": "odin"}] for key in "ab"}))
     assert [one["name"] for one in found["seeds"]] == ["seed 0, mnist", "seed 0, kmnist"]
     assert [one["title"] for one in found["images"]] == ["fashionmnist", "fashionmnist", "mnist", "kmnist"]
     assert found["tests"] == []
@@ -65,10 +65,10 @@ def test_seeds_of_an_average_count_once(make, conf):
 def test_long_texts_are_kept_once(make):
     texts = {}
     rows = gather([make("msp", seed, deviations=["One.", f"Seed {seed}."]) for seed in range(2)])
-    one = detail(rows[0], texts, {}, {}, 0)
+    one = detail(rows[0], texts, Beside())
     assert [list(texts)[number] for number in one["deviations"]] == ["One.", "Seed 0.", "Seed 1."]
     before = len(texts)
-    detail(rows[0], texts, {}, {}, 0)
+    detail(rows[0], texts, Beside())
     assert len(texts) == before
 
 
@@ -81,7 +81,7 @@ def test_a_search_becomes_columns(make):
     }
     (row,) = gather([make(tuning=tuning)])
     texts = {}
-    found = detail(row, texts, {}, {}, 0)["seeds"][0]["tuning"]
+    found = detail(row, texts, Beside())["seeds"][0]["tuning"]
     assert found == {
         "seen": {"mnist": 5},
         "objective": texts["TNR"],

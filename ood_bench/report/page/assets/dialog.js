@@ -24,7 +24,7 @@ function openRow(row) {
     el(
       "div",
       { class: "inside" },
-      ...[verdictPanel(row), remarksPanel(detail), scoresPanel(detail), seedsPanel(row, detail), protocolPanel(row, detail), testsPanel(row, detail), morePanel(detail)].filter(Boolean),
+      ...[verdictPanel(row), remarksPanel(detail), ladderPanel(detail.ladders), scoresPanel(detail), seedsPanel(row, detail), protocolPanel(row, detail), testsPanel(row, detail), morePanel(detail)].filter(Boolean),
     ),
   );
   state.current = row;

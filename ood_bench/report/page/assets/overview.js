@@ -56,7 +56,7 @@ function draw() {
   state.rows = rows;
   const groups = new Map();
   for (const row of rows) groups.set(row.s, [...(groups.get(row.s) ?? []), row]);
-  byId("results").replaceChildren(...[...groups].map(([place, mine]) => sectionNode(DATA.sections[place], mine)));
+  byId("results").replaceChildren(...[...groups].map(([place, mine]) => sectionNode(DATA.sections[place], mine)), loneLadders() ?? "");
   const cells = rows.reduce((sum, row) => sum + wantedCells(row).length, 0);
   byId("count").textContent = rows.length ? `${count(cells, "cell")} in ${count(rows.length, "row")} shown.` : "Nothing passes these filters.";
 }
@@ -78,7 +78,21 @@ function sectionNode(section, rows) {
   add();
   const fold = () => el("details", { class: "unrun", open: state.section !== "" }, el("summary", {}, "Published numbers"), table, more);
   const inside = rows.every((row) => row.n === 0) ? fold() : [table, more];
-  return el("section", { class: "block" }, sectionHead(section, rows, several), inside);
+  return el("section", { class: "block" }, sectionHead(section, rows, several), inside, multiverses(section));
+}
+
+/** What all defensible conventions would make of a section's methods. */
+function multiverses(section) {
+  if (!section.multiverses.length) return null;
+  return el("div", { class: "beside" }, el("h3", {}, "Under all conventions"), section.multiverses.map(multiverseNode));
+}
+
+/** Ladders of cells whose records are not among these results. */
+function loneLadders() {
+  if (!DATA.ladders.length) return null;
+  const fold = (one) => el("details", {}, el("summary", {}, `${one.title}: ${one.metric}`), ladderNode(one, true));
+  const words = "Their records are not among these results; scores and ladders are.";
+  return el("section", { class: "block lone" }, el("header", {}, el("h2", {}, "Why numbers of other cells differ"), el("p", { class: "quiet" }, words)), el("div", { class: "beside" }, DATA.ladders.map(fold)));
 }
 
 function sectionHead(section, rows, several) {
