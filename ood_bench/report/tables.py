@@ -14,6 +14,7 @@ from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.markdown import block_page, insert, other_page
+from ood_bench.report.page import settings
 from ood_bench.report.page.build import page
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.selective import SUFFIX, selective_page
@@ -82,7 +83,7 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
         own: folders of configs with further papers.
 
     Raises:
-        ConfigError: if a block's config, its published numbers or the folder's notes are not usable.
+        ConfigError: if a block's config, its published numbers, the folder's notes or its page.yaml are not usable.
         RecordError: if records contradict each other.
         ArtifactError: if a file of paired tests, or of what was explained, is not usable.
     """
@@ -95,7 +96,8 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
     }
     explained = explanations.read(results / explanations.FOLDER)
-    files[PAGE] = page(every, details, paired.read(results / paired.PAIRED), explained).encode()
+    tests = paired.read(results / paired.PAIRED)
+    files[PAGE] = page(every, details, tests, explained, settings.load(results)).encode()
     for block, section in _papers(every):
         if section.ran:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()

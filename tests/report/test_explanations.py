@@ -6,7 +6,10 @@ from ood_bench.errors import ArtifactError
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.explanations import NONE, Explanations, read
 from ood_bench.report.page import why
-from ood_bench.report.page.content import Beside, detail, overview
+from ood_bench.report.page.content import overview
+from ood_bench.report.page.detail import Beside, detail
+from ood_bench.report.page.settings import PageSettings
+from ood_bench.report.page.shared import Shared
 from ood_bench.report.sections import sections
 
 KEY = f"{0:016x}"
@@ -70,12 +73,12 @@ def test_a_multiverse_has_ranges_and_pairs(found):
 def test_the_page_has_each_ladder_at_its_cell_and_the_others_alone(found, make, conf):
     every = sections([make()], load_blocks(conf))
     (row,) = every[0].ran
-    assert [one["metric"] for one in detail(row, {}, Beside(explained=found))["ladders"]] == [
+    assert [one["metric"] for one in detail(row, Shared(), Beside(explained=found), PageSettings())["ladders"]] == [
         "FPR95 (there fpr95 ood positive)",
         "AUROC (there fpr95 ood positive)",
     ]
-    content = overview(every, found)
+    content = overview(every, Shared(), PageSettings(), found)
     assert content["ladders"] == []
     assert len(content["sections"][0]["multiverses"]) == 1
-    lone = overview(every, Explanations({"f" * 16: found.ladders[KEY]}, []))
+    lone = overview(every, Shared(), PageSettings(), Explanations({"f" * 16: found.ladders[KEY]}, []))
     assert [one["title"] for one in lone["ladders"]] == ["msp on mnist"] * 2

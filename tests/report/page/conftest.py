@@ -1,5 +1,6 @@
 """Headless Chromium over its debugging pipe: no port, no driver, no package."""
 
+import base64
 import itertools
 import json
 import os
@@ -7,12 +8,14 @@ import select
 import shutil
 import subprocess
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ood_bench.results.details import Details, Histogram, Line
+from ood_bench.results.thumbnails import Extreme, Thumbnails
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 60.0
@@ -58,6 +61,7 @@ class Browser:
         )["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
+        self._call("Emulation.setFocusEmulationEnabled", {"enabled": True})
 
     def close(self) -> None:
         """Ends the browser."""
@@ -72,9 +76,18 @@ class Browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile}
         self._call("Emulation.setDeviceMetricsOverride", metrics)
 
-    def scheme(self, name: str) -> None:
-        """Prefers ``light`` or ``dark``."""
-        self._call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": name}]})
+    def scheme(self, name: str, media: str = "screen") -> None:
+        """Prefers ``light`` or ``dark``; ``media`` is ``screen`` or ``print``."""
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        self._call("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+    def pdf(self) -> bytes:
+        """The page as it would be printed."""
+        return base64.b64decode(self._call("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+
+    def back(self) -> None:
+        """Goes one step back in the history, as the button does."""
+        self.run("history.back()")
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Opens a file and waits until it has run."""
@@ -160,23 +173,25 @@ class Browser:
             self.errors.append(f"asks the network for {what['request']['url']}")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a Chromium leaves the browser's tests out and says so; continuous integration has to have one."""
-    mine = [item for item in items if item.get_closest_marker("browser")]
-    if not mine or executable() or os.environ.get("CI"):
-        return
-    items[:] = [item for item in items if item not in mine]
-    config.hook.pytest_deselected(items=mine)
-    words = f"{len(mine)} browser tests are deselected: there is no Chromium here (apt-get install chromium)"
-    warnings.warn(pytest.PytestWarning(words), stacklevel=1)
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser for all tests of a module."""
     if executable() is None:
-        pytest.fail(f"none of {', '.join(NAMES)} is installed: apt-get install chromium")
+        pytest.fail(f"none of {', '.join(NAMES)} is installed: make test-page says how to get one")
     one = Browser(tmp_path_factory.mktemp("profile"))
     yield one
     one.close()
+
+
+@pytest.fixture
+def drawn() -> Callable[..., Details]:
+    """Makes small details of a cell, with a picture of so many characters."""
+
+    def made(key: str, picture: int = 1000) -> Details:
+        line = Line(x=[0.0, 1.0], y=[0.0, 1.0])
+        bins = Histogram(low=0.0, high=1.0, id=[1], ood=[1])
+        groups = [Extreme(side="id", end="highest", rows=[1], scores=[0.5])]
+        sheet = Thumbnails(kind="png", width=8, height=8, columns=1, groups=groups, content="A" * picture)
+        return Details(cell_key=key, histogram=bins, roc=line, pr_in=line, pr_out=line, images=sheet)
+
+    return made

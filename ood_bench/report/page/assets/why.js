@@ -2,12 +2,17 @@
 
 /** Every ladder of a row, a metric each. */
 function ladderPanel(ladders) {
-  if (!ladders.length) return null;
+  if (!ladders?.length) return null;
   const words = "One rung for each choice in which the two evaluations differ, computed from kept scores (ood-bench explain).";
   return panel("Why the number differs", el("p", { class: "quiet" }, words), ladders.map((one, place) => ladderNode(one, place === 0)));
 }
 
 function ladderNode(one, open) {
+  return el("details", { open }, el("summary", {}, `${one.metric}: ${one.from[0]} → ${one.to[0]}`), ladderBody(one));
+}
+
+/** Waterfall and table of a ladder. */
+function ladderBody(one) {
   const start = [one.from[0], one.from[1] || NOTHING, "", ""];
   const lines = one.rungs.map(([name, before, after, value, step, mean, low, high]) => [
     [name, el("small", {}, `${before} → ${after}`)],
@@ -17,8 +22,7 @@ function ladderNode(one, open) {
   ]);
   const end = [one.to[0], one.to[1] || NOTHING, "", ""];
   const table = grid(["rung", "number", "step", "mean [least, most]"], [start, ...lines, end], "ladder");
-  const body = el("div", { class: "two" }, waterfallChart(one), el("div", {}, table, ladderRest(one)));
-  return el("details", { open }, el("summary", {}, `${one.metric}: ${one.from[0]} → ${one.to[0]}`), body);
+  return el("div", { class: "two" }, waterfallChart(one), el("div", {}, table, ladderRest(one)));
 }
 
 /** What the record says, what stays unexplained, and what could not be computed. */
@@ -32,7 +36,7 @@ function ladderRest(one) {
 }
 
 function signed(words) {
-  return words === "" ? NOTHING : words.replace("-", "−");
+  return words === "" ? NOTHING : minus(words);
 }
 
 /** Start, what each rung adds, end, and what is left to the published number. */
