@@ -107,10 +107,10 @@ function cellNode(line, column, shown) {
   const out = shown.passes(line, column) ? "" : " out";
   const paper = cell.p === undefined ? null : el("small", {}, mark(verdict(cell)), `paper ${cell.p}`);
   if (cell.v === undefined) return el("td", { class: `idle${out}` }, row.n ? NOTHING : "not run", paper);
-  const words = `${row.label} on ${row.ood}: ${title(column.metric)} ${cell.v}${cell.best ? ", best" : ""}${cell.p === undefined ? "" : `, published ${cell.p}, ${verdict(cell)}`}`;
-  const attributes = { type: "button", class: `cell ${slug(verdict(cell))}`, "data-row": line.rows[column.place], "data-metric": column.metric, "aria-label": words, "aria-describedby": "hint", onclick: () => openCell(row) };
+  const said = [hidden(`${row.label} on ${row.ood}, ${title(column.metric)} `), el("span", { class: cell.best ? "best" : "" }, cell.v), cell.best ? hidden(", best") : null];
   const deviation = cell.s === undefined ? null : el("small", {}, ` ±${cell.s}`);
-  return el("td", { class: out }, el("button", attributes, el("span", { class: cell.best ? "best" : "" }, cell.v), deviation, paper));
+  const attributes = { type: "button", class: "cell", "data-row": line.rows[column.place], "data-metric": column.metric, "aria-describedby": "hint", onclick: () => openCell(row) };
+  return el("td", { class: out }, el("button", attributes, said, deviation, paper, paper ? hidden(`, ${verdict(cell)}`) : null));
 }
 
 /** One stop for the Tab key in each table; arrow keys go on from there. */
