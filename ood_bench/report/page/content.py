@@ -136,6 +136,7 @@ def _section(section: Section, settings: PageSettings, explained: Explanations, 
         "id": section.id,
         "protocol": section.protocol,
         "metrics": list(section.metrics),
+        "files": links.of_files(section),
         "multiverses": [why.multiverse(one) for one in explained.multiverses if one.cell_key in keys],
     }
     if block is None:

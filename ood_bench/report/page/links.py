@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 from ood_bench.papers.block import Block
 from ood_bench.papers.methods import methods
+from ood_bench.report import own
 from ood_bench.report.page.settings import PageSettings
+from ood_bench.report.sections import Section
 from ood_bench.utils.configs import conf_dir
 
 Link = tuple[str, str]
@@ -22,6 +24,18 @@ def of_block(block: Block, settings: PageSettings) -> list[Link]:
             settings, [("config", f"conf/{config}"), ("published numbers", f"ood_bench/papers/{block.csv}.csv")]
         )
     return [*found, *_of_repository(settings, [("rule", "docs/verdicts.md")])]
+
+
+def of_files(section: Section) -> list[Link]:
+    """What else the report made of a section, beside the page."""
+    if section.block is None:
+        name = own.name(section)
+        return [("table", "tables/other.md"), ("LaTeX", f"latex/{name}.tex"), ("plot", f"plots/{name}-means.svg")]
+    name = section.block.name
+    found = [("table", f"tables/{name}.md")]
+    if section.kind == "paper":
+        found += [("LaTeX", f"latex/{name}.tex"), ("plot", f"plots/{name}-comparison.svg")]
+    return found
 
 
 def of_method(name: str, settings: PageSettings) -> list[Link]:

@@ -95,4 +95,5 @@ def test_version_and_days_are_those_of_the_records(make, page):
 
 def test_links_lead_into_the_repository_that_the_settings_name(make, page):
     assert ["rule", "../docs/verdicts.md"] in map(list, page([make()], repository="../")[0]["sections"][0]["links"])
+    assert page([make()])[0]["sections"][0]["files"][1] == ("LaTeX", "latex/fssd_fashionmnist.tex")
     assert [words for words, _ in page([make()])[0]["sections"][0]["links"]] == ["arXiv 2011.14654"]

@@ -83,9 +83,15 @@ function costly(shown) {
   return shown.lines.some((line) => line.passes !== "");
 }
 
+/** Whether means leave out sets that were not run. */
+function partial(shown) {
+  const single = (_, place) => shown.matrix.lines.every((line) => !DATA.rows[line.rows[place]]?.avg);
+  return shown.matrix.mean_of < shown.matrix.sets.filter(single).length;
+}
+
 function headLine(shown) {
   const groups = shown.matrix.groups.map((name) => sorter(`mean ${name}`, `mean ${name}`, `mean over the ${name} OOD sets`));
-  const mean = shown.several ? [sorter("mean", "mean", `mean over ${shown.matrix.mean_of} OOD sets`), el("th", { scope: "col" }, "rank"), groups] : [];
+  const mean = shown.several ? [sorter("mean", partial(shown) ? `mean of ${shown.matrix.mean_of}` : "mean", `mean over ${shown.matrix.mean_of} OOD sets`), el("th", { scope: "col", class: "rank" }, "rank"), groups] : [];
   const cost = costly(shown) ? sorter("passes", "passes", `forward passes that scoring takes, measured on ${DATA.cost}`) : null;
   const sets = shown.columns.map((column) => sorter(column.key, column.name, column.full, "set"));
   return el("tr", {}, sorter("method", "method"), mean, cost, sets);

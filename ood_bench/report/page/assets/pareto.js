@@ -8,7 +8,7 @@ function paretoNode(shown) {
     .map((line) => ({ name: line.label, cost: Number(line.passes), value: Number(line.means[metric][0]) }));
   if (points.length < 3) return null;
   const what = shown.matrix.mean_of > 1 ? `mean ${title(metric)}` : title(metric);
-  const words = `Passes: forward passes over the scored images that scoring takes, measured on ${DATA.cost}. Named: methods that none beats in both.`;
+  const words = `Passes: forward passes over the scored images that scoring takes, measured on ${DATA.cost}.`;
   const fold = el("details", { class: "inner" }, el("summary", {}, `Cost beside ${what}`));
   fold.addEventListener("toggle", () => fold.children.length === 1 && fold.append(paretoChart(points, metric, what), el("p", { class: "quiet" }, words)));
   return fold;
@@ -42,7 +42,7 @@ function paretoChart(points, metric, what) {
   for (const one of points) {
     const [cx, cy] = at(one);
     chart.marked.append(svg("circle", { class: best.includes(one) ? "front" : "seed", cx, cy, r: 4.5 }));
-    if (best.includes(one)) chart.marked.append(svg("text", { class: "said", x: cx + 7, y: cy - 6 }, one.name));
+    if (best.includes(one) || points.length <= 12) chart.marked.append(svg("text", { class: "said", x: cx + 7, y: cy + 14 }, one.name));
   }
   hover(chart, points.map((one) => [...at(one), `${one.name}: ${one.cost} passes, ${fixed(one.value)}`]));
   return figure(`Cost beside ${what}`, chart.node, [["k-front", "none beats it in both"], ["k-seed", "others"]]);

@@ -37,6 +37,7 @@ function sectionHead(section) {
   const facts = [["classifier", section.model], ["protocol", section.protocol]].map(([name, value]) => el("span", {}, `${name} `, el("b", {}, value)));
   const here = el("a", { class: "anchor", href: `#${section.key}`, "aria-label": `Link to ${section.title}` }, "#");
   const head = el("header", {}, el("h3", { id: `${section.key}-title` }, section.title, here), el("p", { class: "facts" }, facts));
+  head.querySelector(".facts").append(el("span", {}, links(section.files)));
   if (section.kind !== "paper") return head;
   head.append(
     el("p", { class: "reference" }, section.reference, section.links.length ? [" ", links(section.links)] : null),
