@@ -97,7 +97,7 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
     }
     explained = explanations.read(results / explanations.FOLDER)
     tests = paired.read(results / paired.PAIRED)
-    files[PAGE] = page(every, details, tests, explained, settings.load(results)).encode()
+    files[PAGE] = page(every, details, tests, explained, settings=settings.load(results), results=results).encode()
     for block, section in _papers(every):
         if section.ran:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()

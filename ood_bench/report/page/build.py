@@ -20,8 +20,8 @@ LIMIT = 1_200_000
 """Characters of details that a page may hold: curves of all cells or of none, and thumbnails as far as they fit."""
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = (
-    "base.js", "axes.js", "charts.js", "why.js", "state.js", "headline.js", "hint.js", "matrix.js", "pareto.js",
-    "sections.js", "idle.js", "panels.js", "protocol.js", "dialog.js", "main.js",
+    "base.js", "bare.js", "axes.js", "charts.js", "why.js", "state.js", "headline.js", "hint.js", "matrix.js",
+    "pareto.js", "sections.js", "idle.js", "panels.js", "protocol.js", "dialog.js", "main.js",
 )  # fmt: skip
 _STYLES = ("base.css", "tables.css", "drilldown.css", "print.css")
 
@@ -31,11 +31,13 @@ def page(
     details: Mapping[str, Details],
     tests: Mapping[str, Sequence[Json]],
     explained: Explanations = NONE,
+    *,
     settings: PageSettings = PageSettings(),  # noqa: B008 - it is frozen
+    results: Path = Path(),
 ) -> str:
     """The whole page: HTML that loads nothing and runs from a file; details and paired tests are by cell key."""
     shared = Shared()
-    whole = overview(sections, shared, settings, explained)
+    whole = overview(sections, shared, settings, explained, results)
     rows = [row for section in shown(sections) for row in rows_of(section)]
     published = [row for section in sections if section.kind == "paper" for row in section.ran]
     kept, images, remark = _fitting([*published, *(row for row in rows if row.records)], details)

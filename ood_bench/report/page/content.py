@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ood_bench.papers.costs import costs
 from ood_bench.report.explanations import NONE, Explanations
 from ood_bench.report.format import decimals, metric_title, number
-from ood_bench.report.page import links, matrix, why
+from ood_bench.report.page import bare, links, matrix, why
 from ood_bench.report.page.settings import PageSettings
 from ood_bench.report.page.shared import Shared
 from ood_bench.report.rows import Row
@@ -41,10 +42,10 @@ def overview(
     shared: Shared,
     settings: PageSettings = PageSettings(),  # noqa: B008 - it is frozen
     explained: Explanations = NONE,
+    results: Path = Path(),
 ) -> Json:
     """What the page shows at first: sections, rows, a verdict a cell; and what no row of it is about."""
     there = {record.cell_key for section in sections for row in section.rows for record in row.records}
-    lone = [one for key, mine in explained.ladders.items() if key not in there for one in mine]
     idle = [one for one in sections if one.kind == "paper" and not one.ran] if settings.papers == "all" else []
     groups = matrix.known_groups(sections)
     found: list[Json] = []
@@ -59,6 +60,8 @@ def overview(
         ]
         head = _section(section, settings, explained, shared)
         found.append({"key": key, **head, "matrices": matrix.matrices(section, places, groups, shared)})
+    there |= bare.cells_of(results, settings.beside)
+    lone = [one for key, mine in explained.ladders.items() if key not in there for one in mine]
     for row in rows:
         taken[row["k"]] += 1
         row["k"] += f"~{taken[row['k']]}" if taken[row["k"]] > 1 else ""
@@ -72,6 +75,7 @@ def overview(
         "verdicts": CONCLUSIONS,
         "counts": _counts([*(one for one in sections if one.ran), *idle]),
         "sections": found,
+        "beside": bare.sections(results, settings.beside, groups, shared, explained),
         "rows": rows,
         "idle": [_idle(one, settings) for one in idle],
         "ladders": why.ladders(lone),

@@ -20,6 +20,8 @@ class PageSettings(BaseModel):
         title: the page's heading.
         own: heading above the results that belong to no paper's table.
         papers: ``run``: only papers that were run; ``all``: the published numbers of the others, too.
+        beside: folders below this one with tables of methods beside networks (``methods-*.csv``) whose records were not
+            kept.
         repository: where this project's code lies, an address or a path from the page, for links; empty for none.
     """
 
@@ -28,6 +30,7 @@ class PageSettings(BaseModel):
     title: str = "Out-of-distribution detection"
     own: str = "Results"
     papers: Literal["run", "all"] = "run"
+    beside: list[str] = []
     repository: str = ""
 
     def link(self, path: str) -> str:
@@ -44,7 +47,7 @@ def load(results: Path) -> PageSettings:
     path = results / FILE
     if not path.is_file():
         return PageSettings()
-    hint = "it may hold title, own, papers (run or all) and repository, one `key: value` a line"
+    hint = "it may hold title, own, papers (run or all), beside (folders) and repository, one `key: value` a line"
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except Exception as error:  # the YAML parser's errors and OmegaConf's share no other base

@@ -86,7 +86,7 @@ def written(folder, make, conf):
         sections(records, load_blocks(conf)),
         [Note(method="msp", ood="mnist", block="fssd_fashionmnist", text="Found <out>.")],
     )
-    path.write_text(page(every, kept, {}, explanations(records[0].cell_key), SETTINGS), encoding="utf-8")
+    path.write_text(page(every, kept, {}, explanations(records[0].cell_key), settings=SETTINGS), encoding="utf-8")
     return path
 
 

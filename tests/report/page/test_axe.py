@@ -31,7 +31,7 @@ def test_axe_finds_no_serious_fault(sized, written, axe, scheme, address):
 def test_axe_finds_no_serious_fault_in_the_committed_page(browser, axe, width, mobile, scheme):
     browser.size(width, 900, mobile)
     browser.scheme(scheme)
-    browser.open(COMMITTED)
+    browser.open(COMMITTED, "#q=odin")
     browser.run("byId('not-run').open = true")
     browser.click("#not-run button")
     browser.run(f"void function () {{ {axe} }}.call(window)")

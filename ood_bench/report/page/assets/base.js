@@ -72,6 +72,11 @@ function shared(number) {
   return DATA.shared[number];
 }
 
+/** The ID images of a row. */
+function idTitle(row) {
+  return row.bare ? row.id : shared(row.id);
+}
+
 /** A text number with a true minus sign. */
 function minus(words) {
   return words.replace("-", "−");

@@ -24,18 +24,14 @@ function syncDialog() {
 }
 
 function fillDialog(row) {
-  const detail = JSON.parse(byId(`row-${DATA.rows.indexOf(row)}`).textContent);
   const section = DATA.sections[row.s];
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "✕");
   const turn = (step, words, sign) => {
     const next = neighbour(row, step);
     return el("button", { type: "button", disabled: !next, "aria-label": words, onclick: () => change({ cell: next.k }, false) }, sign);
   };
-  const heading = el("h2", { id: "dialog-title" }, row.label, el("small", {}, ` ${shared(row.id)} against ${shared(row.full)}`));
-  const panels = [
-    verdictPanel(row), remarksPanel(detail), ladderPanel(detail.ladders), scoresPanel(detail), seedsPanel(row, detail),
-    selectivePanel(detail), protocolPanel(row, detail), linksPanel(row, detail), testsPanel(row, detail), morePanel(detail),
-  ];
+  const heading = el("h2", { id: "dialog-title" }, row.label, el("small", {}, ` ${idTitle(row)} against ${shared(row.full)}`));
+  const panels = row.bare ? barePanels(row) : wholePanels(row);
   dialog.replaceChildren(
     el("header", {}, el("div", {}, el("p", { class: "quiet" }, section.title), heading), el("nav", { "aria-label": "Rows" }, turn(-1, "Previous row", "←"), turn(1, "Next row", "→"), close)),
     el("div", { class: "inside" }, ...panels.filter(Boolean)),
@@ -44,6 +40,20 @@ function fillDialog(row) {
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   close.focus();
+}
+
+function wholePanels(row) {
+  const detail = JSON.parse(byId(`row-${DATA.rows.indexOf(row)}`).textContent);
+  return [
+    verdictPanel(row), remarksPanel(detail), ladderPanel(detail.ladders), scoresPanel(detail), seedsPanel(row, detail),
+    selectivePanel(detail), protocolPanel(row, detail), linksPanel(row, detail), testsPanel(row, detail), morePanel(detail),
+  ];
+}
+
+/** Of a row whose records were not kept there are its numbers, and ladders where somebody made some. */
+function barePanels(row) {
+  const words = "The records of this table were not kept: there is no more of this cell than its exact metrics.";
+  return [verdictPanel(row), ladderPanel(row.ladders), panel("Sources", el("p", {}, words), el("p", {}, links(DATA.sections[row.s].files)))];
 }
 
 /** The next row that can be opened, in the order shown. */

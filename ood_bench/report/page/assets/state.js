@@ -30,7 +30,7 @@ function chosenVerdicts() {
 /** The words that the search looks through. */
 function searchable(row) {
   const section = DATA.sections[row.s];
-  return [row.label, shared(row.full), shared(row.id), section.title, section.model, section.protocol].join(" ").toLowerCase();
+  return [row.label, shared(row.full), idTitle(row), section.title, section.model, section.protocol].join(" ").toLowerCase();
 }
 
 function hasWords(text) {
