@@ -1,4 +1,4 @@
-"""Results of no paper as LaTeX and as a plot: methods beside OOD sets in one metric, by kind of ID images."""
+"""Results of no paper as a plot: every method's mean over its OOD sets, by kind of ID images."""
 
 import statistics
 import textwrap
@@ -8,21 +8,17 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ood_bench.report.format import metric_title, number
-from ood_bench.report.latex import escaped
+from ood_bench.report.format import metric_title
 from ood_bench.report.plots import STYLE, files
 from ood_bench.report.rows import Row, Stat
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import smaller_is_better
 from ood_bench.results.record_store import slug
 from ood_bench.utils.printable import printable
 
 PREFIX = "own-"
 """How the names of these files begin."""
-_PLACES = 2
 _MOST_METHODS = 60
 _TITLE = 48
-_HEAD = "% Made by ood-bench report; needs the package booktabs."
 _Lines = Mapping[str, Mapping[str, Stat]]
 """Numbers by method and OOD set."""
 
@@ -30,11 +26,6 @@ _Lines = Mapping[str, Mapping[str, Stat]]
 def name(section: Section) -> str:
     """The beginning of a section's file names."""
     return PREFIX + slug(f"{section.id} {section.model} {section.protocol}")
-
-
-def tables(section: Section) -> str:
-    """A ``table`` for each kind of ID images: methods, OOD sets, and the mean over them; a column's best is bold."""
-    return "\n".join([_HEAD, *(_table(section, title, lines) for title, lines in _by_images(section).items())])
 
 
 def _by_images(section: Section) -> Mapping[str, _Lines]:
@@ -54,58 +45,6 @@ def _set(row: Row, section: Section) -> str:
 
 def _sets(lines: _Lines) -> list[str]:
     return list(dict.fromkeys(one for line in lines.values() for one in line))
-
-
-def _mean(line: Mapping[str, Stat], sets: Sequence[str]) -> float | None:
-    return statistics.fmean(line[one].mean for one in sets) if set(line) == set(sets) else None
-
-
-def _table(section: Section, title: str, lines: _Lines) -> str:
-    metric, sets = section.metrics[0], _sets(lines)
-    pick = min if smaller_is_better(metric) else max
-    best = {one: pick(line[one].mean for line in lines.values() if one in line) for one in sets}
-    means = {label: _mean(line, sets) for label, line in lines.items()}
-    highest = pick((mean for mean in means.values() if mean is not None), default=None)
-    rows = []
-    for label, line in lines.items():
-        cells = [_cell(line.get(one), best[one]) for one in sets]
-        mean = means[label]
-        cells += ["--" if mean is None else _bold(number(mean, _PLACES), mean == highest)] if len(sets) > 1 else []
-        rows.append(f"    {' & '.join([escaped(label), *cells])} \\\\")
-    columns = [*map(escaped, sets), *(["mean"] if len(sets) > 1 else [])]
-    caption = f"{escaped(section.title)}; ID images: {escaped(title)}. {escaped(metric_title(metric))} in percent, "
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{caption}mean $\pm$ standard deviation over networks; bold: best.}}",
-            rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
-            r"    \toprule",
-            f"    {' & '.join(['Method', *columns])} \\\\",
-            r"    \midrule",
-            *rows,
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _cell(stat: Stat | None, best: float) -> str:
-    if stat is None:
-        return "--"
-    spread = "" if stat.shown_std is None else rf" \pm {number(stat.shown_std, _PLACES)}"
-    middle = number(stat.mean, _PLACES)
-    return f"${_mathbf(middle, stat.mean == best)}{spread}$"
-
-
-def _mathbf(text: str, best: bool) -> str:
-    return rf"\mathbf{{{text}}}" if best else text
-
-
-def _bold(text: str, best: bool) -> str:
-    return f"${_mathbf(text, best)}$"
 
 
 def plots(section: Section) -> dict[str, bytes]:

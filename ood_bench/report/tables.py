@@ -104,7 +104,6 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
     for section in every:
         if section.kind == "other" and section.metrics:
-            files[f"latex/{own.name(section)}.tex"] = own.tables(section).encode()
             files |= {f"plots/{own.name(section)}-{kind}": made for kind, made in own.plots(section).items()}
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
     if own_results := [section for section in every if section.kind == "other"]:
@@ -194,7 +193,7 @@ def _stale(rendered: Rendered, results: Path, present: Iterable[Path]) -> list[s
     ours = (
         *(f"{folder}/{name}." for folder in (FOLDER, "latex") for name in names),
         *(f"plots/{name}-{kind}" for name in names for kind in plots.KINDS),
-        *(f"{folder}/{own.PREFIX}" for folder in ("latex", "plots")),
+        f"plots/{own.PREFIX}",
     )
     there = {path.relative_to(results).as_posix() for path in present if path.is_relative_to(results)}
     gone = there - rendered.files.keys()

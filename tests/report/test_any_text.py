@@ -46,8 +46,6 @@ def test_latex_is_one_line_a_row(files):
     (row,) = (line for line in text.splitlines() if "cmd" in line)
     assert r"=cmd \$\textbackslash{}foo\$ \textless{}script\textgreater{}" in row
     assert row.endswith(r"\\")
-    (own,) = (text for name, text in kind(files, ".tex").items() if name.startswith("latex/own-"))
-    assert all(line.endswith(r"\\") for line in own.splitlines() if "feature" in line)
 
 
 def test_csv_has_no_formula(files):

@@ -30,7 +30,7 @@ def of_files(section: Section) -> list[Link]:
     """What else the report made of a section, beside the page."""
     if section.block is None:
         name = own.name(section)
-        return [("table", "tables/other.md"), ("LaTeX", f"latex/{name}.tex"), ("plot", f"plots/{name}-means.svg")]
+        return [("table", "tables/other.md"), ("LaTeX", "latex/other.tex"), ("plot", f"plots/{name}-means.svg")]
     name = section.block.name
     found = [("table", f"tables/{name}.md")]
     if section.kind == "paper":
