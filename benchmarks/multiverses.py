@@ -24,6 +24,7 @@ from ood_bench.results import Record, RecordStore
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
     "fssd_fashionmnist": ("auroc", "aupr_in", "fpr80"),
     "odin_densenet_cifar10": ("fpr95", "auroc", "aupr_out"),
+    "odin_densenet_cifar100": ("fpr95", "auroc", "aupr_out"),
 }
 """Metrics by block: those of its ladders."""
 _NAMES: Final = {EXACT: "exact", PAPER: "float32"}

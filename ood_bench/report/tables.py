@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import explanations, latex, means, notes, own, paired, plots
+from ood_bench.report import explanations, latex, means, notes, paired, plots, sets_plot
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.margins import DEFAULT, Margins
@@ -104,7 +104,9 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
     for section in every:
         if section.kind == "other" and section.metrics:
-            files |= {f"plots/{own.name(section)}-{kind}": made for kind, made in own.plots(section).items()}
+            files |= {
+                f"plots/{sets_plot.name(section)}-{kind}": made for kind, made in sets_plot.plots(section).items()
+            }
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
     if own_results := [section for section in every if section.kind == "other"]:
         files[f"latex/{_OTHER}.tex"] = "\n".join(map(latex.own_table, own_results)).encode()
@@ -193,7 +195,7 @@ def _stale(rendered: Rendered, results: Path, present: Iterable[Path]) -> list[s
     ours = (
         *(f"{folder}/{name}." for folder in (FOLDER, "latex") for name in names),
         *(f"plots/{name}-{kind}" for name in names for kind in plots.KINDS),
-        f"plots/{own.PREFIX}",
+        f"plots/{sets_plot.PREFIX}",
     )
     there = {path.relative_to(results).as_posix() for path in present if path.is_relative_to(results)}
     gone = there - rendered.files.keys()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ood_bench.papers.block import Block
 from ood_bench.papers.methods import methods
-from ood_bench.report import own
+from ood_bench.report import sets_plot
 from ood_bench.report.page.settings import PageSettings
 from ood_bench.report.sections import Section
 from ood_bench.utils.configs import conf_dir
@@ -29,7 +29,7 @@ def of_block(block: Block, settings: PageSettings) -> list[Link]:
 def of_files(section: Section) -> list[Link]:
     """What else the report made of a section, beside the page."""
     if section.block is None:
-        name = own.name(section)
+        name = sets_plot.name(section)
         return [("table", "tables/other.md"), ("LaTeX", "latex/other.tex"), ("plot", f"plots/{name}-means.svg")]
     name = section.block.name
     found = [("table", f"tables/{name}.md")]

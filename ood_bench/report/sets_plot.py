@@ -2,7 +2,7 @@
 
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from matplotlib import style
 from matplotlib.axes import Axes
