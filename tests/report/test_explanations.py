@@ -52,7 +52,7 @@ def test_another_json_is_refused_by_name(tmp_path):
 def test_a_ladder_is_printed_as_the_terminal_has_it(found):
     shown = why.ladder(found.ladders[KEY][0])
     assert shown["rungs"] == [["cut", "one", "other", "51.01", "+1.00", "", "", ""]]
-    assert (shown["from"], shown["to"], shown["orders"]) == (["plain", "50.00"], ["fssd", "51.01"], "all 1")
+    assert (shown["from"], shown["to"], shown["orders"]) == (["plain", "50.00"], ["fssd", "51.01"], "the only order")
     assert shown["left"] == {
         "printed": "50.0", "difference": "-1.00", "chance": "by chance up to 0.61: 3 networks, std 0.20"
     }  # fmt: skip

@@ -12,14 +12,14 @@ _MOST_PAIRS = 10
 def ladder(one: Explained) -> dict[str, Any]:
     """A ladder; numbers are texts, as ``ood-bench explain`` prints them."""
     there = f" (there {metric_title(one.metric_there)})" if one.metric_there != one.metric else ""
-    orders = f"{one.ladder.orders} drawn" if one.ladder.drawn else f"all {one.ladder.orders}"
+    orders = f"{one.ladder.orders} drawn orders" if one.ladder.drawn else f"all {one.ladder.orders} orders"
     return {
         "title": one.title,
         "metric": metric_title(one.metric) + there,
         "from": [one.start, _text(one.ladder.start)],
         "to": [one.end, _text(one.ladder.end)],
         "rungs": [_rung(rung) for rung in one.ladder.rungs],
-        "orders": orders,
+        "orders": "the only order" if one.ladder.orders == 1 else orders,
         "recorded": [[kept.title, number(kept.value, 2), kept.agrees] for kept in one.recorded],
         "left": one.unexplained and _left(one.unexplained),
         "missing": [_missing(gap) for gap in one.missing],

@@ -28,7 +28,7 @@ function ladderBody(one) {
 /** What the record says, what stays unexplained, and what could not be computed. */
 function ladderRest(one) {
   const agrees = (same) => (same === null ? "a choice could not be computed" : same ? "the same number" : "another number");
-  const notes = [`Means are over ${one.orders} orders of the rungs (Shapley value).`];
+  const notes = [`Means are over ${one.orders} of the rungs (Shapley value).`];
   notes.push(...one.recorded.map(([title, value, same]) => `Record, ${title}: ${value} (${agrees(same)}).`));
   if (one.left) notes.push(`Published: ${one.left.printed}; unexplained: ${signed(one.left.difference)} (${one.left.chance}).`);
   const missing = one.missing.length ? [el("h4", {}, "Not computed"), el("ul", {}, one.missing.map((gap) => el("li", {}, gap)))] : [];
