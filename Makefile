@@ -7,13 +7,16 @@ CHECKPOINT ?= ../shared/checkpoints/resnet20_cifar10_akamaster.th
 # Set by many containers; without bytecode, each of the suite's processes compiles torch and the rest for ten seconds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-cluster test-ray crash lint tables docs bench install clean
+.PHONY: run test test-page test-cluster test-ray crash lint tables docs bench install clean
 
 run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
 
 test: install ## install, then the whole test suite
 	$(RUN) pytest -q -n 2 --dist loadscope
+
+test-page: install ## the page in a headless Chromium, with axe-core from npm; as root on Debian or Ubuntu it installs what is missing
+	PYTEST="$(RUN) pytest" scripts/page_tests.sh
 
 test-cluster: install ## a sweep on a SLURM of one node, this machine, which is started for it; needs root, Debian or Ubuntu
 	scripts/one_node_slurm.sh start
@@ -59,4 +62,4 @@ install: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-ray .venv-docs outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-ray .venv-docs .axe outputs .mypy_cache .ruff_cache .pytest_cache

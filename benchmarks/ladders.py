@@ -67,7 +67,7 @@ class Climbed:
     def as_json(self) -> dict[str, Any]:
         """What is written."""
         networks = [one.cell_key for one in self.beside]
-        return {"cell_key": self.record.cell_key, "other_networks": networks, **show.as_json(self.ladder)}
+        return {"other_networks": networks, **show.as_json(self.ladder)}
 
 
 def of_block(name: str, results: Path, store: Path) -> Iterator[Climbed]:
@@ -153,7 +153,7 @@ def settings_scores(one: Climbed, store: Path) -> Arrays:
 def write(name: str, climbed: Sequence[Climbed], store: Path, folder: Path) -> None:
     """Writes a block's JSON and Markdown, and the scores and charts of some cells."""
     (folder / "scores").mkdir(parents=True, exist_ok=True)
-    content = json.dumps([_rounded(one.as_json()) for one in climbed], indent=1, sort_keys=True)
+    content = json.dumps([rounded(one.as_json()) for one in climbed], indent=1, sort_keys=True)
     (folder / f"{name}.json").write_text(content + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(page(name, climbed), encoding="utf-8")
     for one in {each.record.cell_key: each for each in reversed(climbed)}.values():
@@ -166,12 +166,12 @@ def write(name: str, climbed: Sequence[Climbed], store: Path, folder: Path) -> N
             (folder / f"{name}-{one.record.method}-{one.record.ood}.svg").write_bytes(waterfall(one.ladder)["svg"])
 
 
-def _rounded(content: Any) -> Any:
+def rounded(content: Any) -> Any:
     """JSON-able content whose numbers have 12 digits: sums of floats differ in the last ones between machines."""
     if isinstance(content, Mapping):
-        return {name: _rounded(value) for name, value in content.items()}
+        return {name: rounded(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_rounded(value) for value in content]
+        return [rounded(value) for value in content]
     return float(f"{content:.12g}") if isinstance(content, float) else content
 
 

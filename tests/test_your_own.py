@@ -31,8 +31,8 @@ def workplace(tmp_path, monkeypatch):
     """What a reader has: images, and a checkpoint whose tensors have other names than the network's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for drawn in ("of", "per_block"):  # drawing takes seconds, and other tests look at plots
-        monkeypatch.setattr(f"ood_bench.report.plots.{drawn}", lambda *_: {})
+    for drawn in ("plots.of", "plots.per_block", "sets_plot.plots"):  # it takes seconds, and other tests look at plots
+        monkeypatch.setattr(f"ood_bench.report.{drawn}", lambda *_: {})
     random = np.random.default_rng(0)
     for label in range(10):
         pictures(tmp_path / f"flowers/{label:02}_flower", random, label)

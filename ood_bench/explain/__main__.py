@@ -1,7 +1,6 @@
 """``ood-bench explain``: why a number differs, choice by choice, from what was kept."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from ood_bench.utils.files import write_atomically
 from ood_bench.utils.suggest import did_you_mean
 
 FOLDER = "explain"
-"""Where charts lie below a results folder."""
+"""Where charts and their JSON, which the page shows, lie below a results folder."""
 BESIDE = "conventions"
 """Where tables of two conventions lie."""
 _log = logging.getLogger("ood_bench.explain")
@@ -72,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = commands.ladder(chosen.what, chosen.results, commands.asked_for(chosen))
     sys.stdout.write(shown.text)
     if chosen.json is not None:
-        _write(chosen.json, json.dumps(shown.content, indent=1, sort_keys=True).encode() + b"\n")
+        _write(chosen.json, commands.as_bytes(shown.content))
     if not chosen.no_charts:
         for name, chart in shown.charts():
             for ending, content in chart.items():

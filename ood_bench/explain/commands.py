@@ -1,6 +1,7 @@
 """What ``ood-bench explain`` shows: text, JSON, and charts that are drawn when they are asked for."""
 
 import argparse
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ class Shown:
     Attributes:
         text: for the terminal.
         content: JSON-able.
-        charts: makes charts: file name without ending, and content by ending.
+        charts: makes charts with their data as JSON: file name without ending, and content by ending.
     """
 
     text: str
@@ -78,7 +79,8 @@ def _waterfalls(explained: Sequence[Explanation]) -> Iterator[tuple[str, Mapping
     from ood_bench.explain.chart import waterfall  # noqa: PLC0415 - importing matplotlib takes a second
 
     for one in explained:
-        yield slug(f"{one.title} {one.metric} {one.start} to {one.end}"), waterfall(one)
+        name = slug(f"{one.title} {one.metric} {one.start} to {one.end}")
+        yield name, waterfall(one) | {"json": as_bytes(show.as_json(one))}
 
 
 def every_convention(what: str, results: Path, store: Path, metric: str) -> Shown:
@@ -96,21 +98,41 @@ def every_convention(what: str, results: Path, store: Path, metric: str) -> Show
     found = multiverse({name: [_ranked(cell) for cell in mine] for name, mine in cells.items()}, metric)
     shown = cells[next(iter(cells))][0].title.partition(" on ")[2] if paper == what else what
     title = f"{shown}: {len(found.universes)} conventions; cells of each method: {len(next(iter(cells.values())))}"
-    content = {
-        "of": what,
-        "metric": metric,
-        "conventions": [asdict(one) for one in found.universes],
-        "values": found.values,
-        "pairs": [asdict(swap) for swap in found.swaps()],
-    }
+    content = multiverse_json(found, what, title, rows[0][0].cell_key)
 
     def charts() -> Iterator[tuple[str, Mapping[str, bytes]]]:
         from ood_bench.explain.chart import curves  # noqa: PLC0415 - importing matplotlib takes a second
 
         lines = {name: curve for name in found.values if (curve := found.curve(name))}
-        yield slug(f"{what} {metric} all conventions"), curves(lines, metric, title)
+        files = curves(lines, metric, title) | {"json": as_bytes(content)}
+        yield slug(f"{what} {metric} all conventions"), files
 
     return Shown(_multiverse_text(found, title), content, charts)
+
+
+def multiverse_json(found: Multiverse, what: str, title: str, cell_key: str) -> dict[str, Any]:
+    """All numbers of a multiverse, JSON-able.
+
+    Args:
+        found: the numbers.
+        what: ``paper=NAME``, or the cell beside which its methods stand.
+        title: what is shown, in words.
+        cell_key: key of one of its records.
+    """
+    return {
+        "of": what,
+        "title": title,
+        "cell_key": cell_key,
+        "metric": found.metric,
+        "conventions": [asdict(one) for one in found.universes],
+        "values": found.values,
+        "pairs": [asdict(swap) for swap in found.swaps()],
+    }
+
+
+def as_bytes(content: Any) -> bytes:
+    """JSON as files have it."""
+    return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _kept_cells(rows: Sequence[tuple[Record, Sequence[Record]]], what: str, store: Path) -> dict[str, list[KeptCell]]:

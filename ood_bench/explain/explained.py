@@ -73,6 +73,7 @@ def explain(
     end = frozenset(range(len(plan.groups) + len(rules)))
     values = [number for one in everyone if (number := _value(one, plan, rules, end)) is not None]
     return Explanation(
+        cell_key=mixed.ends[1].cell.record.cell_key,
         title=mixed.ends[1].cell.title,
         metric=mixed.metrics[0],
         metric_there=mixed.metrics[1],

@@ -61,6 +61,7 @@ class Explanation:
     """The ladder of a cell.
 
     Attributes:
+        cell_key: key of the cell's record; of two records the second.
         title: the cell.
         metric: the metric, as the start's convention names it.
         metric_there: as the end's convention names it.
@@ -72,6 +73,7 @@ class Explanation:
         unexplained: what remains to the published number, if there is one.
     """
 
+    cell_key: str
     title: str
     metric: str
     metric_there: str

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ood_bench.errors import ConfigError
 from ood_bench.papers.block import Block, load_blocks
-from ood_bench.report import latex, means, notes, paired, plots
+from ood_bench.report import explanations, latex, means, notes, paired, plots, sets_plot
 from ood_bench.report.by_network import by_network
 from ood_bench.report.csv_files import csv_text
 from ood_bench.report.margins import DEFAULT, Margins
 from ood_bench.report.markdown import block_page, insert, other_page
+from ood_bench.report.page import settings
 from ood_bench.report.page.build import page
 from ood_bench.report.sections import Section, sections
 from ood_bench.report.selective import SUFFIX, selective_page
@@ -82,9 +83,9 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
         own: folders of configs with further papers.
 
     Raises:
-        ConfigError: if a block's config, its published numbers or the folder's notes are not usable.
+        ConfigError: if a block's config, its published numbers, the folder's notes or its page.yaml are not usable.
         RecordError: if records contradict each other.
-        ArtifactError: if a file of paired tests is not usable.
+        ArtifactError: if a file of paired tests, or of what was explained, is not usable.
     """
     store = RecordStore(results)
     records = store.load()
@@ -94,11 +95,18 @@ def render(results: Path, margins: Margins = DEFAULT, own: Sequence[Path] = ()) 
         f"{FOLDER}/{name}": text.encode()
         for name, text in table_files(every, means.read(results / paired.PAIRED)).items()
     }
-    files[PAGE] = page(every, details, paired.read(results / paired.PAIRED)).encode()
+    explained = explanations.read(results / explanations.FOLDER)
+    tests = paired.read(results / paired.PAIRED)
+    files[PAGE] = page(every, details, tests, explained, settings=settings.load(results), results=results).encode()
     for block, section in _papers(every):
         if section.ran:
             files[f"latex/{block.name}.tex"] = latex.table(section).encode()
             files |= {f"plots/{block.name}-{kind}": made for kind, made in plots.of(section, details).items()}
+    for section in every:
+        if section.kind == "other" and section.metrics:
+            files |= {
+                f"plots/{sets_plot.name(section)}-{kind}": made for kind, made in sets_plot.plots(section).items()
+            }
     files |= {f"plots/{name}": content for name, content in plots.per_block(records).items()}
     if own_results := [section for section in every if section.kind == "other"]:
         files[f"latex/{_OTHER}.tex"] = "\n".join(map(latex.own_table, own_results)).encode()
@@ -187,6 +195,7 @@ def _stale(rendered: Rendered, results: Path, present: Iterable[Path]) -> list[s
     ours = (
         *(f"{folder}/{name}." for folder in (FOLDER, "latex") for name in names),
         *(f"plots/{name}-{kind}" for name in names for kind in plots.KINDS),
+        f"plots/{sets_plot.PREFIX}",
     )
     there = {path.relative_to(results).as_posix() for path in present if path.is_relative_to(results)}
     gone = there - rendered.files.keys()

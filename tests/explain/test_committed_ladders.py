@@ -197,3 +197,16 @@ def test_the_setting_was_chosen_on_rows_of_the_graded_set(real):
     assert len(rates) == 7
     assert min(rates, key=rates.get) == "percentile=65"
     assert ladder["ladder"]["rungs"][1]["step"] == pytest.approx(-40.1, abs=0.05)
+
+
+def test_the_committed_multiverse_has_the_plain_number_and_counts_its_pairs():
+    """MSP's AUROC with trapezoids over tied rows is scikit-learn's; pairs are counted from the numbers again."""
+    (found,) = (one for one in json.loads((FOLDER / "fssd_fashionmnist-conventions.json").read_text())
+                if one["metric"] == "auroc")  # fmt: skip
+    with np.load(FOLDER / f"scores/{LADDERS['fssd_fashionmnist'][0]['cell_key']}.npz") as file:
+        ids, oods = file["id-exact-0"], file["ood-exact-0"]
+    false, true, _ = roc_curve(np.repeat([1, 0], [len(ids), len(oods)]), np.concatenate((ids, oods)))
+    assert min(abs(value - 100 * auc(false, true)) for value in found["values"]["msp"]) < 1e-9
+    for pair in found["pairs"]:
+        first, second = (np.array(found["values"][pair[which]]) for which in ("first", "second"))
+        assert [np.sum(first > second), np.sum(first < second)] == [pair["ahead"], pair["behind"]]

@@ -18,6 +18,7 @@ from ood_bench.explain.beside import Beside
 from ood_bench.explain.rebuilt import detector_of
 from ood_bench.metrics import evaluate
 from ood_bench.models.softmax import max_softmax_float32
+from ood_bench.report.explanations import read as read_explanations
 from ood_bench.results import Record, RecordStore
 from ood_bench.results.scores import ScoreStore
 
@@ -225,8 +226,10 @@ def test_charts_and_text(toy, capsys):
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     assert "(the same number)" in said
-    charts = sorted(path.suffix for path in (toy.folder / "results/explain").iterdir())
-    assert charts == [".png", ".svg"]
+    files = {path.suffix: path for path in (toy.folder / "results/explain").iterdir()}
+    assert sorted(files) == [".json", ".png", ".svg"]
+    (ladder,) = read_explanations(toy.folder / "results/explain").ladders[record.cell_key]
+    assert (ladder.title, ladder.end) == ("msp on uniform, lenet on digits, seed 0", "odin, as recorded")
 
 
 def test_all_methods_beside_a_cell_under_all_conventions(toy):

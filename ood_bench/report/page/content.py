@@ -1,213 +1,221 @@
-"""The page's data: a light overview that is read at once, and one piece a row that is read when the row is opened."""
+"""The page's overview: what is read at once, sections with their matrices and a verdict a cell."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from ood_bench.papers.methods import methods
-from ood_bench.report.format import NOTHING, decimals, interval, metric_title, number
-from ood_bench.report.rows import Row, Stat
+from ood_bench.papers.costs import costs
+from ood_bench.report.explanations import NONE, Explanations
+from ood_bench.report.format import decimals, metric_title, number
+from ood_bench.report.page import bare, links, matrix, why
+from ood_bench.report.page.settings import PageSettings
+from ood_bench.report.page.shared import Shared
+from ood_bench.report.rows import Row
 from ood_bench.report.sections import Section
-from ood_bench.report.verdicts import Verdict, flags_in_words
-from ood_bench.results import Record
-from ood_bench.results.details import Details
-from ood_bench.results.schema import Metric, Network
+from ood_bench.report.verdicts import Verdict, flags_in_words, smaller_is_better
+from ood_bench.results.record_store import slug
 
 Json = dict[str, Any]
+CONCLUSIONS = ("reproduced", "not reproduced", "undecided", "not comparable", "not run")
+"""The page's words for verdicts; cells refer to them by number."""
 _PLACES = 4
 
 
-def rounded(value: float | None) -> float | None:
-    """A number with at most four decimals, without a negative zero: short, and equal wherever it is computed."""
-    return None if value is None else round(value, _PLACES) + 0.0
+def shown(sections: Sequence[Section]) -> list[Section]:
+    """The sections with rows on the page, a user's own results first."""
+    ran = [section for section in sections if section.ran]
+    return [one for one in ran if one.kind == "other"] + [one for one in ran if one.kind != "other"]
 
 
-Texts = dict[str, int]
-"""Long sentences that many records repeat, each kept once and referred to by its number."""
+def rows_of(section: Section) -> list[Row]:
+    """The rows that the page has of a section: those that were run, and those with a published number."""
+    return [row for row in section.rows if row.records or _published(row, section)]
 
 
-def place_of(texts: Texts, text: str) -> int:
-    """The number of a text, which is new if it was not there."""
-    return texts.setdefault(text, len(texts))
+def _published(row: Row, section: Section) -> bool:
+    return any(section.printed(row, metric) is not None for metric in section.metrics)
 
 
-def overview(sections: Sequence[Section]) -> Json:
-    """What the page shows at first: sections, rows, and a verdict a cell."""
+def overview(
+    sections: Sequence[Section],
+    shared: Shared,
+    settings: PageSettings = PageSettings(),  # noqa: B008 - it is frozen
+    explained: Explanations = NONE,
+    results: Path = Path(),
+) -> Json:
+    """What the page shows at first: sections, rows, a verdict a cell; and what no row of it is about."""
+    there = {record.cell_key for section in sections for row in section.rows for record in row.records}
+    idle = [one for one in sections if one.kind == "paper" and not one.ran] if settings.papers == "all" else []
+    groups = matrix.known_groups(sections)
+    found: list[Json] = []
     rows: list[Json] = []
-    for place, section in enumerate(sections):
-        rows += [_row(row, section, place, len(rows) + index) for index, row in enumerate(section.rows)]
+    taken: Counter[str] = Counter()
+    for section in shown(sections):
+        places = [matrix.Place(row, len(rows) + index) for index, row in enumerate(rows_of(section))]
+        best = matrix.best_cells(section, places)
+        key = _key(section)
+        rows += [
+            {"k": f"{key}/{_address(one.row)}", "s": len(found)} | _row(one, section, best, shared) for one in places
+        ]
+        head = _section(section, settings, explained, shared)
+        found.append({"key": key, **head, "matrices": matrix.matrices(section, places, groups, shared)})
+    there |= bare.cells_of(results, settings.beside)
+    lone = [one for key, mine in explained.ladders.items() if key not in there for one in mine]
+    for row in rows:
+        taken[row["k"]] += 1
+        row["k"] += f"~{taken[row['k']]}" if taken[row["k"]] > 1 else ""
     metrics = {metric for section in sections for metric in section.metrics}
-    metrics |= {metric for section in sections for row in section.rows for one in row.records for metric in one.exact}
+    metrics |= {name for one in _records(sections) for kind in (one.metrics, one.exact, one.selective) for name in kind}
+    cost = next(iter(costs().values()), None)
     return {
-        "sections": [_section(section) for section in sections],
+        "title": settings.title,
+        "own": settings.own,
+        "made": made(sections),
+        "verdicts": CONCLUSIONS,
+        "counts": _counts([*(one for one in sections if one.ran), *idle]),
+        "sections": found,
+        "beside": bare.sections(results, settings.beside, groups, shared, explained),
         "rows": rows,
+        "idle": [_idle(one, settings) for one in idle],
+        "ladders": why.ladders(lone),
+        "small": [metric for metric in sorted(metrics) if smaller_is_better(metric)],
         "titles": {metric: metric_title(metric) for metric in sorted(metrics)},
-        "verdicts": {one.value: one.conclusion for one in Verdict},
         "margins": str(sections[0].margins) if sections else "",
+        "cost": f"{cost.cpu}, {cost.subject}" if cost else "",
+        "links": [[words, link] for words, path in _PROJECT if (link := settings.link(path))],
     }
 
 
-def _section(section: Section) -> Json:
+_PROJECT = (("repository", ""), ("how to cite", "CITATION.cff"), ("verdicts", "docs/verdicts.md"))
+
+
+def _records(sections: Iterable[Section]) -> Iterable[Any]:
+    return (record for section in sections for row in section.rows for record in row.records)
+
+
+def made(sections: Iterable[Section]) -> str:
+    """How many records the page is of, when they were made, and by which versions."""
+    records = {record.cell_key: record for record in _records(sections)}.values()
+    if not records:
+        return ""
+    days = sorted(record.created[:10] for record in records)
+    when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+    versions = sorted({record.environment.packages.get("ood-bench", "") for record in records} - {""})
+    by = f" by ood-bench {', '.join(versions)}" if versions else ""
+    return f"{len(records):,} records, made {when}{by}"
+
+
+def _counts(sections: Iterable[Section]) -> dict[str, int]:
+    """How often each conclusion was drawn, over all published numbers of papers' tables."""
+    found = Counter(
+        section.judge(row, metric).verdict.conclusion
+        for section in sections
+        if section.kind == "paper"
+        for row in section.rows
+        for metric in section.metrics
+        if section.printed(row, metric) is not None
+    )
+    return {name: found[name] for name in CONCLUSIONS}
+
+
+def _key(section: Section) -> str:
+    """A section's part of stable addresses."""
+    if section.block is None:
+        return slug(f"{section.id} {section.model} {section.protocol}")
+    return section.block.name + ("-beyond" if section.kind == "beyond" else "")
+
+
+def _address(row: Row) -> str:
+    return "/".join(filter(None, (slug(row.label), slug(row.ood_title), slug(row.id_title.partition("(")[2]))))
+
+
+def _section(section: Section, settings: PageSettings, explained: Explanations, shared: Shared) -> Json:
     block = section.block if section.kind == "paper" else None
-    return {
+    keys = {record.cell_key for row in section.rows for record in row.records}
+    found = {
         "kind": section.kind,
         "title": section.title,
         "model": section.model,
         "id": section.id,
         "protocol": section.protocol,
         "metrics": list(section.metrics),
-        "reference": block.reference if block else "",
-        "source": f"{block.csv}.csv, {block.table}" if block else "",
-        "command": f"ood-bench paper={block.name}" if block else "",
-        "notes": [*block.notes, *flags_in_words(block)] if block else [],
-        "says": dict(block.says) if block else {},
+        "files": links.of_files(section),
+        "multiverses": [why.multiverse(one) for one in explained.multiverses if one.cell_key in keys],
+    }
+    if block is None:
+        return found
+    return found | {
+        "reference": block.reference,
+        "source": f"{block.csv}.csv, {block.table}",
+        "command": f"ood-bench paper={block.name}",
+        "links": links.of_block(block, settings),
+        "notes": [*block.notes, *flags_in_words(block)],
+        "says": dict(block.says),
     }
 
 
-def _row(row: Row, section: Section, place: int, index: int) -> Json:
-    return {
-        "i": index,
-        "s": place,
+def _row(place: matrix.Place, section: Section, best: set[tuple[int, str]], shared: Shared) -> Json:
+    row = place.row
+    cells = {metric: _cell(row, metric, section, (place.number, metric) in best, shared) for metric in section.metrics}
+    found = {
         "method": row.method,
         "label": row.label,
-        "ood": row.ood_title,
-        "id": row.id_title,
-        "n": row.networks,
-        "seeds": len({record.seed for record in row.records}),
-        "cells": [_cell(row, metric, section) for metric in section.metrics],
+        "ood": row.ood,
+        "full": shared.place(row.ood_title),
+        "id": shared.place(row.id_title),
+        "cells": {metric: cell for metric, cell in cells.items() if cell},
     }
+    seeds = len({record.seed for record in row.records})
+    return found | ({"n": row.networks, "seeds": seeds} if row.records else {}) | ({"avg": 1} if row.averages else {})
 
 
-def _cell(row: Row, metric: str, section: Section) -> Json:
+def _cell(row: Row, metric: str, section: Section, best: bool, shared: Shared) -> Json:
+    """A cell; numbers are the texts of the tables, mean, deviation and interval with equally many decimals."""
     printed = section.printed(row, metric)
-    judged = section.judge(row, metric)
-    cell: Json = {"m": metric, "x": judged.verdict.value, "why": judged.reason}
+    places = decimals(printed)
+    cell: Json = {}
     if printed is not None:
-        cell["p"] = printed
+        judged = section.judge(row, metric)
+        cell |= {"p": printed, "x": CONCLUSIONS.index(judged.verdict.conclusion)}
+        if row.records:
+            cell["why"] = shared.place(judged.reason)
+        if judged.verdict is Verdict.BETTER:
+            cell["better"] = 1
+        known = {"t": judged.limit, "c": judged.chance}
+        cell |= {key: round(value, _PLACES) for key, value in known.items() if value is not None}
     if (stat := row.stat(metric)) is not None:
-        cell |= {"v": rounded(stat.mean), "n": stat.n}
-        numbers = {"s": stat.shown_std, "lo": stat.low, "hi": stat.high, "t": judged.limit, "c": judged.chance}
-        cell |= {key: rounded(value) for key, value in numbers.items() if value is not None}
-        cell["said"] = _said(stat, printed)
+        cell |= {"v": number(stat.mean, places), "n": stat.n}
+        numbers = {"s": stat.shown_std, "lo": stat.low, "hi": stat.high}
+        cell |= {key: number(value, places) for key, value in numbers.items() if value is not None}
+        if printed is not None:
+            cell["d"] = number(stat.mean - float(printed), places, sign=True)
+        if best:
+            cell["best"] = 1
     return cell
 
 
-def _said(stat: Stat, printed: str | None) -> dict[str, str]:
-    """Our mean, standard deviation and difference from the paper as the tables print them."""
-    places = decimals(printed)
-    said = {"v": number(stat.mean, places)}
-    if stat.shown_std is not None:
-        said["s"] = number(stat.shown_std, places)
-    if printed is not None:
-        said["d"] = number(stat.mean - float(printed), places, sign=True).replace("-", "−")
-    return said
-
-
-def detail(
-    row: Row, texts: Texts, details: Mapping[str, Details], tests: Mapping[str, Sequence[Json]], images: int
-) -> Json:
-    """What the page shows of a row with records when it is opened; of an average neither details nor paired tests.
-
-    Args:
-        row: the row.
-        texts: takes long sentences.
-        details: by cell key.
-        tests: paired tests by cell key.
-        images: for how many seeds thumbnails are kept.
-    """
-    how = row.records[0].evaluation
-    seeds = [_seed(record, row, texts, details, index < images) for index, record in enumerate(row.records)]
-    sets = [
-        (role, used.title, used.n, (used.fingerprint or NOTHING)[:12])
-        for one in row.records
-        for role, used in one.data.by_role
-    ]
-    evaluation = {
-        "convention": how.convention,
-        "positive": how.positive,
-        "description": place_of(texts, how.description),
-        "rows": _distinct(texts, (record.evaluation.rows for record in row.records)),
-        "tuned_on": _distinct(texts, (record.evaluation.tuned_on for record in row.records)),
-    }
+def _idle(section: Section, settings: PageSettings) -> Json:
+    """A paper that was never run: what it is about, and its published numbers, a line of texts a method."""
+    block = section.block
+    if block is None:
+        raise ValueError(f"{section.title} is no paper's block")
+    printed: dict[str, list[str]] = {}
+    for metric in block.metrics:
+        lines = [[block.printed(method, ood, metric) or "-" for ood in block.ood] for method in block.methods]
+        if any(value != "-" for line in lines for value in line):
+            printed[metric] = [" ".join(line) for line in lines]
+    count = sum(value != "-" for lines in printed.values() for line in lines for value in line.split())
     return {
-        "method": _method(row.method),
-        "seeds": seeds,
-        "evaluation": evaluation,
-        "images": [dict(zip(("role", "title", "n", "fingerprint"), one, strict=True)) for one in dict.fromkeys(sets)],
-        "deviations": _distinct(texts, (text for record in row.records for text in record.deviations)),
-        "notes": _distinct(texts, (text for record in row.records for text in record.notes)),
-        "remarks": [place_of(texts, text) for text in row.remarks],
-        "tests": [] if row.averages else [line for one in row.records for line in tests.get(one.cell_key, ())],
+        "key": block.name,
+        "title": block.title,
+        "model": block.model,
+        "id": block.id,
+        "reference": block.reference,
+        "command": f"ood-bench paper={block.name}",
+        "links": links.of_block(block, settings),
+        "methods": list(block.methods),
+        "ood": list(block.ood),
+        "printed": printed,
+        "count": count,
     }
-
-
-def _method(name: str) -> Json | None:
-    """Paper and code of a shipped method."""
-    known = methods().get(name)
-    if known is None or known.source is None:
-        return None
-    return {"paper": known.source.words, "link": known.source.link, "code": known.source.code_words}
-
-
-def _distinct(texts: Texts, found: Any) -> list[int]:
-    return [place_of(texts, text) for text in dict.fromkeys(found)]
-
-
-def _seed(record: Record, row: Row, texts: Texts, details: Mapping[str, Details], images: bool) -> Json:
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(record.environment.packages.items()))
-    where = record.environment
-    machine = f"{where.device}, {where.cpu or where.platform}; Python {where.python}; {packages}"
-    return {
-        "name": f"seed {record.seed}" + (f", {record.data.ood.title}" if row.averages else ""),
-        "key": record.cell_key,
-        "metrics": _metrics(record.metrics),
-        "exact": _metrics(record.exact),
-        "n_id": record.n_id,
-        "n_ood": record.n_ood,
-        "settings": dict(record.hyperparameters),
-        "tuning": _tuning(record, texts),
-        "networks": [_network(one) for one in record.checkpoint.networks],
-        "machine": place_of(texts, machine),
-        "revision": where.git_revision[:12] + (" with changes" if where.git_dirty else ""),
-        "created": record.created,
-        "seconds": round(record.seconds, 1),
-        "details": None if row.averages else _details(details.get(record.cell_key), images),
-    }
-
-
-def _metrics(found: Mapping[str, Metric]) -> Json:
-    """Value and interval of each metric as numbers, and as the texts of the tables."""
-    return {
-        name: [
-            *map(rounded, (one.value, one.low, one.high)),
-            number(one.value, 2),
-            "" if one.low is None else interval(one),
-        ]
-        for name, one in sorted(found.items())
-    }
-
-
-def _network(one: Network) -> Json:
-    names = {"model": one.model, "recipe": one.recipe, "seed": one.seed, "epochs": one.epochs}
-    accuracy = NOTHING if one.id_accuracy is None else number(one.id_accuracy, 2)
-    return names | {"accuracy": accuracy, "weights": (one.weights_sha256 or NOTHING)[:12]}
-
-
-def _tuning(record: Record, texts: Texts) -> Json | None:
-    """The search as columns, if something was searched."""
-    tuning = record.tuning
-    if tuning is None:
-        return None
-    keys = sorted({key for candidate in tuning.candidates for key in candidate})
-    searched = len(tuning.curve) == len(tuning.candidates) > 1
-    return {
-        "seen": dict(tuning.seen),
-        "objective": place_of(texts, tuning.objective),
-        "columns": {key: [candidate.get(key) for candidate in tuning.candidates] for key in keys} if searched else {},
-        "curve": [[rounded(value) for value in point] for point in tuning.curve] if searched else [],
-    }
-
-
-def _details(details: Details | None, images: bool) -> Json | None:
-    if details is None:
-        return None
-    return details.model_dump(mode="json", exclude={"schema_version", "cell_key"} | (set() if images else {"images"}))

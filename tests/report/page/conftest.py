@@ -1,182 +1,132 @@
-"""Headless Chromium over its debugging pipe: no port, no driver, no package."""
+"""A headless Chromium, pages to look at in it, and details of cells."""
 
-import itertools
-import json
 import os
-import select
-import shutil
-import subprocess
-import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
+from chromium import NAMES, Browser, executable
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_PATIENCE = 60.0
+from ood_bench.data.imageset import ImageSet
+from ood_bench.papers.block import load_blocks
+from ood_bench.report.explanations import Explained, Explanations, Multiverse
+from ood_bench.report.notes import Note, attached
+from ood_bench.report.page.build import page
+from ood_bench.report.page.settings import PageSettings
+from ood_bench.report.sections import sections
+from ood_bench.results.details import Details, Histogram, Line, details_of
+from ood_bench.results.thumbnails import Extreme, Thumbnails
+
+METHODS = ("msp", "odin", "mc_dropout")
+SETTINGS = PageSettings(title="Mine", own="My networks", papers="all", repository="..")
+TUNING = {
+    "seen": {"mnist": 5},
+    "candidates": [{"epsilon": step} for step in (0.0, 0.1, 0.2)],
+    "objective": "TNR",
+    "curve": [[1.0], [3.0], [2.0]],
+}
 
 
-def executable() -> str | None:
-    """Where a Chromium is, or none."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+def details(record):
+    random = np.random.default_rng(record.seed)
+    images = ImageSet.of("a", random.integers(0, 256, (50, 1, 28, 28), dtype=np.uint8))
+    scores = random.normal(1, 1, 50), random.normal(0, 1, 50)
+    return details_of(record.cell_key, scores, (images, images), (np.arange(50), np.arange(50)))
 
 
-class Browser:
-    """One page of a headless Chromium.
+def explanations(key):
+    rung = {"choice": {"name": "cut", "before": "a", "after": "b"}, "value": 78.0, "step": 1.0, "mean": 1.0,
+            "low": 0.5, "high": 1.5}  # fmt: skip
+    ladder = Explained.model_validate({
+        "cell_key": key, "title": "msp on mnist", "metric": "auroc", "metric_there": "auroc", "start": "plain",
+        "end": "fssd", "ladder": {"start": 77.0, "end": 78.0, "rungs": [rung], "orders": 1, "drawn": False},
+        "missing": [], "recorded": [],
+        "unexplained": {"printed": "77.3", "difference": -0.7, "std": 0.2, "networks": 3, "chance": 0.6},
+    })  # fmt: skip
+    pair = {"first": "odin", "second": "msp", "ahead": 1, "behind": 1, "level": 0}
+    many = Multiverse.model_validate({
+        "of": "paper=fssd_fashionmnist", "title": "two", "cell_key": key, "metric": "auroc",
+        "values": {"msp": [77.0, 92.5], "odin": [92.0, 92.0]}, "pairs": [pair],
+    })  # fmt: skip
+    return Explanations({key: [ladder], "f" * 16: [ladder]}, [many])
 
-    Attributes:
-        errors: what the page wrote to the console as an error, uncaught errors, and requests to a network.
-    """
 
-    def __init__(self, profile: Path) -> None:
-        self.errors: list[str] = []
-        self._numbers, self._buffer = itertools.count(1), b""
-        read_there, self._write = os.pipe()
-        self._read, write_there = os.pipe()
-        options = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-extensions", "--force-color-profile=srgb",
-            "--hide-scrollbars",
-            f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
-        ]  # fmt: skip
-        # The pipe's ends must be the descriptors 3 and 4, which only a shell can promise.
-        script = f'exec "$0" "$@" 3<&{read_there} 4>&{write_there}'
-        self._process = subprocess.Popen(
-            ["bash", "-c", script, str(executable()), *options],
-            pass_fds=(read_there, write_there),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture
+def written(folder, make, conf):
+    """A page with a paper's block, a set beyond it on two kinds of ID images, and another model on three sets."""
+    path = folder / "index.html"
+    if path.is_file():
+        return path
+    numbers = {"msp": (77.0, 0.1), "odin": (92.0, 0.1), "mc_dropout": (74.6, 2.0)}  # and by how much seeds differ
+    records = [
+        make(method, seed, numbers[method][0] + numbers[method][1] * seed, 42.0, cell_key=f"{place:08x}{seed:08x}",
+             tuning=TUNING, hyperparameters={"epsilon": 0.1, "norm_ratio": {"one": 1.0, "two": 2.0}, "tap": "two"})
+        for place, method in enumerate(METHODS)
+        for seed in range(3)
+    ]  # fmt: skip
+    kept = {record.cell_key: details(record) for record in records}
+    records += [
+        make("msp", ood="kmnist", cell_key=key * 16, id_variant=variant)
+        for key, variant in (("a", ""), ("c", "JPEG copy"))
+    ]
+    records += [
+        make(method, ood=ood, model="vgg", auroc=value, cell_key=f"{index:08x}{value * 10:08.0f}")
+        for index, (method, values) in enumerate(
+            {"msp": (80, 90, 70), "odin": (91, 85, 75), "energy": (60, 60, 60)}.items()
         )
-        os.close(read_there)
-        os.close(write_there)
-        targets = self._call("Target.getTargets", session=None)["targetInfos"]
-        target = next(one["targetId"] for one in targets if one["type"] == "page")
-        self._session: str | None = self._call(
-            "Target.attachToTarget", {"targetId": target, "flatten": True}, session=None
-        )["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self._call(f"{domain}.enable")
-
-    def close(self) -> None:
-        """Ends the browser."""
-        self._process.kill()
-        self._process.wait()
-        os.close(self._write)
-        os.close(self._read)
-
-    def size(self, width: int, height: int, mobile: bool = False) -> None:
-        """Sets the window; with ``mobile`` two device pixels a CSS pixel and a touch screen's layout."""
-        scale = 2 if mobile else 1
-        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile}
-        self._call("Emulation.setDeviceMetricsOverride", metrics)
-
-    def scheme(self, name: str) -> None:
-        """Prefers ``light`` or ``dark``."""
-        self._call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": name}]})
-
-    def open(self, path: Path, fragment: str = "") -> None:
-        """Opens a file and waits until it has run."""
-        self._call("Page.navigate", {"url": "about:blank"})
-        self.errors.clear()
-        self._call("Page.navigate", {"url": f"{path.resolve().as_uri()}{fragment}"})
-        self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
-
-    def run(self, code: str) -> Any:
-        """The value of a JavaScript expression."""
-        found = self._call("Runtime.evaluate", {"expression": code, "returnByValue": True, "awaitPromise": True})
-        if "exceptionDetails" in found:
-            raise AssertionError(f"{code}: {found['exceptionDetails']}")
-        return found["result"].get("value")
-
-    def wait(self, code: str) -> None:
-        """Waits until an expression is true."""
-        end = time.monotonic() + _PATIENCE
-        while not self.run(code):
-            if time.monotonic() > end:
-                raise AssertionError(f"still not true: {code}")
-            time.sleep(0.02)
-
-    def press(self, key: str, text: str = "") -> None:
-        """Presses and releases a key, as ``Enter``, ``Tab`` or ``/``."""
-        codes = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
-        words = text or ("\r" if key == "Enter" else key if len(key) == 1 else "")
-        what = {"key": key, "code": key, "windowsVirtualKeyCode": codes.get(key, ord(key[0])), "text": words}
-        self._call("Input.dispatchKeyEvent", {"type": "keyDown", **what})
-        self._call("Input.dispatchKeyEvent", {"type": "keyUp", **what})
-
-    def type(self, text: str) -> None:
-        """Types a text into what has the focus."""
-        self._call("Input.insertText", {"text": text})
-
-    def click(self, selector: str) -> None:
-        """Scrolls to an element and clicks into its middle, as a hand would."""
-        place = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            " e.scrollIntoView({block: 'center'});"
-            " const b = e.getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2]; })()"
-        )
-        where = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
-        for kind in ("mousePressed", "mouseReleased"):
-            self._call("Input.dispatchMouseEvent", {"type": kind, **where})
-
-    def _call(self, method: str, parameters: Any = None, session: str | None = "page") -> Any:
-        number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters or {}}
-        if session is not None:
-            message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._receive()
-            if answer.get("id") == number:
-                if "error" in answer:
-                    raise AssertionError(f"{method}: {answer['error']}")
-                return answer["result"]
-            self._note(answer)
-
-    def _receive(self) -> Any:
-        while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._read], [], [], _PATIENCE)
-            piece = os.read(self._read, 1 << 16) if ready else b""
-            if not piece:
-                raise AssertionError("the browser does not answer")
-            self._buffer += piece
-        message, _, self._buffer = self._buffer.partition(b"\0")
-        return json.loads(message)
-
-    def _note(self, event: Any) -> None:
-        """Keeps what must not happen on a page that is self-contained."""
-        method, what = event.get("method"), event.get("params", {})
-        if method == "Runtime.exceptionThrown":
-            self.errors.append(str(what["exceptionDetails"]))
-        elif method == "Runtime.consoleAPICalled" and what["type"] in {"error", "warning", "assert"}:
-            self.errors.append(str(what["args"]))
-        elif method == "Log.entryAdded" and what["entry"]["level"] in {"error", "warning"}:
-            self.errors.append(str(what["entry"]["text"]))
-        elif method == "Network.requestWillBeSent" and not what["request"]["url"].startswith(
-            ("file:", "data:", "about:")
-        ):
-            self.errors.append(f"asks the network for {what['request']['url']}")
+        for ood, value in zip(("kmnist", "mnist", "uniform"), values, strict=True)
+    ]
+    every = attached(
+        sections(records, load_blocks(conf)),
+        [Note(method="msp", ood="mnist", block="fssd_fashionmnist", text="Found <out>.")],
+    )
+    path.write_text(page(every, kept, {}, explanations(records[0].cell_key), settings=SETTINGS), encoding="utf-8")
+    return path
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a Chromium leaves the browser's tests out and says so; continuous integration has to have one."""
-    mine = [item for item in items if item.get_closest_marker("browser")]
-    if not mine or executable() or os.environ.get("CI"):
-        return
-    items[:] = [item for item in items if item not in mine]
-    config.hook.pytest_deselected(items=mine)
-    words = f"{len(mine)} browser tests are deselected: there is no Chromium here (apt-get install chromium)"
-    warnings.warn(pytest.PytestWarning(words), stacklevel=1)
+@pytest.fixture
+def opened(browser, written):
+    browser.size(1280, 900)
+    browser.scheme("light")
+    browser.open(written)
+    yield browser
+    assert browser.errors == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser for all tests of a module."""
+    """A browser for all tests."""
     if executable() is None:
-        pytest.fail(f"none of {', '.join(NAMES)} is installed: apt-get install chromium")
+        pytest.fail(f"none of {', '.join(NAMES)} is installed: make test-page says how to get one")
     one = Browser(tmp_path_factory.mktemp("profile"))
     yield one
     one.close()
+
+
+@pytest.fixture
+def drawn() -> Callable[..., Details]:
+    """Makes small details of a cell, with a picture of so many characters."""
+
+    def made(key: str, picture: int = 1000) -> Details:
+        line = Line(x=[0.0, 1.0], y=[0.0, 1.0])
+        bins = Histogram(low=0.0, high=1.0, id=[1], ood=[1])
+        groups = [Extreme(side="id", end="highest", rows=[1], scores=[0.5])]
+        sheet = Thumbnails(kind="png", width=8, height=8, columns=1, groups=groups, content="A" * picture)
+        return Details(cell_key=key, histogram=bins, roc=line, pr_in=line, pr_out=line, images=sheet)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility checker axe-core, a script."""
+    path = os.environ.get("OOD_BENCH_AXE")
+    if not path:
+        pytest.fail("OOD_BENCH_AXE names no axe.min.js: run make test-page")
+    return Path(path).read_text(encoding="utf-8")

@@ -6,16 +6,6 @@ import pytest
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page import build
 from ood_bench.report.sections import sections
-from ood_bench.results.details import Details, Histogram, Line
-from ood_bench.results.thumbnails import Extreme, Thumbnails
-
-
-def details(key, picture=1000):
-    line = Line(x=[0.0, 1.0], y=[0.0, 1.0])
-    bins = Histogram(low=0.0, high=1.0, id=[1], ood=[1])
-    groups = [Extreme(side="id", end="highest", rows=[1], scores=[0.5])]
-    sheet = Thumbnails(kind="png", width=8, height=8, columns=1, groups=groups, content="A" * picture)
-    return Details(cell_key=key, histogram=bins, roc=line, pr_in=line, pr_out=line, images=sheet)
 
 
 @pytest.fixture
@@ -48,25 +38,35 @@ def test_it_loads_nothing(every):
 def test_records_cannot_break_out_of_their_script(make, conf):
     evil = "</script><script>alert(1)</script><!-- \u2028"
     text = build.page(sections([make(deviations=[evil])], load_blocks(conf)), {}, {})
-    assert evil in pieces(text)["overview"]["texts"]
+    assert evil in pieces(text)["overview"]["shared"]
     assert "<script>alert" not in text
     assert "\u2028" not in text
 
 
 @pytest.mark.parametrize(
-    ("limit", "pictures", "remark"),
+    "case",
     [
-        (10_000, [True, True], ""),
-        (2_000, [True, False], "first seed only"),
-        (1_000, [False, False], "leaves out images"),
-        (10, [], "leaves out histograms"),
+        (10_000, {"0" * 16}, "images of 1 of 2 cells"),
+        (1_000, set(), "images of 0 of 2 cells"),
+        (10, None, "leaves out histograms, curves and images"),
     ],
 )
-def test_what_does_not_fit_is_left_out_and_said(every, monkeypatch, limit, pictures, remark):
+def test_what_does_not_fit_is_left_out_and_said(every, drawn, monkeypatch, case):
+    """Thumbnails are of a row's first seed only."""
+    limit, pictures, remark = case
     monkeypatch.setattr(build, "LIMIT", limit)
-    kept = {record.cell_key: details(record.cell_key) for record in every[0].rows[0].records}
+    kept = {record.cell_key: drawn(record.cell_key) for record in every[0].rows[0].records}
     found = pieces(build.page(every, kept, {}))
-    seeds = [one["details"] for one in found["row-0"]["seeds"] if one["details"]]
-    assert ["images" in one for one in seeds] == pictures
+    seeds = [one for one in found["row-0"]["seeds"] if "details" in one]
+    if pictures is None:
+        assert seeds == []
+    else:
+        assert {one["key"] for one in seeds if "images" in one["details"]} == pictures
+        assert len(seeds) == 2
     assert remark in found["overview"]["remark"]
-    assert bool(found["overview"]["remark"]) == bool(remark)
+
+
+def test_nothing_is_said_where_nothing_is_left_out(make, drawn, conf):
+    record = make()
+    text = build.page(sections([record], load_blocks(conf)), {record.cell_key: drawn(record.cell_key)}, {})
+    assert pieces(text)["overview"]["remark"] == ""

@@ -1,96 +1,99 @@
-import json
+import pytest
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.page.content import detail, overview, rounded
-from ood_bench.report.rows import gather
+from ood_bench.report.page.content import CONCLUSIONS, overview
+from ood_bench.report.page.settings import PageSettings
+from ood_bench.report.page.shared import Shared
 from ood_bench.report.sections import sections
 
 
-def test_a_cell_by_hand(make, conf):
-    records = [make("msp", seed, auroc) for seed, auroc in enumerate((77.0, 77.4, 77.9))]
-    content = overview(sections(records, load_blocks(conf)))
+@pytest.fixture
+def page(conf):
+    """The overview of some records, and the values that its rows share."""
+
+    def made(records, **settings):
+        shared = Shared()
+        return overview(sections(records, load_blocks(conf)), shared, PageSettings(**settings)), shared.values
+
+    return made
+
+
+def test_a_cell_by_hand(make, page):
+    content, shared = page([make("msp", seed, auroc) for seed, auroc in enumerate((77.0, 77.4, 77.9))])
     row = content["rows"][0]
     assert (row["label"], row["ood"], row["n"], row["seeds"]) == ("msp", "mnist", 3, 3)
-    assert row["cells"][0] == {
-        "m": "auroc", "p": "77.3", "v": 77.4333, "s": 0.4509, "n": 3, "t": 2.2903, "x": "reproduced",
-        "why": "0.13 apart; by chance up to 2.29 with 3 networks; margin 1",
-        "c": 0.8218,
-        "said": {"v": "77.43", "s": "0.45", "d": "+0.13"},
-    }  # fmt: skip
-    assert content["rows"][1]["cells"][0] == {
-        "m": "auroc", "p": "87.9", "x": "not run", "why": "there is no record of this cell",
-    }  # fmt: skip
-    assert content["verdicts"]["better"] == "not reproduced"
+    cell = row["cells"]["auroc"]
+    assert shared[cell.pop("why")] == "0.13 apart; by chance up to 2.29 with 3 networks; margin 1"
+    assert cell == {"p": "77.3", "x": 0, "t": 2.2903, "c": 0.8218, "v": "77.43", "n": 3, "s": "0.45", "d": "+0.13"}
+    assert content["rows"][1]["cells"]["auroc"] == {"p": "87.9", "x": CONCLUSIONS.index("not run")}
     assert content["margins"] == "1 point, 2 for false positive rates"
-    assert [one["i"] for one in content["rows"]] == [0, 1, 2, 3]
+    assert content["counts"] == {
+        "reproduced": 2, "not reproduced": 0, "undecided": 0, "not comparable": 0, "not run": 6,
+    }  # fmt: skip
 
 
-def test_a_network_under_three_seeds_counts_once(make, conf):
+def test_a_network_under_three_seeds_counts_once(make, page):
     checkpoint = make().model_dump()["checkpoint"]
-    records = [make(seed=seed, checkpoint=checkpoint) for seed in range(3)]
-    row = overview(sections(records, load_blocks(conf)))["rows"][0]
-    assert (row["n"], row["seeds"], row["cells"][0]["n"]) == (1, 3, 1)
+    row = page([make(seed=seed, checkpoint=checkpoint) for seed in range(3)])[0]["rows"][0]
+    assert (row["n"], row["seeds"], row["cells"]["auroc"]["n"]) == (1, 3, 1)
 
 
-def test_numbers_are_rounded_once_as_in_the_tables(make, conf):
-    """77.125 and 77.124996 round to 77.12; at four places first, and then by JavaScript, to 77.13."""
-    (section, *_) = sections([make("msp", auroc=77.124996)], load_blocks(conf))
-    assert overview([section])["rows"][0]["cells"][0]["said"] == {"v": "77.12", "d": "−0.18"}
-    exact = {"auroc": {"value": 77.125, "low": 77.124996, "high": 80.0}}
-    (row,) = gather([make(exact=exact)])
-    assert detail(row, {}, {}, {}, 0)["seeds"][0]["exact"] == {
-        "auroc": [77.125, 77.125, 80.0, "77.12", "[77.12, 80.00]"]
-    }
+def test_mean_deviation_and_interval_have_equally_many_decimals(make, page):
+    metrics = {"auroc": {"value": 77.124996, "low": 76.5, "high": 78.25}, "fpr80": {"value": 1.0}}
+    cell = page([make("msp", metrics=metrics)])[0]["rows"][0]["cells"]["auroc"]
+    assert (cell["v"], cell["lo"], cell["hi"], cell["d"]) == ("77.12", "76.50", "78.25", "-0.18")
 
 
-def test_an_average_has_a_line_for_each_set_and_no_details_or_tests(make, conf):
-    path = conf / "paper" / "fssd_fashionmnist.yaml"
-    path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
-    records = [make(ood=ood, cell_key=key * 16) for ood, key in (("mnist", "a"), ("kmnist", "b"))]
-    row = sections(records, load_blocks(conf))[0].rows[0]
-    found = detail(row, {}, {}, {key * 16: [{"seed": 0, "other": "odin"}] for key in "ab"}, 0)
-    assert [one["name"] for one in found["seeds"]] == ["seed 0, mnist", "seed 0, kmnist"]
-    assert [one["title"] for one in found["images"]] == ["fashionmnist", "fashionmnist", "mnist", "kmnist"]
-    assert found["tests"] == []
-    assert [one["details"] for one in found["seeds"]] == [None, None]
+def test_better_than_published_is_not_reproduced_and_says_so(make, page):
+    records = [make("msp", seed, 84.0 + seed / 100) for seed in range(3)]
+    cell = page(records)[0]["rows"][0]["cells"]["auroc"]
+    assert (CONCLUSIONS[cell["x"]], cell["better"]) == ("not reproduced", 1)
 
 
-def test_seeds_of_an_average_count_once(make, conf):
+def test_own_results_come_first_and_foreign_papers_only_if_asked(make, page):
+    records = [make("msp"), make("msp", model="vgg", cell_key="b" * 16)]
+    content, _ = page(records, title="Mine", own="My networks")
+    assert [section["kind"] for section in content["sections"]] == ["other", "paper"]
+    assert [row["s"] for row in content["rows"]] == [0, 1, 1, 1, 1]
+    assert (content["title"], content["own"]) == ("Mine", "My networks")
+    alone, _ = page([make("msp", model="vgg")])
+    assert (alone["idle"], sum(alone["counts"].values())) == ([], 0)
+    asked, _ = page([make("msp", model="vgg")], papers="all")
+    assert [one["key"] for one in asked["idle"]] == ["fssd_fashionmnist"]
+    assert asked["idle"][0]["printed"]["auroc"] == ["77.3", "87.9", "76.5", "99.6"]
+    assert asked["idle"][0]["count"] == asked["counts"]["not run"] > 0
+
+
+def test_addresses_of_rows_are_stable_words(make, page):
+    records = [make("msp"), make("msp", ood="kmnist", cell_key="a" * 16)]
+    records += [make("msp", ood="kmnist", cell_key="c" * 16, id_variant="JPEG copy")]
+    content, _ = page(records)
+    ran = [row["k"] for row in content["rows"] if "n" in row]
+    assert ran == [
+        "fssd_fashionmnist/msp/mnist",
+        "fssd_fashionmnist-beyond/msp/kmnist",
+        "fssd_fashionmnist-beyond/msp/kmnist/jpeg-copy",
+    ]
+    assert [one["id"] for one in content["sections"][1]["matrices"]] == ["fashionmnist", "fashionmnist (JPEG copy)"]
+
+
+def test_seeds_of_an_average_count_once(make, page, conf):
     path = conf / "paper" / "fssd_fashionmnist.yaml"
     path.write_text(path.read_text().replace("ood: [mnist]", "ood: [average]\n  average_of: [mnist, kmnist]"))
     records = [make(seed=seed, ood=ood) for seed in range(2) for ood in ("mnist", "kmnist")]
-    assert overview(sections(records, load_blocks(conf)))["rows"][0]["seeds"] == 2
+    assert page(records)[0]["rows"][0]["seeds"] == 2
 
 
-def test_long_texts_are_kept_once(make):
-    texts = {}
-    rows = gather([make("msp", seed, deviations=["One.", f"Seed {seed}."]) for seed in range(2)])
-    one = detail(rows[0], texts, {}, {}, 0)
-    assert [list(texts)[number] for number in one["deviations"]] == ["One.", "Seed 0.", "Seed 1."]
-    before = len(texts)
-    detail(rows[0], texts, {}, {}, 0)
-    assert len(texts) == before
+def test_version_and_days_are_those_of_the_records(make, page):
+    environment = make().model_dump()["environment"] | {"packages": {"ood-bench": "0.1.0"}}
+    days = ("2026-01-05", "2026-01-02")
+    records = [
+        make(seed=seed, created=f"{day}T00:00:00+00:00", environment=environment) for seed, day in enumerate(days)
+    ]
+    assert page(records)[0]["made"] == "2 records, made 2026-01-02 to 2026-01-05 by ood-bench 0.1.0"
 
 
-def test_a_search_becomes_columns(make):
-    tuning = {
-        "seen": {"mnist": 5},
-        "candidates": [{"epsilon": 0.0, "T": 1.0}, {"epsilon": 0.1, "T": 1.0}],
-        "objective": "TNR",
-        "curve": [[1.00004], [None]],
-    }
-    (row,) = gather([make(tuning=tuning)])
-    texts = {}
-    found = detail(row, texts, {}, {}, 0)["seeds"][0]["tuning"]
-    assert found == {
-        "seen": {"mnist": 5},
-        "objective": texts["TNR"],
-        "columns": {"T": [1.0, 1.0], "epsilon": [0.0, 0.1]},
-        "curve": [[1.0], [None]],
-    }
-    assert json.dumps(found)
-
-
-def test_rounding_leaves_no_negative_zero():
-    assert [rounded(value) for value in (None, 1.23456, -0.00001)] == [None, 1.2346, 0.0]
-    assert str(rounded(-0.00001)) == "0.0"
+def test_links_lead_into_the_repository_that_the_settings_name(make, page):
+    assert ["rule", "../docs/verdicts.md"] in map(list, page([make()], repository="../")[0]["sections"][0]["links"])
+    assert page([make()])[0]["sections"][0]["files"][1] == ("LaTeX", "latex/fssd_fashionmnist.tex")
+    assert [words for words, _ in page([make()])[0]["sections"][0]["links"]] == ["arXiv 2011.14654"]

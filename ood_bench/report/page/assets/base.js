@@ -1,8 +1,7 @@
 // Elements, numbers and the page's data.
 
 const DATA = JSON.parse(document.getElementById("overview").textContent);
-const MARKS = { reproduced: "●", undecided: "◐", better: "▲", worse: "▼", "not comparable": "◇", "not run": "○" };
-const ORDER = ["reproduced", "undecided", "better", "worse", "not comparable", "not run"];
+const MARKS = { reproduced: "●", "not reproduced": "▼", undecided: "◐", "not comparable": "◇", "not run": "○" };
 const NOTHING = "–";
 
 function byId(id) {
@@ -24,7 +23,7 @@ function fill(node, attributes, children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 }
 
@@ -68,26 +67,19 @@ function title(metric) {
   return DATA.titles[metric] ?? metric;
 }
 
-function text(number) {
-  return DATA.texts[number];
+/** A value that many rows share, by its number. */
+function shared(number) {
+  return DATA.shared[number];
 }
 
-/** How often each verdict occurs in some cells. */
-function tally(cells) {
-  const found = Object.fromEntries(ORDER.map((verdict) => [verdict, 0]));
-  for (const cell of cells) found[cell.x] += 1;
-  return found;
+/** The ID images of a row. */
+function idTitle(row) {
+  return row.bare ? row.id : shared(row.id);
 }
 
-/** One bar whose parts are the verdicts' shares. */
-function bar(found) {
-  const parts = ORDER.filter((verdict) => found[verdict]);
-  const label = parts.map((verdict) => `${found[verdict]} ${verdict}`).join(", ");
-  return el(
-    "div",
-    { class: "bar", role: "img", "aria-label": label },
-    parts.map((verdict) => el("i", { class: slug(verdict), style: `flex:${found[verdict]}`, title: `${found[verdict]} ${verdict}` })),
-  );
+/** A text number with a true minus sign. */
+function minus(words) {
+  return words.replace("-", "−");
 }
 
 function slug(verdict) {
@@ -96,6 +88,40 @@ function slug(verdict) {
 
 function mark(verdict) {
   return el("span", { class: `mark ${slug(verdict)}`, "aria-hidden": "true" }, MARKS[verdict]);
+}
+
+/** The verdict on a cell in words; of a cell without a published number there is none. */
+function verdict(cell) {
+  return cell.x === undefined ? "" : DATA.verdicts[cell.x];
+}
+
+/** The same, and to which side a number is not reproduced. */
+function verdictWords(cell) {
+  const word = verdict(cell);
+  return word === "not reproduced" ? `${word} (${cell.better ? "better" : "worse"} than published)` : word;
+}
+
+/** Mean and deviation of a cell as the tables print them. */
+function spread(cell) {
+  return cell.s === undefined ? cell.v : `${cell.v} ± ${cell.s}`;
+}
+
+/** One bar whose parts are shares of counts by verdict. */
+function bar(counts) {
+  const parts = DATA.verdicts.filter((one) => counts[one]);
+  const label = parts.map((one) => `${counts[one].toLocaleString("en")} ${one}`).join(", ");
+  const part = (one) => el("i", { class: slug(one), style: `flex-grow:${counts[one]}`, title: `${counts[one].toLocaleString("en")} ${one}` });
+  return el("div", { class: "bar", role: "img", "aria-label": label }, parts.map(part));
+}
+
+/** A name that may break behind its underscores and before its brackets. */
+function breakable(name) {
+  return name.split(/(?<=_)|(?=\()/).flatMap((part, place) => (place ? [el("wbr"), part] : [part]));
+}
+
+/** Links as a line of words. */
+function links(pairs) {
+  return pairs.flatMap(([words, address], place) => [place ? " · " : "", address ? el("a", { href: address }, words) : words]);
 }
 
 /** A table from texts and nodes; the first cell of each line is its heading. */

@@ -1,40 +1,61 @@
 // The charts of a row.
 
+/** A metric of one record, from the list over seeds: texts of the tables, and numbers; null where there is none. */
+function measured(list, place) {
+  if (!list?.[place]) return null;
+  const [value, low, high] = list[place].split(" ");
+  return { words: value, interval: low === undefined ? "" : `[${low}, ${high}]`, value: Number(value), low: low === undefined ? null : Number(low), high: high === undefined ? null : Number(high) };
+}
+
+/** An exact metric over seeds: 0 stands for one that is the same in the paper's convention. */
+function exact(detail, name) {
+  return detail.exact?.[name] === 0 ? detail.metrics[name] : detail.exact?.[name];
+}
+
+/** A curve from whole steps of 1/10,000 between its points. */
+function curve([across, up]) {
+  const whole = (steps) => {
+    let sum = 0;
+    return steps.map((step) => (sum += step) / 10000);
+  };
+  return { x: whole(across), y: whole(up) };
+}
+
 /** Seeds with their intervals over images, our mean with what chance or the margin allow, and the paper's value. */
-function seedsChart(cell, seeds) {
-  const found = seeds.map((one) => [one.name, one.metrics[cell.m]]).filter(([, metric]) => metric);
+function seedsChart(metric, cell, detail) {
+  const found = detail.seeds.map((one, place) => [one.name, measured(detail.metrics[metric], place)]).filter(([, one]) => one);
   const printed = cell.p === undefined ? null : Number(cell.p);
-  const limit = cell.t ?? 0;
-  const values = found.flatMap(([, metric]) => metric.slice(0, 3)).concat(printed, cell.v - limit, cell.v + limit);
+  const [mean, limit] = [Number(cell.v), cell.t ?? 0];
+  const values = found.flatMap(([, one]) => [one.value, one.low, one.high]).concat(printed, mean - limit, mean + limit);
   const known = values.filter((value) => value !== null);
   const [least, most] = [Math.min(...known), Math.max(...known)];
   const room = Math.max((most - least) * 0.08, 0.05);
   const height = 74 + 24 * found.length;
   const rows = found.map(([name], index) => [found.length - index, name]);
   const chart = frame({
-    label: `${title(cell.m)} of each seed`,
+    label: `${title(metric)} of each seed: ${found.map(([name, one]) => `${name} ${one.words}`).join(", ")}`,
     height,
     left: Math.max(58, 12 + 6 * Math.max(...found.map(([name]) => name.length))),
-    x: { low: least - room, high: most + room, label: `${title(cell.m)}, percent` },
+    x: { low: least - room, high: most + room, label: `${title(metric)}, percent` },
     y: { low: 0.3, high: found.length + 0.7, ticks: rows },
   });
   const { toX, toY, inner, marked } = chart;
   if (cell.t !== undefined) {
-    const [left, right] = [toX(cell.v - limit), toX(cell.v + limit)];
+    const [left, right] = [toX(mean - limit), toX(mean + limit)];
     marked.append(svg("rect", { class: "band", x: left, width: right - left, y: inner.top, height: inner.bottom - inner.top }));
   }
-  marked.append(svg("line", { class: "mean", x1: toX(cell.v), x2: toX(cell.v), y1: inner.top, y2: inner.bottom }));
+  marked.append(svg("line", { class: "mean", x1: toX(mean), x2: toX(mean), y1: inner.top, y2: inner.bottom }));
   if (printed !== null) marked.append(svg("line", { class: "paper", x1: toX(printed), x2: toX(printed), y1: inner.top, y2: inner.bottom }));
-  found.forEach(([, [value, low, high]], index) => {
+  found.forEach(([, { value, low, high }], index) => {
     const y = toY(found.length - index);
     if (low !== null) marked.append(svg("line", { class: "whisker", x1: toX(low), x2: toX(high), y1: y, y2: y }));
     marked.append(svg("circle", { class: "seed", cx: toX(value), cy: y, r: 4.5 }));
   });
-  hover(chart, found.map(([name, metric], index) => [toX(metric[0]), toY(found.length - index), `${name}: ${metric[3]}`]));
+  hover(chart, found.map(([name, one], index) => [toX(one.value), toY(found.length - index), `${name}: ${one.words}`]));
   const legend = [["k-seed", "a seed, 95 % over images"], ["k-mean", "our mean"]];
   if (cell.t !== undefined) legend.push(["k-band", "chance or margin"]);
   if (printed !== null) legend.push(["k-paper", "paper"]);
-  return figure(title(cell.m), chart.node, legend);
+  return figure(title(metric), chart.node, legend);
 }
 
 /** Shares of ID and OOD rows by score. */
@@ -87,38 +108,40 @@ function unitChart(heading, names, lines, diagonal, legend) {
   return figure(heading, chart.node, legend);
 }
 
-function rocChart(seeds, chosen) {
-  const others = seeds.filter((one) => one.details && one !== chosen);
-  const lines = others.map((one) => ({ kind: "faint", line: one.details.roc }));
-  lines.push({ kind: "roc", line: chosen.details.roc, words: "FPR, TPR: " });
-  const area = chosen.exact.auroc ? ` · AUROC ${chosen.exact.auroc[3]} %` : "";
+function rocChart(detail, chosen) {
+  const others = detail.seeds.filter((one) => one.details && one !== chosen);
+  const lines = others.map((one) => ({ kind: "faint", line: curve(one.details.roc) }));
+  lines.push({ kind: "roc", line: curve(chosen.details.roc), words: "FPR, TPR: " });
+  const auroc = measured(exact(detail, "auroc"), detail.seeds.indexOf(chosen));
+  const area = auroc ? ` · AUROC ${auroc.words} %` : "";
   const legend = [["k-roc", `${chosen.name}${area}`], ...(others.length ? [["k-faint", "other seeds"]] : [])];
   return unitChart("ROC, ID positive", ["false positive rate", "true positive rate"], lines, true, legend);
 }
 
 function precisionChart(chosen) {
   const lines = [
-    { kind: "ood", line: chosen.details.pr_out, words: "OOD: " },
-    { kind: "id", line: chosen.details.pr_in, words: "ID: " },
+    { kind: "ood", line: curve(chosen.details.pr_out), words: "OOD: " },
+    { kind: "id", line: curve(chosen.details.pr_in), words: "ID: " },
   ];
   return unitChart("Precision over recall", ["recall", "precision"], lines, false, [["k-id", "ID positive"], ["k-ood", "OOD positive"]]);
 }
 
 /** What the search compared: one line for each combination of the other settings, steps evenly spaced. */
 function searchChart(tuning, settings) {
-  const keys = Object.keys(tuning.columns);
-  const spread = (key) => new Set(tuning.columns[key]).size;
+  const table = shared(tuning.columns);
+  const keys = Object.keys(table);
+  const spread = (key) => new Set(table[key]).size;
   const along = keys.includes("epsilon") ? "epsilon" : keys.sort((a, b) => spread(b) - spread(a))[0];
   const others = keys.filter((key) => key !== along && spread(key) > 1);
-  const steps = [...new Set(tuning.columns[along])].sort((a, b) => a - b);
+  const steps = [...new Set(table[along])].sort((a, b) => a - b);
   const groups = new Map();
   tuning.curve.forEach((point, index) => {
-    const name = others.map((key) => `${key} ${short(tuning.columns[key][index])}`).join(", ");
+    const name = others.map((key) => `${key} ${short(table[key][index])}`).join(", ");
     const group = groups.get(name) ?? [];
     groups.set(name, group);
-    group.push({ place: steps.indexOf(tuning.columns[along][index]), value: point[0], index });
+    group.push({ place: steps.indexOf(table[along][index]), value: point, index });
   });
-  const values = tuning.curve.map((point) => point[0]).filter((value) => value !== null);
+  const values = tuning.curve.filter((value) => value !== null);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const room = Math.max((most - least) * 0.06, 0.1);
   const every = Math.ceil(steps.length / 8);
@@ -136,7 +159,7 @@ function searchChart(tuning, settings) {
     chart.marked.append(path(places, { class: `line c${which % 6}` }));
     if (name) legend.push([`k-c${which % 6}`, name]);
     for (const one of group.filter((each) => each.value !== null)) {
-      const taken = keys.every((key) => tuning.columns[key][one.index] === settings[key]);
+      const taken = keys.every((key) => table[key][one.index] === settings[key]);
       const at = { cx: chart.toX(one.place), cy: chart.toY(one.value) };
       chart.marked.append(svg("circle", { ...at, r: taken ? 6 : 2.5, class: taken ? "taken" : `point c${which % 6}` }));
       points.push([at.cx, at.cy, `${along} ${short(steps[one.place])}${name ? `, ${name}` : ""}: ${fixed(one.value)}`]);

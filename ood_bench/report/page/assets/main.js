@@ -1,84 +1,70 @@
-// The top of the page, its controls and its keys.
+// The page's controls and keys, and its way from address to what is shown.
 
-const LEAD = ["undecided", "not reproduced", "not comparable", "not run"];
-
-function summary() {
-  const cells = DATA.rows.filter((row) => DATA.sections[row.s].kind === "paper").flatMap((row) => row.cells);
-  const published = cells.filter((cell) => cell.p !== undefined);
-  const found = tally(published);
-  const by = (conclusion) => ORDER.filter((one) => DATA.verdicts[one] === conclusion).reduce((sum, one) => sum + found[one], 0);
-  const compared = by("reproduced") + by("undecided") + by("not reproduced");
-  const rest = LEAD.filter(by).map((one) => `${by(one)} ${one}`);
-  const papers = new Set(DATA.rows.filter((row) => row.n && DATA.sections[row.s].kind === "paper").map((row) => row.s)).size;
-  byId("score").append(
-    el("p", { class: "score" }, el("b", {}, String(found.reproduced)), ` of ${count(compared, "compared number")} reproduced`),
-    bar({ ...found, "not run": 0, "not comparable": 0 }),
-    el("p", { class: "quiet" }, rest.join(", ")),
-  );
-  byId("lead").textContent = `${count(papers, "published table")}, run again: our numbers beside the papers', and what lies behind each.`;
-  byId("chips").append(...ORDER.map((verdict) => chip(verdict, found[verdict])));
-}
-
-function chip(verdict, number) {
-  const press = (event) => {
-    const on = !state.verdicts.delete(verdict);
-    if (on) state.verdicts.add(verdict);
-    event.currentTarget.setAttribute("aria-pressed", String(on));
-    draw();
-  };
-  const attributes = { type: "button", "aria-pressed": "false", class: slug(verdict), "data-verdict": verdict, onclick: press };
-  return el("button", attributes, mark(verdict), `${verdict} `, el("b", {}, String(number)));
-}
+const SELECTS = ["table", "method", "ood", "metric", "sort"];
 
 function options(select, pairs) {
-  select.append(...[["", "all"], ...pairs].map(([value, words]) => el("option", { value }, words)));
+  byId(select).append(...pairs.map(([value, words]) => el("option", { value }, words)));
 }
 
 function names(pick) {
-  const found = [...new Set(DATA.rows.map(pick))];
-  return found.sort((a, b) => a.localeCompare(b, "en")).map((name) => [name, name]);
+  return [...new Set(DATA.rows.map(pick))].sort((a, b) => a.localeCompare(b, "en")).map((name) => [name, name]);
 }
 
 function controls() {
-  options(byId("section"), DATA.sections.map((section, place) => [String(place), section.title]));
-  options(byId("method"), names((row) => row.method));
-  options(byId("ood"), names((row) => row.ood));
-  for (const key of ["section", "method", "ood", "sort"]) {
-    byId(key).addEventListener("change", (event) => {
-      state[key] = event.target.value;
-      draw();
-    });
-  }
+  options("table", DATA.sections.map((section) => [section.key, section.title]));
+  options("method", names((row) => row.method));
+  options("ood", names((row) => row.ood));
+  const metrics = [...new Set(DATA.sections.flatMap((section) => section.metrics))];
+  options("metric", metrics.map((metric) => [metric, title(metric)]));
+  for (const key of SELECTS) byId(key).addEventListener("change", (event) => change({ [key]: event.target.value }));
   let waiting = 0;
   byId("search").addEventListener("input", (event) => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      state.words = event.target.value;
-      draw();
-    }, 80);
+    waiting = setTimeout(() => change({ q: event.target.value }, false), 80);
   });
-  byId("clear").addEventListener("click", clearFilters);
+  byId("clear").addEventListener("click", () => change({ ...DEFAULTS }));
 }
 
-function clearFilters() {
-  Object.assign(state, { words: "", section: "", method: "", ood: "", sort: "paper", verdicts: new Set() });
-  for (const key of ["section", "method", "ood"]) byId(key).value = "";
-  byId("search").value = "";
-  byId("sort").value = "paper";
-  for (const button of byId("chips").children) button.setAttribute("aria-pressed", "false");
-  draw();
+/** Makes everything what the state says; the tables only where they have changed. */
+function show() {
+  const wanted = JSON.stringify({ ...state, cell: "" });
+  if (wanted !== show.drawn) {
+    show.drawn = wanted;
+    keepFocus(draw);
+    for (const key of SELECTS) byId(key).value = [...byId(key).options].some((one) => one.value === state[key]) ? state[key] : "";
+    if (document.activeElement !== byId("search")) byId("search").value = state.q;
+    for (const button of byId("chips").children) button.setAttribute("aria-pressed", String(chosenVerdicts().has(button.dataset.verdict)));
+  }
+  syncDialog();
+}
+
+/** Draws, and gives the focus back to the heading or cell that had it. */
+function keepFocus(work) {
+  const { sort, row, metric } = document.activeElement?.dataset ?? {};
+  work();
+  const again = sort !== undefined ? `button[data-sort="${CSS.escape(sort)}"]` : row !== undefined && metric ? `button.cell[data-row="${row}"][data-metric="${metric}"]` : null;
+  if (again) document.querySelector(again)?.focus();
+}
+
+function follow() {
+  const id = readAddress();
+  show();
+  const target = id && byId(id);
+  if (!target) return;
+  target.closest("details")?.setAttribute("open", "");
+  target.scrollIntoView();
 }
 
 function theme() {
   const button = byId("theme");
   const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const show = () => (button.textContent = dark() ? "☀" : "☾");
+  const sign = () => (button.textContent = dark() ? "☀" : "☾");
   button.addEventListener("click", () => {
     document.documentElement.dataset.theme = dark() ? "light" : "dark";
-    show();
+    sign();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  show();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", sign);
+  sign();
 }
 
 function keys(event) {
@@ -88,24 +74,55 @@ function keys(event) {
     event.preventDefault();
     byId("search").focus();
   }
-  if (event.key === "Escape" && event.target.id === "search") clearFilters();
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step || (typing && event.target.id !== "search")) return;
-  const buttons = [...document.querySelectorAll("button.open")];
-  const at = buttons.indexOf(event.target);
-  const next = buttons[at < 0 ? (step > 0 ? 0 : -1) : at + step];
+  if (event.key === "Escape") {
+    hideHint();
+    if (event.target.id === "search") {
+      byId("search").value = "";
+      change({ q: "" }, false);
+    }
+  }
+  const next = event.target.id === "search" && event.key === "ArrowDown" ? document.querySelector("button.cell") : beside(event);
   if (next) {
     event.preventDefault();
     next.focus();
   }
 }
 
-summary();
+/** The cell that an arrow key leads to; over the edge of a table up and down lead to the next one. */
+function beside(event) {
+  const cell = event.target.closest?.("button.cell")?.closest("td");
+  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  if (!cell || !step) return null;
+  if (step[1]) {
+    let next = cell;
+    while ((next = step[1] > 0 ? next.nextElementSibling : next.previousElementSibling)) if (next.querySelector("button.cell")) return next.querySelector("button.cell");
+    return null;
+  }
+  const lines = [...document.querySelectorAll("table.matrix tbody tr")];
+  for (let at = lines.indexOf(cell.parentElement) + step[0]; lines[at]; at += step[0]) {
+    const found = lines[at].cells[cell.cellIndex]?.querySelector("button.cell") ?? lines[at].querySelector("button.cell");
+    if (found) return found;
+  }
+  return null;
+}
+
+/** On paper all folds are open, but for that of papers that were never run. */
+function forPaper() {
+  const closed = [...document.querySelectorAll("details:not([open]):not(.unrun)")];
+  closed.forEach((one) => (one.open = true));
+  addEventListener("afterprint", () => closed.forEach((one) => (one.open = false)), { once: true });
+}
+
+byId("title").textContent = DATA.title;
+headline();
+byId("filters").open = !matchMedia("(max-width: 680px)").matches;
 controls();
 theme();
 byId("remark").textContent = DATA.remark;
 byId("margins").textContent = DATA.margins;
+byId("project").append(...links(DATA.links));
 document.addEventListener("keydown", keys);
-draw();
-const linked = DATA.rows[Number(/^#row-(\d+)$/.exec(location.hash)?.[1] ?? -1)];
-if (linked?.n) openRow(linked);
+addEventListener("popstate", follow);
+addEventListener("hashchange", follow);
+addEventListener("beforeprint", forPaper);
+follow();
