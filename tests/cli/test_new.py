@@ -95,10 +95,10 @@ def test_what_cannot_be_begun_is_refused(here, command_line, words, remedy):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_overwritten(here, command_line, kind):
-    assert command_line("new", kind, "mine").status == 0
+    assert command_line("new", kind, "begun").status == 0
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    (here / "my_conf" / kind / "mine.yaml").write_text("mine\n")
-    found = command_line("new", kind, "mine")
+    (here / "my_conf" / kind / "begun.yaml").write_text("mine\n")
+    found = command_line("new", kind, "begun")
     assert (found.status, "already: nothing was written" in found.err) == (2, True)
     assert {path for path in here.rglob("*") if path.is_file()} == before.keys()
-    assert (here / "my_conf" / kind / "mine.yaml").read_text() == "mine\n"
+    assert (here / "my_conf" / kind / "begun.yaml").read_text() == "mine\n"
