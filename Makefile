@@ -49,6 +49,8 @@ docs: .venv-docs/.installed ## the documentation as a site in outputs/site; a de
 bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; BENCH=--quick needs no data, OODEEL=PYTHON adds oodeel
 	$(RUN) benchmarks $(if $(wildcard $(CHECKPOINT)),--checkpoint $(CHECKPOINT)) $(BENCH)
 	$(if $(OODEEL),$(RUN) benchmarks.oodeel --python $(OODEEL) --checkpoint $(CHECKPOINT))
+	$(RUN) benchmarks.backends $(if $(findstring --quick,$(BENCH)),--networks resnet20 --images 64 --rounds 1)
+	$(RUN) benchmarks.start $(if $(findstring --quick,$(BENCH)),--rounds 1)
 	$(RUN) benchmarks.records $(if $(findstring --quick,$(BENCH)),--scale 0.02)
 	$(RUN) benchmarks.explain $(if $(findstring --quick,$(BENCH)),--rows 2400 --rounds 1)
 

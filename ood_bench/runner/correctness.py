@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 
 from ood_bench.methods.base import Scorer
 from ood_bench.protocols.base import Outcome
@@ -40,6 +39,8 @@ def _predictions(cell: Cell, scorer: Scorer) -> npt.NDArray[np.float64]:
     known = [spec.known or tuple(range(rows.shape[1])) for spec, rows in zip(cell.specs, logits, strict=True)]
     if len(logits) == 1:
         return np.asarray(known[0], dtype=np.float64)[logits[0].argmax(axis=1)]
+    from scipy.special import softmax  # noqa: PLC0415 - ensembles alone need it, and no run before its first image
+
     total = np.zeros((len(cell.test), 1 + max(map(max, known))))
     for classes, rows in zip(known, logits, strict=True):
         total[:, classes] += softmax(rows, axis=1)

@@ -46,17 +46,15 @@ class Backend:
         self._name = name
         self._converted: dict[tuple[str, int, frozenset[Quantity]], CompiledPass | str] = {}
         self._said: set[str] = set()
-        self._images: dict[tuple[str, int], int] = {}
+        self._largest: dict[str, int] = {}
 
     def images(self, classifier: Classifier, x: Tensor) -> int:
         """How many images of a batch ``[B, C, H, W]`` torch takes at once: on a CPU few, so that maps are small."""
         if x.device.type != "cpu":
             return len(x)
-        key = classifier.key, len(x)
-        if key not in self._images:
-            most = _LARGEST_MAP // (4 * largest_output(classifier.scoring_network, x))
-            self._images[key] = even(len(x), max(1, most))
-        return self._images[key]
+        if classifier.key not in self._largest:
+            self._largest[classifier.key] = largest_output(classifier.network, x)
+        return even(len(x), max(1, _LARGEST_MAP // (4 * self._largest[classifier.key])))
 
     def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
         """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""
@@ -97,7 +95,7 @@ class Backend:
         """Why OpenVINO is not even tried, if there is a reason."""
         if classifier.device.type != "cpu":
             return f"the device is {classifier.device.type}"
-        if self._name == "auto" and left * multiplications(classifier.scoring_network, x) < _WORTH:
+        if self._name == "auto" and left * multiplications(classifier.network, x) < _WORTH:
             return _SHORT
         return None if installed() else "OpenVINO is not installed"
 

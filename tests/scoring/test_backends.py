@@ -155,3 +155,16 @@ def test_torch_where_it_cannot_be_used(toys, classifier, reason, caplog, monkeyp
     with pytest.raises(ConfigError, match=f"scoring.backend=openvino: {said}") as error:
         Engine(None, 16, backend=Backend("openvino")).collect(classifier, images, [LOGITS])
     assert "backend=auto" in error.value.hint
+
+
+@pytest.mark.parametrize(("largest", "sizes"), [(16 * 64 * 4 * 6, [6, 6, 4, 4]), (1, [1] * 20), (1 << 30, [16, 4])])
+def test_torch_takes_so_few_images_at_once_that_its_maps_are_small(toys, classifier, largest, sizes, monkeypatch):
+    """Pieces of 16 images and of 4; the largest map of an image has 16 channels of 8 x 8."""
+    images, seen = toys.image_set("near", 20), []
+    whole = Engine(None, 16).collect(classifier, images, [LOGITS])[LOGITS]
+    monkeypatch.setattr(backends, "_LARGEST_MAP", largest)
+    handle = classifier.scoring_network.register_forward_pre_hook(lambda _module, found: seen.append(len(found[0])))
+    rows = Engine(None, 16).collect(classifier, images, [LOGITS])[LOGITS]
+    handle.remove()
+    np.testing.assert_allclose(rows, whole, rtol=1e-5, atol=1e-5)
+    assert seen == sizes

@@ -1,0 +1,16 @@
+import os
+import subprocess
+import sys
+
+from benchmarks.start import start
+
+
+def test_a_run_imports_no_large_library_before_its_first_image(quick, monkeypatch):
+    path = os.pathsep.join(sys.path)
+    monkeypatch.setenv("PYTHONPATH", path)
+    subprocess.run([sys.executable, "-m", "ood_bench", *quick], check=True, capture_output=True)
+    found = start([*quick, "method=mahalanobis"], os.getcwd())
+    assert {"torch", "ood_bench.scoring.passes", "ood_bench.methods.mahalanobis"} <= found.modules
+    large = {"sklearn", "pandas", "matplotlib", "scipy", "torchvision", "timm", "triton", "openvino", "jinja2"}
+    assert large & found.modules == set()
+    assert found.beyond > 0
