@@ -3,9 +3,8 @@
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -16,6 +15,9 @@ from ood_bench.papers.selection import ConfigFiles, layers_of, merged, selected
 from ood_bench.results import Record
 from ood_bench.utils.configs import conf_dir
 from ood_bench.utils.faults import faults
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Aspect = Literal["classifier", "training", "images", "rows", "tuning", "settings", "metrics"]
 """What a protocol fixes, in the page's comparison of the paper's with ours."""
@@ -120,7 +122,7 @@ class Block(BaseModel):
         own = file_of(self.csv, self._own).parent == self._own
         return f"{'paper' if own else 'ood_bench/papers'}/{self.csv}.csv"
 
-    def _select(self, table: str) -> pd.DataFrame:
+    def _select(self, table: str) -> "pd.DataFrame":
         return select(self.csv, table, self.theirs(self.model), self.theirs(self.id), self._own)
 
     def theirs(self, name: str) -> str:
