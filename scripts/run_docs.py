@@ -1,8 +1,8 @@
 """Runs the code blocks of README.md and docs/ for ``make docs``, in order, each page in an empty folder of its own.
 
 Indented blocks and ``sh`` are run by bash. ``python`` and ``yaml`` are written to the file that the line before names,
-as in "`my_paper.py`:"; without one, Python is run and YAML is read. ``text`` and ``bibtex`` are shown only. A comment
-before a block, which the site does not show, says more:
+as in "`my_paper.py`:"; Python without one is run. ``text`` and ``bibtex`` are shown only. A comment before a block,
+which the site does not show, says more:
 
 - ``<!-- not run: REASON -->``: it cannot be run here.
 - ``<!-- with: WORDS=OTHERS ... -->``: OTHERS is run where the block has WORDS that stand for something of the reader's.
@@ -17,10 +17,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BY_TESTS = {"your_own.md": "tests/test_your_own.py", "trained_method.md": "tests/test_trained_method.py"}
@@ -74,7 +73,7 @@ def blocks(text: str) -> Iterator[Block]:
             if not block.language:
                 raise DocsError(f"line {block.line}: say the block's language")
             named = _NAMED.match(before)
-            if named and block.language in ("python", "yaml"):
+            if named and block.language != "sh":
                 block.file = named[1]
             if comment and comment[1] == "not run":
                 block.reason = comment[2]
@@ -118,12 +117,10 @@ def run(block: Block, folder: Path) -> None:
         path = folder / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code, encoding="utf-8")
-    elif block.language == "yaml":
-        yaml.safe_load(code)
     else:
         programs = {"sh": ("bash", "-eo", "pipefail", "-c"), "python": (sys.executable, "-c")}
         if block.language not in programs:
-            raise DocsError(f"line {block.line}: {block.language} is none of {', '.join((*programs, 'yaml', *SHOWN))}")
+            raise DocsError(f"line {block.line}: {block.language} is not run, so name its file in the line before")
         path_of_venv = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(  # noqa: S603 - our own pages
             [*programs[block.language], code],
@@ -155,31 +152,36 @@ def run_page(text: str, folder: Path) -> Counter[str]:
 
 
 def main() -> None:
-    """Runs all pages, or those that are named, and prints what was run and what was not."""
-    pages = [Path(name).resolve() for name in sys.argv[1:]] or [
-        ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-    ]
-    total: Counter[str] = Counter()
+    """Runs all pages, or those that are named, two at a time, and prints what was run and what was not."""
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    pages = named or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages.sort(key=lambda page: page.name != "tutorial.md")  # the longest first
     began = time.monotonic()
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        if page.name in BY_TESTS:
-            count = sum(block.language not in SHOWN for block in blocks(text))
-            total[f"{page.name} is run by {BY_TESTS[page.name]}"] += count
-            continue
-        start = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                counted = run_page(text, Path(folder))
-            except DocsError as error:
-                sys.exit(f"{page.relative_to(ROOT)}, {error}")
-        total += counted
-        if counted[""]:
-            print(f"{page.relative_to(ROOT)}: ran {counted['']} blocks in {time.monotonic() - start:.0f} s")  # noqa: T201
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            total = sum(pool.map(_counted, pages), Counter())
+        except DocsError as error:
+            pool.shutdown(cancel_futures=True)
+            sys.exit(str(error))
     print(f"ran {total.pop('', 0)} blocks in {time.monotonic() - began:.0f} s; not run here:")  # noqa: T201
     for reason, count in sorted(total.items()):
         print(f"{count:5} {reason}")  # noqa: T201
+
+
+def _counted(page: Path) -> Counter[str]:
+    text = page.read_text(encoding="utf-8")
+    if page.name in BY_TESTS:
+        count = sum(block.language not in SHOWN for block in blocks(text))
+        return Counter({f"{page.name} is run by {BY_TESTS[page.name]}": count})
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            counted = run_page(text, Path(folder))
+        except DocsError as error:
+            raise DocsError(f"{page.relative_to(ROOT)}, {error}") from error
+    if counted[""]:
+        print(f"{page.relative_to(ROOT)}: ran {counted['']} blocks in {time.monotonic() - start:.0f} s", flush=True)  # noqa: T201
+    return counted
 
 
 if __name__ == "__main__":

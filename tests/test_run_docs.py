@@ -70,7 +70,7 @@ def test_a_page_is_run_in_one_folder_and_counted(tmp_path):
         ("Text.\n\n    echo this; exit 3\n", r"line 3: exit status 3\n(.*\n)+this"),
         ("    false | cat\n", "line 1: exit status 1"),
         ("```python\n1 / 0\n```\n", r"line 1: exit status 1\n(.*\n)+ZeroDivisionError"),
-        ("```rust\n1\n```\n", "line 1: rust is none of sh, python, yaml"),
+        ("```rust\n1\n```\n", "line 1: rust is not run, so name its file"),
         ("```\n1\n```\n", "line 1: say the block's language"),
         ("<!-- not run: no reader has it -->\n\nText.\n", "line 1: this comment belongs to no block"),
         ("Text.\n\n<!-- not run: no reader has it -->\n", "line 3: this comment belongs to no block"),
