@@ -125,7 +125,7 @@ def run(block: Block, folder: Path) -> None:
         done = subprocess.run(  # noqa: S603 - our own pages
             [*programs[block.language], code],
             cwd=folder,
-            env={**os.environ, "PATH": path_of_venv},
+            env={"OMP_NUM_THREADS": "1", **os.environ, "PATH": path_of_venv},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
