@@ -36,7 +36,8 @@ lint: install ## formatting, lint and types
 tables: install ## tables, page, plots and README block again, from results/records
 	$(RUN) ood_bench.report --results results --readme README.md
 
-docs: .venv-docs/.installed ## the documentation as a site in outputs/site; a dead link is an error
+docs: install .venv-docs/.installed ## runs the code on the pages, then builds them as a site in outputs/site; a dead link is an error
+	.venv/bin/python scripts/run_docs.py
 	.venv-docs/bin/python scripts/docs_site.py
 	.venv-docs/bin/python -m zensical build --clean --strict
 

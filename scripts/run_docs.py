@@ -1,0 +1,188 @@
+"""Runs the code blocks of README.md and docs/ for ``make docs``, in order, each page in an empty folder of its own.
+
+Indented blocks and ``sh`` are run by bash. ``python`` and ``yaml`` are written to the file that the line before names,
+as in "`my_paper.py`:"; Python without one is run. ``text`` and ``bibtex`` are shown only. A comment before a block,
+which the site does not show, says more:
+
+- ``<!-- not run: REASON -->``: it cannot be run here.
+- ``<!-- with: WORDS=OTHERS ... -->``: OTHERS is run where the block has WORDS that stand for something of the reader's.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BY_TESTS = {"your_own.md": "tests/test_your_own.py", "trained_method.md": "tests/test_trained_method.py"}
+"""Pages that a test runs, with changes that make them short."""
+SHOWN = ("text", "bibtex")
+_COMMENT = re.compile(r"<!-- (not run|with): (.+) -->$")
+_NAMED = re.compile(r"`([\w./]+\.\w+)`.*:$")
+
+
+@dataclass
+class Block:
+    """A block of code of a page.
+
+    Attributes:
+        line: number of its first line, from 1.
+        language: sh, python, yaml, or what is only shown.
+        code: its text, without indentation.
+        file: where it is to be written, if anywhere.
+        reason: why it cannot be run here, if so.
+        stands_for: what is run in place of words of it.
+    """
+
+    line: int
+    language: str
+    code: str
+    file: str = ""
+    reason: str = ""
+    stands_for: dict[str, str] = field(default_factory=dict)
+
+
+class DocsError(Exception):
+    """A block that failed, or that cannot be read."""
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a page in Markdown, in their order.
+
+    Raises:
+        DocsError: if a fence has no language or no end, or a comment stands before no block.
+    """
+    lines = text.splitlines()
+    before, comment, at = "", None, 0
+    while at < len(lines):
+        start, line = at, lines[at]
+        at += 1
+        if line.startswith(("```", "    ")):
+            at = _end(lines, start)
+            fenced = line.startswith("```")
+            code = lines[start + 1 : at - 1] if fenced else [one[4:] for one in lines[start:at]]
+            block = Block(start + 1, line[3:] if fenced else "sh", "\n".join(code).rstrip())
+            if not block.language:
+                raise DocsError(f"line {block.line}: say the block's language")
+            named = _NAMED.match(before)
+            if named and block.language != "sh":
+                block.file = named[1]
+            if comment and comment[1] == "not run":
+                block.reason = comment[2]
+            elif comment:
+                block.stands_for = dict(one.split("=", 1) for one in shlex.split(comment[2]))
+            yield block
+            before, comment = "", None
+        elif line:
+            if comment:
+                break
+            comment = _COMMENT.match(line)
+            before = before if comment else line
+    if comment:
+        raise DocsError(f"line {lines.index(comment[0]) + 1}: this comment belongs to no block")
+
+
+def _end(lines: list[str], start: int) -> int:
+    """The line after a block, empty ones after an indented block included."""
+    at = start + 1
+    if lines[start].startswith("```"):
+        if "```" not in lines[at:]:
+            raise DocsError(f"line {at}: this block has no end")
+        return lines.index("```", at) + 1
+    while at < len(lines) and (not lines[at] or lines[at].startswith("    ")):
+        at += 1
+    return at
+
+
+def run(block: Block, folder: Path) -> None:
+    """Runs a block, or writes its file.
+
+    Raises:
+        DocsError: if it fails, with the end of what it printed.
+    """
+    code = block.code + "\n"
+    for words, others in block.stands_for.items():
+        if words not in code:
+            raise DocsError(f"line {block.line}: there is no {words} in it")
+        code = code.replace(words, others)
+    if block.file:
+        path = folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code, encoding="utf-8")
+    else:
+        programs = {"sh": ("bash", "-eo", "pipefail", "-c"), "python": (sys.executable, "-c")}
+        if block.language not in programs:
+            raise DocsError(f"line {block.line}: {block.language} is not run, so name its file in the line before")
+        path_of_venv = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(  # noqa: S603 - our own pages
+            [*programs[block.language], code],
+            cwd=folder,
+            env={"OMP_NUM_THREADS": "1", **os.environ, "PATH": path_of_venv},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DocsError(f"line {block.line}: exit status {done.returncode}\n{code}\n{done.stdout[-4000:]}")
+
+
+def run_page(text: str, folder: Path) -> Counter[str]:
+    """Runs a page's blocks in a folder.
+
+    Returns:
+        How many were run (under ""), and how many were not, by reason.
+    """
+    counted: Counter[str] = Counter()
+    for block in blocks(text):
+        if block.language in SHOWN:
+            continue
+        counted[block.reason] += 1
+        if not block.reason:
+            run(block, folder)
+    return counted
+
+
+def main() -> None:
+    """Runs all pages, or those that are named, two at a time, and prints what was run and what was not."""
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    pages = named or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages.sort(key=lambda page: page.name != "tutorial.md")  # the longest first
+    began = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            total = sum(pool.map(_counted, pages), Counter())
+        except DocsError as error:
+            pool.shutdown(cancel_futures=True)
+            sys.exit(str(error))
+    print(f"ran {total.pop('', 0)} blocks in {time.monotonic() - began:.0f} s; not run here:")  # noqa: T201
+    for reason, count in sorted(total.items()):
+        print(f"{count:5} {reason}")  # noqa: T201
+
+
+def _counted(page: Path) -> Counter[str]:
+    text = page.read_text(encoding="utf-8")
+    if page.name in BY_TESTS:
+        count = sum(block.language not in SHOWN for block in blocks(text))
+        return Counter({f"{page.name} is run by {BY_TESTS[page.name]}": count})
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            counted = run_page(text, Path(folder))
+        except DocsError as error:
+            raise DocsError(f"{page.relative_to(ROOT)}, {error}") from error
+    if counted[""]:
+        print(f"{page.relative_to(ROOT)}: ran {counted['']} blocks in {time.monotonic() - start:.0f} s", flush=True)  # noqa: T201
+    return counted
+
+
+if __name__ == "__main__":
+    main()
