@@ -71,6 +71,11 @@ class ScoringSettings(_Part):
     shard: Annotated[int, Field(ge=0, strict=True)] | None = None
     backend: Literal["torch", "openvino", "auto"] = "torch"
 
+    @property
+    def pass_backend(self) -> Literal["torch", "openvino", "auto"]:
+        """The backend; in shards ``auto`` is torch, for it would choose by the size of a shard."""
+        return "torch" if self.backend == "auto" and self.shards > 1 else self.backend
+
     @model_validator(mode="after")
     def _shard_exists(self) -> Self:
         if self.shard is not None and self.shards == 1:

@@ -60,7 +60,7 @@ class _Runner:
         store, results, scoring = run.settings.store.root, run.settings.results.root, run.settings.scoring
         self._protocol, self._sets = run.protocol, run.sets
         self._classifiers = ClassifierStore(store / "classifiers", run.device)
-        self._engine = Engine(store / "banks", scoring.batch_size, scoring.shards, Backend(scoring.backend))
+        self._engine = Engine(store / "banks", scoring.batch_size, scoring.shards, Backend(scoring.pass_backend))
         self._records = RecordStore(results)
         self._extras = Extras(results, store, scoring.details)
         self._failures = Failures()

@@ -45,7 +45,7 @@ class _Shard:
         assert scoring.shard is not None  # noqa: S101 - a run without one does not come here
         self._classifiers = ClassifierStore(store / "classifiers", run.device)
         self._engine = ShardEngine(
-            store / "banks", scoring.batch_size, scoring.shards, scoring.shard, Backend(scoring.backend)
+            store / "banks", scoring.batch_size, scoring.shards, scoring.shard, Backend(scoring.pass_backend)
         )
         self._failures = Failures()
         self._computed, self._wanted = 0, 0

@@ -38,7 +38,7 @@ class Backend:
             where it is installed, works, agrees with torch on the first batch and is worth the conversion.
 
     Attributes:
-        last: what runs, or ran, the last pass but for its first batch: empty for torch, or OpenVINO with its version.
+        last: what runs, or ran, the last pass: empty for torch, or OpenVINO with its version.
     """
 
     def __init__(self, name: BackendName = "torch") -> None:
@@ -65,7 +65,7 @@ class Backend:
     def convert(
         self, classifier: Classifier, x: Tensor, rows: Mapping[Quantity, Rows32], left: int
     ) -> CompiledPass | None:
-        """A compiled pass for the batches after the first one, or none if torch goes on.
+        """A compiled pass for all batches, or none if torch goes on.
 
         Args:
             classifier: the network.
@@ -76,7 +76,7 @@ class Backend:
         Raises:
             ConfigError: if OpenVINO was asked for by name and cannot do the pass.
         """
-        if self._name == "torch" or left == 0:
+        if self._name == "torch":
             return None
         found: CompiledPass | str | None = self._unsuited(classifier, x, left)
         if found is None:

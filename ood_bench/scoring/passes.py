@@ -15,6 +15,7 @@ from ood_bench.errors import ArtifactError, NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.banks import PartialScores
+from ood_bench.scoring.compiled import CompiledPass
 from ood_bench.scoring.perturb import Objective, Steps, input_gradients
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import full_precision, reading
@@ -45,7 +46,7 @@ def run_pass(
         quantities: what the clean pass leaves behind.
         steps: perturbations with this batch size.
         partial: where a pass without quantities saves what it has done, and finds what an earlier one had done.
-        backend: what may run a pass without steps after its first batch; torch if none.
+        backend: what may run a pass without steps, once its first batch agrees with torch; torch if none.
 
     Returns:
         Rows ``[n, D]`` of each quantity, and scores ``[*shape, n]`` of each of ``steps``.
@@ -70,12 +71,8 @@ def run_pass(
                 elif faster is not None:
                     rows.add_all(faster(x))
                 else:
-                    for piece in torch.split(x, backend.images(classifier, x)):
-                        with reading(classifier, rows.readers):
-                            rows.read(OUTPUT, classifier.scoring_network(piece))
-                    if done == 0:
-                        first = {quantity: array[: len(x)] for quantity, array in rows.arrays.items()}
-                        faster = backend.convert(classifier, x, first, len(view) - len(x))
+                    _read_by_torch(classifier, x, rows, backend)
+                    faster = _compiled(classifier, x, rows, backend, len(view)) if done == 0 else None
                 done += len(x)
                 if partial:
                     partial.save(scores, done)
@@ -86,6 +83,26 @@ def run_pass(
                     partial.save(scores, done, now=True)
             raise
     return {quantity: rows.arrays[quantity] for quantity in quantities}, scores
+
+
+def _read_by_torch(classifier: Classifier, x: Tensor, rows: "_Rows", backend: Backend) -> None:
+    """Leaves the rows of a normalised batch ``[B, C, H, W]`` behind."""
+    for piece in torch.split(x, backend.images(classifier, x)):
+        with reading(classifier, rows.readers):
+            rows.read(OUTPUT, classifier.scoring_network(piece))
+
+
+def _compiled(classifier: Classifier, x: Tensor, rows: "_Rows", backend: Backend, images: int) -> CompiledPass | None:
+    """What runs the batches after the first one, ``x``, and that one anew; none if torch goes on.
+
+    Without the latter, a set's rows would depend on which set of a run came first.
+    """
+    first = {quantity: array[: len(x)] for quantity, array in rows.arrays.items()}
+    found = backend.convert(classifier, x, first, images - len(x))
+    if found is not None:
+        rows.start_again()
+        rows.add_all(found(x))
+    return found
 
 
 def _title(view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]) -> str:
@@ -135,6 +152,10 @@ class _Rows:
         for piece in _pieces(value.detach()) if mine else ():
             for quantity in mine:
                 self._add(quantity, quantity.reduction(piece))
+
+    def start_again(self) -> None:
+        """Forgets the rows so far."""
+        self._done = dict.fromkeys(self._done, 0)
 
     def add_all(self, pairs: Iterable[tuple[Quantity, Tensor]]) -> None:
         """Takes rows ``[b, D]`` of quantities as they come."""

@@ -104,6 +104,17 @@ def test_shards_say_who_made_them(toys, classifier, tmp_path):
     assert engine.backend([classifier]) == f"{OPENVINO}, torch"
 
 
+def test_rows_of_a_set_depend_neither_on_the_sets_before_it_nor_on_shards(toys, classifier, wanted, tmp_path):
+    first, second = toys.image_set("near", 40), toys.image_set("static", 25)
+    alone = Engine(None, 10, backend=Backend("openvino")).collect(classifier, second, wanted)
+    engine = Engine(None, 10, backend=Backend("openvino"))
+    engine.collect(classifier, first, wanted)
+    ShardEngine(tmp_path, 10, 3, 1, Backend("openvino")).fill(classifier, second, wanted)  # one batch
+    joined = Engine(tmp_path, 10, 3, Backend("openvino")).collect(classifier, second, wanted)
+    for rows in engine.collect(classifier, second, wanted), joined:
+        assert all(np.array_equal(rows[one], alone[one]) for one in wanted)
+
+
 def test_auto_takes_it_for_a_long_pass_only(toys, classifier, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG, "ood_bench")
     images, backend = toys.image_set("near", 40), Backend("auto")
