@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ood_bench.results import RecordStore
 
@@ -44,7 +45,7 @@ def copies(source: Path, target: Path, count: int) -> None:
     for number, record in enumerate(islice(cycle(RecordStore(source).load()), count)):
         key, digest = f"{number:016x}", f"{number:064x}"
         checkpoint = replace(record.checkpoint, sha256=digest)
-        store.write(record.model_copy(update={"cell_key": key, "seed": number, "checkpoint": checkpoint}))
+        store.write(replace(record, cell_key=key, seed=number, checkpoint=checkpoint))
 
 
 def measure(work: str, results: Path) -> tuple[float, float]:

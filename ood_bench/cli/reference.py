@@ -11,6 +11,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields as struct_fields
+
 from ood_bench.cli.help import COMMANDS, GROUPS
 from ood_bench.utils.configs import conf_dir, options
 
@@ -113,12 +116,17 @@ def _annotation(annotation: Any) -> str:
 
 
 def _fields(kind: Any) -> Iterator[tuple[str, str, str]]:
-    """Name, type and default of every field of a dataclass or a pydantic model."""
+    """Name, type and default of every field of a dataclass, a struct of msgspec or a pydantic model."""
     types = get_type_hints(kind)  # without what pydantic adds
     if is_dataclass(kind):
         for item in fields(kind):
             default = "" if item.default is MISSING else repr(item.default)
             yield item.name, _annotation(types[item.name]), default if item.default_factory is MISSING else "..."
+        return
+    if issubclass(kind, Struct):
+        for one in struct_fields(kind):
+            default = "" if one.required else "..." if one.default is NODEFAULT else repr(one.default)
+            yield one.encode_name, _annotation(types[one.name]), default
         return
     for name, one in kind.model_fields.items():
         default = "..." if one.default_factory else "" if one.is_required() else repr(one.default)
@@ -165,7 +173,7 @@ def _recipe() -> str:
 
 
 def _record() -> str:
-    from ood_bench.results import Record, schema  # noqa: PLC0415 - pydantic takes a while to import
+    from ood_bench.results import Record, schema  # noqa: PLC0415 - importing NumPy takes a while
 
     kinds = [one for one in vars(schema).values() if isinstance(one, type) and one.__module__ == schema.__name__]
     parts = [part for kind in kinds if kind is not schema.Part for part in _part(kind)]

@@ -152,7 +152,7 @@ def ratio(rows: Iterable[Row]) -> float:
     found: dict[str, dict[int, Any]] = {}
     for row in rows:
         for record in row.records:
-            value = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))  # type: ignore[arg-type]
+            value = next(iter(dict(record.hyperparameters["norm_ratio"]).values()))
             found.setdefault(record.checkpoint.identity, {})[record.seed] = value
     return statistics.fmean(statistics.fmean(map(float, seeds.values())) for seeds in found.values())
 

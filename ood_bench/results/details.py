@@ -8,19 +8,19 @@ import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
 
 from ood_bench.data.imageset import Array, ImageSet, Rows
 from ood_bench.errors import RecordError
 from ood_bench.metrics.curve import Curve
+from ood_bench.results.checked import checked
 from ood_bench.results.record import CellKey
 from ood_bench.results.schema import Count, Part
 from ood_bench.results.thumbnails import Thumbnails, thumbnails
 from ood_bench.utils.digests import with_seal, without_seal
-from ood_bench.utils.faults import faults
 from ood_bench.utils.files import clear_io_errors, write_atomically
 
 BINS = 64
@@ -28,11 +28,11 @@ POINTS = 100
 _TAIL = 0.1
 _PLACES = 4
 _log = logging.getLogger(__name__)
-_Fraction = Annotated[float, Field(ge=0, le=1)]
-_Counts = Annotated[list[Count], Field(min_length=1)]
+_Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Counts = Annotated[list[Count], msgspec.Meta(min_length=1)]
 
 
-class Histogram(Part):
+class Histogram(Part, frozen=True):
     """Scores in equal bins from ``low`` to ``high``; what lies beyond is counted in the outermost bins.
 
     Attributes:
@@ -47,14 +47,12 @@ class Histogram(Part):
     id: _Counts
     ood: _Counts
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def __post_init__(self) -> None:
         if not self.low < self.high or len(self.id) != len(self.ood):
             raise ValueError("low must be below high, and id and ood must have equally many bins")
-        return self
 
 
-class Line(Part):
+class Line(Part, frozen=True):
     """Points of a curve, as fractions.
 
     Attributes:
@@ -65,14 +63,12 @@ class Line(Part):
     x: list[_Fraction]
     y: list[_Fraction]
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise ValueError("x and y must have equally many points")
-        return self
 
 
-class Details(Part):
+class Details(Part, frozen=True, kw_only=True):
     """Everything that is drawn of one cell.
 
     Attributes:
@@ -85,7 +81,7 @@ class Details(Part):
         images: thumbnails, or none where the protocol does not say which rows were scored.
     """
 
-    schema_version: Literal[1] = Field(alias="schema", default=1)
+    schema_version: Literal[1] = msgspec.field(name="schema", default=1)
     cell_key: CellKey
     histogram: Histogram
     roc: Line
@@ -95,7 +91,7 @@ class Details(Part):
 
     def to_json(self) -> str:
         """Compact JSON with its seal, sorted keys and a newline at the end; equal for equal details."""
-        content = self.model_dump(mode="json", by_alias=True)
+        content = msgspec.to_builtins(self)
         return json.dumps(with_seal(content), sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
 
 
@@ -205,10 +201,9 @@ class DetailStore:
             content = path.read_bytes()
         hint = "delete it, and make it again with scoring.details=all"
         try:
-            details = Details.model_validate(without_seal(json.loads(content)))
-        except ValueError as error:  # of pydantic, too
-            said = faults(error, most=1) if isinstance(error, ValidationError) else error
-            raise RecordError(f"{path}: not valid details ({said})", hint) from error
+            details = checked(without_seal(json.loads(content)), Details)
+        except ValueError as error:
+            raise RecordError(f"{path}: not valid details ({error})", hint) from error
         if details.cell_key != cell_key:
             raise RecordError(f"{path}: holds the details of cell {details.cell_key}", hint)
         return details

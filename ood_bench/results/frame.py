@@ -3,9 +3,10 @@
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import fields
 
 from ood_bench.errors import ConfigError
 from ood_bench.results.record import Record

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+import msgspec
 
 from ood_bench.errors import RecordError
+from ood_bench.results.checked import ContentError, checked, decoded
 from ood_bench.results.schema import (
     Checkpoint,
     Count,
@@ -21,44 +22,36 @@ from ood_bench.results.schema import (
     Metric,
     Part,
     Seconds,
+    Sentence,
     Settings,
-    Text,
     Tuning,
 )
-from ood_bench.utils.faults import faults
 
 SCHEMA = 1
 _SEAL = b'\n  "seal": "'
 _SEALED = re.compile(rb'\n  "seal": "([0-9a-f]{64})",(?=\n)')
 _AFTER_SEAL = '\n  "seconds": '
 _SHOWN = 4
-_CIRCUMSTANCES = {"created": True, "seconds": True, "environment": True}
+_UTC = datetime.timedelta(0)
+_CIRCUMSTANCES = ("created", "seconds", "environment")
 
+_IN_NAMES = re.compile(r"[A-Za-z0-9_.+@=-]+")
+_IN_DIGESTS = re.compile(r"[0-9a-f]+")
 
-def _utc(text: str) -> str:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError("must be an ISO 8601 time such as 2025-01-31T12:00:00+00:00") from error
-    if moment.utcoffset() != datetime.timedelta(0):
-        raise ValueError("must be a time in UTC, ending in +00:00 or Z")
-    return text
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, extra={"pattern": r"[A-Za-z0-9][A-Za-z0-9_.+@=-]*"})]
 """A config name, which is also a folder's name in the store."""
-CellKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+CellKey = Annotated[str, msgspec.Meta(min_length=16, max_length=16, extra={"pattern": r"[0-9a-f]{16}"})]
 """The content key of everything that determines the cell."""
 
 
-def _refuse(error: ValidationError, where: str | Path) -> NoReturn:
-    """Raises a :class:`RecordError` with the first faults that pydantic found."""
-    outdated = any(one["loc"] == ("schema",) for one in error.errors(include_url=False))
+def _refuse(error: ContentError, where: str | Path) -> NoReturn:
+    """Raises a :class:`RecordError` with the first faults."""
+    outdated = any(place == "schema" for place, _ in error.found)
     hint = "a record of another schema needs the version of ood-bench that wrote it" if outdated else ""
-    raise RecordError(f"{where}: not a valid record: {faults(error, most=_SHOWN)}", hint) from error
+    raise RecordError(f"{where}: not a valid record: {error.text(_SHOWN)}", hint) from error
 
 
-class Record(Part):
+class Record(Part, frozen=True, kw_only=True, omit_defaults=True):
     """One evaluated cell with one seed, as one JSON file holds it. Make one with :meth:`of`.
 
     Attributes:
@@ -90,7 +83,7 @@ class Record(Part):
         created: ISO 8601 time in UTC.
     """
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[1] = msgspec.field(name="schema")
     cell_key: CellKey
     method: Name
     variant: str
@@ -102,19 +95,45 @@ class Record(Part):
     evaluation: Evaluation
     metrics: dict[Name, Metric]
     exact: dict[Name, Metric]
-    selective: dict[Name, Metric] = Field(default_factory=dict)
+    selective: dict[Name, Metric] = msgspec.field(default_factory=dict)
     n_id: Count
     n_ood: Count
     hyperparameters: Settings
     tuning: Tuning | None
     checkpoint: Checkpoint
     data: Data
-    deviations: list[Text]
-    notes: list[Text]
+    deviations: list[Sentence]
+    notes: list[Sentence]
     environment: Environment
     from_scores: FromScores | None = None
     seconds: Seconds
-    created: Annotated[str, AfterValidator(_utc)]
+    created: str
+
+    def __post_init__(self) -> None:
+        self._check_patterns()
+        try:
+            moment = datetime.datetime.fromisoformat(self.created)
+        except ValueError as error:
+            raise ValueError("created: must be an ISO 8601 time such as 2025-01-31T12:00:00+00:00") from error
+        if moment.utcoffset() != _UTC:
+            raise ValueError("created: must be a time in UTC, ending in +00:00 or Z")
+
+    def _check_patterns(self) -> None:
+        """Raises unless names, digests and sentences match their patterns: two looks at all of them together."""
+        names = (
+            self.method, self.model, self.id, self.ood, self.protocol, *self.metrics, *self.exact, *self.selective,
+        )  # fmt: skip
+        digests = [self.cell_key, *(self.from_scores.files.values() if self.from_scores else ())]
+        weights = (network.weights_sha256 for network in self.checkpoint.networks)
+        pixels = (used.fingerprint for used in self.data.used)
+        digests += [one for one in (self.checkpoint.sha256, *weights, *pixels) if one is not None]
+        if not (
+            _IN_NAMES.fullmatch("".join(names))
+            and "".join([name[0] for name in names]).isalnum()
+            and _IN_DIGESTS.fullmatch("".join(digests))
+            and all(map(str.strip, (*self.deviations, *self.notes)))
+        ):
+            raise ValueError("a name, a digest or a remark is not one")
 
     @property
     def address(self) -> str:
@@ -132,8 +151,8 @@ class Record(Part):
             RecordError: if a key is missing, unknown or of a wrong type, or a number is not finite.
         """
         try:
-            return cls.model_validate({"schema": SCHEMA, **fields})
-        except ValidationError as error:
+            return checked({"schema": SCHEMA, **fields}, cls)
+        except ContentError as error:
             _refuse(error, "new record")
 
     @classmethod
@@ -144,8 +163,8 @@ class Record(Part):
             RecordError: if the text is not JSON, does not follow the schema, or is not what its seal was put on.
         """
         try:
-            return cls.model_validate_json(unsealed(text, where))
-        except ValidationError as error:
+            return decoded(unsealed(text, where), cls)
+        except ContentError as error:
             _refuse(error, where)
 
     def to_json(self) -> str:
@@ -154,13 +173,11 @@ class Record(Part):
         Raises:
             ValueError: if a number became NaN or infinite after validation.
         """
-        content = self._content({})
-        return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(self.content(), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def _content(self, without: Mapping[str, bool]) -> dict[str, Any]:
-        """The JSON content without some keys, and without ``from_scores``, ``selective`` and its ends that are not."""
-        absent = {name: True for name in ("from_scores", "selective") if not getattr(self, name)}
-        content = self.model_dump(mode="json", by_alias=True, exclude={**without, **absent})
+    def content(self) -> dict[str, Any]:
+        """The record as mappings, lists and plain values, without ends of intervals that ``selective`` has not."""
+        content: dict[str, Any] = msgspec.to_builtins(self)
         for metric in content.get("selective", {}).values():
             if metric["low"] is None:
                 del metric["low"], metric["high"]
@@ -168,7 +185,7 @@ class Record(Part):
 
     def substance(self) -> dict[str, Any]:
         """The JSON content without the circumstances that may differ between equal runs: times and machine."""
-        content = self._content(_CIRCUMSTANCES)
+        content = {key: value for key, value in self.content().items() if key not in _CIRCUMSTANCES}
         for network in content["checkpoint"]["networks"]:
             del network["trained_seconds"]
         return content

@@ -1,75 +1,40 @@
 """The parts of a record: what was measured, on which network and data, chosen how, and where."""
 
-from dataclasses import fields
-from math import isfinite
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    SerializerFunctionWrapHandler,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    model_serializer,
-)
-from pydantic.dataclasses import dataclass
+from msgspec import Meta, Struct
 
 from ood_bench.data.imageset import titled
 
 _ROUNDING = 1e-6
-_SMALL = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict in its fields: as a whole it takes mappings, too
 _ROLES = {"id_train": "ID training set", "id_test": "ID test set", "ood": "OOD set", "outliers": "outliers"}
-_J = TypeVar("_J", dict[str, JsonValue], list[dict[str, JsonValue]])
 
-
-def _without_nan(value: _J) -> _J:
-    """Refuses NaN and infinities anywhere inside ``value``, for JSON has no word for them."""
-    if not _finite(value):
-        raise ValueError("holds NaN or an infinity; write null or leave the key out")
-    return value
-
-
-def _finite(value: dict[str, JsonValue] | list[JsonValue] | list[dict[str, JsonValue]]) -> bool:
-    for one in value.values() if isinstance(value, dict) else value:
-        if isinstance(one, float):
-            if not isfinite(one):
-                return False
-        elif isinstance(one, (dict, list)) and not _finite(one):
-            return False
-    return True
-
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
+Sha256 = Annotated[str, Meta(min_length=64, max_length=64, extra={"pattern": r"[0-9a-f]{64}"})]
 """A SHA-256 as 64 lower-case hex digits."""
-Text = Annotated[str, StringConstraints(pattern=r"\S", strict=True)]
+Text = Annotated[str, Meta(min_length=1)]
+"""A text that is not empty."""
+Sentence = Annotated[str, Meta(min_length=1, extra={"pattern": r"(?s).*\S.*"})]
 """A text with at least one visible character."""
-Percent = Annotated[float, Field(ge=-_ROUNDING, le=100 + _ROUNDING, strict=True)]
+Percent = Annotated[float, Meta(ge=-_ROUNDING, le=100 + _ROUNDING)]
 """A finite number of percent; the slack is for rounding errors only."""
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Meta(ge=0)]
 """A number of rows or epochs."""
-Seconds = Annotated[float, Field(ge=0, strict=True)]
+Seconds = Annotated[float, Meta(ge=0)]
 """A duration in seconds."""
-Settings = Annotated[dict[str, JsonValue], AfterValidator(_without_nan)]
+Settings = dict[str, Any]
 """Any JSON object without NaN."""
-Candidates = Annotated[list[dict[str, JsonValue]], AfterValidator(_without_nan)]
-"""A list of such objects, checked in one go because sweeps make it long."""
 
 
-class Part(BaseModel):
-    """Base of models: strict types, finite numbers, no unknown key, no assignment.
+class Part(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Base of what files below ``results`` hold: no unknown key, no assignment.
 
-    The parts of a record are dataclasses with slots instead: a store has many, and they take half of the memory.
+    Fields are checked when a file is read, and by :func:`ood_bench.results.checked.checked`; not when an object is made
+    by hand. Patterns stand in ``extra``: a store has millions of texts, and :class:`~ood_bench.results.record.Record`
+    looks at all of one record together. ``gc=False``: none refers to itself, and a walk over so many takes long.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Metric:
+class Metric(Part, frozen=True):
     """One metric in percent.
 
     Attributes:
@@ -89,8 +54,7 @@ class Metric:
             raise ValueError(f"low {self.low} is above high {self.high}")
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Evaluation:
+class Evaluation(Part, frozen=True):
     """How the metrics were computed.
 
     Attributes:
@@ -110,8 +74,7 @@ class Evaluation:
     tuned_on: Text
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Tuning:
+class Tuning(Part, frozen=True):
     """What the selection of hyperparameters did.
 
     Attributes:
@@ -122,13 +85,12 @@ class Tuning:
     """
 
     seen: dict[str, Count]
-    candidates: Candidates
+    candidates: list[Settings]
     objective: Text
-    curve: list[list[Annotated[float, Field(strict=True)] | None]]
+    curve: list[list[float | None]]
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Network:
+class Network(Part, frozen=True):
     """One trained network; an ensemble has several.
 
     Attributes:
@@ -145,7 +107,7 @@ class Network:
     key: Text
     model: Text
     recipe: Text
-    seed: StrictInt
+    seed: int
     weights_sha256: Sha256 | None
     id_accuracy: Percent | None
     epochs: Count
@@ -157,8 +119,7 @@ class Network:
         return self.weights_sha256 or self.key
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Checkpoint:
+class Checkpoint(Part, frozen=True):
     """The classifier that was scored: one network or several.
 
     Attributes:
@@ -169,7 +130,7 @@ class Checkpoint:
 
     key: Text
     sha256: Sha256 | None
-    networks: Annotated[list[Network], Field(min_length=1)]
+    networks: Annotated[list[Network], Meta(min_length=1)]
 
     @property
     def identity(self) -> str:
@@ -184,8 +145,7 @@ class Checkpoint:
         return sum(known) / len(known) if len(known) == len(found) else None
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class SetUsed:
+class SetUsed(Part, frozen=True):
     """One image set that the cell used.
 
     Attributes:
@@ -196,7 +156,7 @@ class SetUsed:
     """
 
     name: Text
-    variant: StrictStr
+    variant: str
     fingerprint: Sha256 | None
     n: Count
 
@@ -206,8 +166,7 @@ class SetUsed:
         return titled(self.name, self.variant)
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Data:
+class Data(Part, frozen=True):
     """The image sets by role; ``outliers`` is for methods that train on an outlier set.
 
     The training set is none where only scores are known.
@@ -221,16 +180,16 @@ class Data:
     @property
     def by_role(self) -> list[tuple[str, SetUsed]]:
         """The role in words and the set, in order."""
-        return [(_ROLES[one.name], used) for one in fields(self) if (used := getattr(self, one.name)) is not None]
+        return [(_ROLES[role], used) for role in self.__struct_fields__ if (used := getattr(self, role)) is not None]
 
     @property
     def used(self) -> list[SetUsed]:
         """The sets of all roles, in order."""
-        return [one for _, one in self.by_role]
+        found = (self.id_train, self.id_test, self.ood, self.outliers)
+        return [one for one in found if one is not None]
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class FromScores:
+class FromScores(Part, frozen=True):
     """Says that a record is made from scores that somebody else computed: weights and pixels are not known.
 
     Attributes:
@@ -240,8 +199,7 @@ class FromScores:
     files: dict[str, Sha256]
 
 
-@dataclass(frozen=True, slots=True, config=_SMALL)
-class Environment:
+class Environment(Part, frozen=True, omit_defaults=True):
     """Where and with what the record was made.
 
     Attributes:
@@ -262,17 +220,13 @@ class Environment:
     """
 
     git_revision: Text
-    git_dirty: Annotated[bool, Field(strict=True)]
+    git_dirty: bool
     python: Text
     platform: Text
     cpu: str
     device: Text
     packages: dict[str, str]
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Meta(ge=1)] | None = None
     blas: Text | None = None
-    deterministic: Annotated[bool, Field(strict=True)] | None = None
+    deterministic: bool | None = None
     backend: Text | None = None
-
-    @model_serializer(mode="wrap")
-    def _absent_if_unknown(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in whole(self).items() if value is not None}

@@ -21,7 +21,7 @@ _SIDES: Final[tuple[Literal["id", "ood"], ...]] = ("id", "ood")
 _ENDS: Final[tuple[Literal["highest", "lowest"], ...]] = ("highest", "lowest")
 
 
-class Extreme(Part):
+class Extreme(Part, frozen=True):
     """Images at one end of one set's scores, the outermost first.
 
     Attributes:
@@ -37,7 +37,7 @@ class Extreme(Part):
     scores: list[float | None]
 
 
-class Thumbnails(Part):
+class Thumbnails(Part, frozen=True):
     """Thumbnails in one picture: a line of tiles for each group, in the order of ``groups``.
 
     Attributes:

@@ -5,10 +5,10 @@ import importlib.metadata
 import platform
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from ood_bench.results.schema import Environment
 

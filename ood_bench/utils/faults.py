@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a config or a record, as text."""
+"""What pydantic finds wrong with a config, as text."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -15,7 +15,7 @@ SETS, NETWORKS = ("mnist", "noise"), ("a_net", "b_net")
 
 def on(weights, record, recipe="imported"):
     """The record as scored on a network of these weights."""
-    fields = record.model_dump(by_alias=True)
+    fields = record.content()
     fields["checkpoint"]["networks"][0] |= {"recipe": recipe, "weights_sha256": weights.encode().hex().ljust(64, "0")}
     fields["checkpoint"]["sha256"] = fields["checkpoint"]["networks"][0]["weights_sha256"]
     return Record.of({key: value for key, value in fields.items() if key != "schema"})

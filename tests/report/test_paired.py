@@ -82,7 +82,7 @@ def test_every_pair_of_one_seed_and_set_and_nothing_else(folders, write):
 
 
 def test_methods_on_different_imported_weights_are_not_compared(folders, write, make):
-    checkpoint = make().model_dump()["checkpoint"]
+    checkpoint = make().content()["checkpoint"]
     network = checkpoint["networks"][0] | {"recipe": "imported"}
     for place, weights in enumerate("ab"):
         imported = checkpoint | {"sha256": weights * 64, "networks": [network]}

@@ -1,10 +1,10 @@
 import io
 import shutil
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 
 import matplotlib as mpl
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from ood_bench.papers.block import load_blocks
@@ -112,7 +112,7 @@ def test_one_network_under_two_seeds_counts_once(swept):
     update = {"seed": 1, "hyperparameters": {"norm_ratio": {"block1.1": 1.3}}}
     other = replace(first.checkpoint, sha256="f" * 64)
     third = {"seed": 2, "hyperparameters": {"norm_ratio": {"block1.1": 2.25}}, "checkpoint": other}
-    rows = gather([first, *(first.model_copy(update=one) for one in (update, third))])
+    rows = gather([first, *(replace(first, **one) for one in (update, third))])
     assert plots.ratio(rows) == pytest.approx((1.25 + 2.25) / 2)
 
 

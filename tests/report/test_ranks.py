@@ -78,7 +78,7 @@ def test_one_network_ranks_nothing(make, seeds):
 
 
 def test_one_checkpoint_under_two_seeds_is_one_network(make):
-    one = make(seed=0).model_dump()["checkpoint"]
+    one = make(seed=0).content()["checkpoint"]
     every = [make(seed=seed, checkpoint=one) for seed in (0, 1)] + [make(seed=2)]
     found = by_network(every)
     assert [len(mine) for mine in found.values()] == [2, 1]

@@ -33,7 +33,7 @@ def test_one_interval_missing_gives_none(make):
 
 
 def test_one_checkpoint_under_three_seeds_is_one_network(make):
-    checkpoint = make().model_dump()["checkpoint"]
+    checkpoint = make().content()["checkpoint"]
     records = [make(seed=seed, auroc=value, checkpoint=checkpoint) for seed, value in enumerate((80.0, 81.0, 82.0))]
     (row,) = gather([*records, make(seed=3, auroc=91.0)])
     assert row.stat("auroc") == Stat(mean=86.0, std=pytest.approx(50**0.5), n=2, low=None, high=None)
@@ -66,7 +66,7 @@ def test_variants_and_other_images_are_rows_of_their_own(make):
 
 
 def test_trained_on_other_images_than_tested_is_said(make):
-    data = make().model_dump()["data"]
+    data = make().content()["data"]
     data["id_train"]["variant"] = "JPEG copy"
     (row,) = gather([make(data=data)])
     assert row.id_title == "fashionmnist, trained on fashionmnist (JPEG copy)"
@@ -76,7 +76,7 @@ def test_imported_weights_have_rows_of_their_own(make):
     """A network of the same seed that was trained here, and one from elsewhere, stand side by side."""
 
     def imported(weights, **changes):
-        checkpoint = make().model_dump()["checkpoint"]
+        checkpoint = make().content()["checkpoint"]
         checkpoint["networks"][0]["recipe"] = "imported"
         return make(checkpoint={**checkpoint, "sha256": weights * 64}, **changes)
 
@@ -94,7 +94,7 @@ def test_one_seed_twice_is_refused(make):
 
 
 def test_seeds_that_differ_in_more_than_the_seed_are_refused(make):
-    content = make(seed=1).model_dump()
+    content = make(seed=1).content()
     (network,) = content["checkpoint"]["networks"]
     mixed = {
         "conventions": {"evaluation": {"positive": "ood"}},
@@ -171,7 +171,7 @@ def test_groups_have_means_of_their_own_and_the_spread_that_the_paper_prints(mak
 
 def test_an_average_never_mixes_networks(make, conf):
     """Seed 1 scored one network on one set and another network on the other: it has no average."""
-    checkpoint = make(seed=5).model_dump()["checkpoint"]
+    checkpoint = make(seed=5).content()["checkpoint"]
     records = [make(seed=seed, ood=ood, auroc=80.0 + seed) for seed in (0, 1) for ood in ("mnist", "kmnist")]
     records[-1] = make(seed=1, ood="kmnist", auroc=20.0, checkpoint=checkpoint)
     row = next(row for row in arrange(gather(records), average_block(conf)) if row.method == "msp")

@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+from msgspec.structs import replace
 
 from ood_bench.papers.block import load_blocks
 from ood_bench.report import tables
@@ -104,7 +105,7 @@ def test_tables_do_not_depend_on_the_order_and_circumstances_of_records(filled, 
     first = table_files(filled, conf)
     elsewhere = RecordStore(tmp_path / "elsewhere")
     for record in reversed(RecordStore(filled).load()):
-        elsewhere.write(record.model_copy(update={"created": "2031-01-01T00:00:00+00:00", "seconds": 1.0}))
+        elsewhere.write(replace(record, created="2031-01-01T00:00:00+00:00", seconds=1.0))
     assert table_files(elsewhere.root, conf) == first
 
 
@@ -148,7 +149,7 @@ def test_images_that_are_not_official_are_named_in_heading_and_row(conf, make, f
 
 
 def test_seeds_on_other_images_of_the_same_name_are_told_apart(conf, make, fill, results):
-    data = make().model_dump()["data"]
+    data = make().content()["data"]
     data["ood"]["fingerprint"] = "f" * 64
     fill(make("msp"), make("odin", data=data))
     page = table_files(results, conf)[PAGE]

@@ -50,7 +50,7 @@ def test_the_steps_in_their_order(row):
 
 @pytest.mark.parametrize("role", ["id_train", "id_test", "ood"])
 def test_images_of_any_role_that_are_not_official_cannot_be_compared(make, role):
-    data = make().model_dump()["data"]
+    data = make().content()["data"]
     data[role]["variant"] = "part"
     (found,) = gather([make(data=data)])
     assert judge(found, "auroc", "77.3").reason == f"not the official images: {data[role]['name']} (part)"
@@ -119,13 +119,13 @@ def test_one_seed_decides_nothing(row):
 
 
 def test_one_checkpoint_under_several_seeds_is_one_network(make):
-    checkpoint = make().model_dump()["checkpoint"]
+    checkpoint = make().content()["checkpoint"]
     (found,) = gather([make(seed=seed, auroc=77.2 + seed / 10, checkpoint=checkpoint) for seed in range(3)])
     assert judge(found, "auroc", "77.3").reason == "one seed: how much networks differ is unknown"
 
 
 def test_ensembles_that_share_members_are_not_several_networks(make):
-    networks = [make(seed=seed).model_dump()["checkpoint"]["networks"][0] for seed in range(4)]
+    networks = [make(seed=seed).content()["checkpoint"]["networks"][0] for seed in range(4)]
     shared, apart = (((0, 1), (1, 2)), ((0, 1), (2, 3)))
     found = {}
     for name, ensembles in (("shared", shared), ("apart", apart)):
@@ -153,7 +153,7 @@ def imported(make, conf):
         yaml.write_text(yaml.read_text() + added)
         records = []
         for seed, auroc in enumerate(aurocs):
-            checkpoint = make(seed=0 if same else seed).model_dump()["checkpoint"]
+            checkpoint = make(seed=0 if same else seed).content()["checkpoint"]
             checkpoint["networks"][0]["recipe"] = "imported"
             records.append(make(seed=seed, auroc=auroc, checkpoint=checkpoint, n_id=9000, n_ood=1000))
         section = sections(records, load_blocks(conf))[0]

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ood_bench.errors import RecordError
@@ -38,7 +39,7 @@ def test_what_is_written_is_read_and_may_be_replaced(store, details):
     path = store.write(details)
     assert path == store.folder / f"{KEY}.json"
     assert store.read(KEY) == details
-    changed = details.model_copy(update={"roc": details.pr_in.model_copy(update={"y": [0.0, 1.0]})})
+    changed = replace(details, roc=replace(details.pr_in, y=[0.0, 1.0]))
     store.write(changed)
     assert store.read(KEY) == changed
     assert json.loads(path.read_text())["schema"] == 1
@@ -50,7 +51,7 @@ def test_what_is_written_is_read_and_may_be_replaced(store, details):
         ({"schema": 2}, "schema"),
         ({"more": 1}, "more"),
         ({"roc": {"x": [0.0], "y": []}}, "equally many points"),
-        ({"roc": {"x": [0.0], "y": [1.5]}}, "less than or equal to 1"),
+        ({"roc": {"x": [0.0], "y": [1.5]}}, "must be a number <= 1.0, is 1.5"),
         ({"histogram": {"low": 1.0, "high": 0.0, "id": [1], "ood": [1]}}, "low must be below high"),
         ({"cell_key": OTHER}, f"details of cell {OTHER}"),
     ],

@@ -54,6 +54,23 @@ def test_of_takes_parts_and_numpy_floats(make):
     assert Record.from_json(record.to_json(), "again") == record
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hyperparameters": {"a": [np.int64(1)]}}, "hyperparameters.a: int64 has no place in JSON"),
+        ({"hyperparameters": {"a": {1: "b"}}}, "hyperparameters.a: a key must be a text, is 1"),
+        ({"hyperparameters": {"a": {1, 2}}}, "hyperparameters.a: set has no place in JSON"),
+        ({"metrics": {"auroc": Metric(float("nan"))}}, "metrics.auroc.value: must be a finite number, is nan"),
+        ({"seconds": float("inf")}, "seconds: must be a finite number, is inf"),
+        ({"n_id": np.int64(3)}, "n_id: must be an integer, is "),
+    ],
+)
+def test_of_takes_nothing_that_json_cannot_hold(make, changes, words):
+    with pytest.raises(RecordError, match=r"^new record: not a valid record: ") as caught:
+        make(**changes)
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_are_not_finite_are_refused(sample_text, number):
     with pytest.raises(RecordError, match=r"metrics\.auroc\.value: .*finite number, is (nan|-?inf)"):
@@ -62,21 +79,37 @@ def test_numbers_that_are_not_finite_are_refused(sample_text, number):
 
 def test_nan_deep_in_the_hyperparameters_is_refused(fields):
     fields["hyperparameters"] = {"grid": [{"m": [1.0, float("nan")]}]}
-    assert "hyperparameters: holds NaN or an infinity" in refusal(fields)
+    assert "hyperparameters.grid: holds NaN or an infinity" in refusal(fields)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"colour": "red"}, "colour: unknown key"),
-        ({"seed": "0"}, "seed: input should be a valid integer, is '0'"),
-        ({"metrics": {"auroc": {"value": 187.5}}}, "metrics.auroc.value: "),
+        ({"seed": "0"}, "seed: must be an integer, is '0'"),
+        ({"seed": True}, "seed: must be an integer, is True"),
+        ({"metrics": {"auroc": {"value": 187.5}}}, "metrics.auroc.value: must be a number <= 100.000001, is 187.5"),
+        (
+            {"metrics": {"au/roc": {"value": 87.5}}},
+            "metrics.au/roc: must match [A-Za-z0-9][A-Za-z0-9_.+@=-]*, is 'au/roc'",
+        ),
+        ({"tuning": {"seen": {"a": -1}}}, "tuning.seen.a: must be an integer >= 0, is -1"),
+        ({"notes": ["fine", 3]}, "notes.1: must be a text, is 3"),
+        (
+            {"from_scores": {"files": {"a.npz": "12"}}},
+            "from_scores.files.a.npz: must match [0-9a-f]{64}, is '12'",
+        ),
+        ({"colours": {}, "seed": 1.5}, "seed: must be an integer, is 1.5; colours: unknown key"),
         ({"metrics": {"auroc": {"value": 50.0, "low": 60.0, "high": 40.0}}}, "low 60.0 is above high 40.0"),
         ({"metrics": {"auroc": {"value": 50.0, "low": 60.0}}}, "low and high must both be numbers or both be null"),
         ({"created": "yesterday"}, "created: must be an ISO 8601 time"),
         ({"created": "2025-01-31T12:00:00+02:00"}, "created: must be a time in UTC"),
-        ({"method": "../odin"}, "method: "),
-        ({"cell_key": "xyz"}, "cell_key: "),
+        ({"method": "../odin"}, "method: must match "),
+        ({"ood": "a\nb"}, "ood: must match "),
+        ({"protocol": "-a"}, "protocol: must match "),
+        ({"cell_key": "xyz"}, "cell_key: must match [0-9a-f]{16}, is 'xyz'"),
+        ({"cell_key": "0123456789ABCDEF"}, "cell_key: must match [0-9a-f]{16}, is '0123456789ABCDEF'"),
+        ({"checkpoint": {"sha256": "g" * 64}}, "checkpoint.sha256: must match [0-9a-f]{64}, is 'ggg"),
         ({"deviations": [" "]}, "deviations.0: must not be empty"),
         ({"schema": 2}, "a record of another schema needs the version of ood-bench that wrote it"),
         ({"evaluation": 3}, "evaluation: "),
@@ -86,7 +119,7 @@ def test_wrong_content_is_refused_with_a_short_message(fields, change, message):
     text = refusal(fields | change)
     assert text.startswith("some/file.json: not a valid record: ")
     assert message in text
-    assert "pydantic" not in text
+    assert "msgspec" not in text
     assert "\n" not in text
 
 

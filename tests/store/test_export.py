@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 from ood_bench.errors import ConfigError
 from ood_bench.results import RecordStore, frame
@@ -13,7 +14,7 @@ def records(full):
 
 
 def test_files_do_not_depend_on_the_order_of_records(records, tmp_path):
-    other = records[0].model_copy(update={"seed": 5, "cell_key": "0" * 16})
+    other = replace(records[0], seed=5, cell_key="0" * 16)
     paths = tmp_path / "one.csv", tmp_path / "other.csv"
     assert [export([*records, other], paths[0]), export([other, *records], paths[1])] == [2, 2]
     assert paths[0].read_bytes() == paths[1].read_bytes()

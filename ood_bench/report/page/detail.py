@@ -5,6 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ood_bench.report.explanations import NONE, Explanations, ladders_of
 from ood_bench.report.format import NOTHING, metric_order, number
 from ood_bench.report.page import why
@@ -150,7 +152,9 @@ def _tuning(record: Record, shared: Shared) -> Json | None:
 
 def packed(details: Details, images: bool) -> Json:
     """What is drawn of a cell, with curves as whole steps of 1/10,000 from point to point."""
-    found = details.model_dump(mode="json", include={"histogram", "images"} if images else {"histogram"})
+    found: Json = {"histogram": msgspec.to_builtins(details.histogram)}
+    if images:
+        found["images"] = msgspec.to_builtins(details.images)
     return found | {name: _steps(getattr(details, name)) for name in ("roc", "pr_in", "pr_out")}
 
 

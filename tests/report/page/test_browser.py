@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from ood_bench.papers.block import load_blocks
 from ood_bench.report.page.build import page
@@ -251,9 +252,7 @@ def test_five_thousand_records_stay_quick(browser, folder, make, conf):
     """Drawing, filtering and opening a row, each far below what a reader notices, with room for a slow machine."""
     base = make("msp")
     records = [
-        base.model_copy(
-            update={"method": f"method{m}", "seed": s, "model": f"net{n}", "cell_key": f"{m:06x}{n:06x}{s:04x}"}
-        )
+        replace(base, method=f"method{m}", seed=s, model=f"net{n}", cell_key=f"{m:06x}{n:06x}{s:04x}")
         for n in range(10)
         for m in range(100)
         for s in range(5)

@@ -33,7 +33,7 @@ def test_a_cell_by_hand(make, page):
 
 
 def test_a_network_under_three_seeds_counts_once(make, page):
-    checkpoint = make().model_dump()["checkpoint"]
+    checkpoint = make().content()["checkpoint"]
     row = page([make(seed=seed, checkpoint=checkpoint) for seed in range(3)])[0]["rows"][0]
     assert (row["n"], row["seeds"], row["cells"]["auroc"]["n"]) == (1, 3, 1)
 
@@ -85,7 +85,7 @@ def test_seeds_of_an_average_count_once(make, page, conf):
 
 
 def test_version_and_days_are_those_of_the_records(make, page):
-    environment = make().model_dump()["environment"] | {"packages": {"ood-bench": "0.1.0"}}
+    environment = make().content()["environment"] | {"packages": {"ood-bench": "0.1.0"}}
     days = ("2026-01-05", "2026-01-02")
     records = [
         make(seed=seed, created=f"{day}T00:00:00+00:00", environment=environment) for seed, day in enumerate(days)
