@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before the first import of torch, and for every process that a test starts
+os.fsync = lambda _file: None  # it guards against a machine that stops, which no test does, and waits for the disk
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 PAPER = """

@@ -1,5 +1,6 @@
 """Makes the object that a config describes: a detector, a protocol, an image source, a recipe, a loss, a network."""
 
+import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -57,11 +58,17 @@ def _class_of(what: str, base: type[Built], path: Any) -> type[Built]:
 
 def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
     try:
-        return TypeAdapter(target).validate_python(options)
+        return _adapter(target).validate_python(options)
     except ValidationError as error:
         known = [item.name for item in fields(target) if item.init]
         listed = f" (known keys: {', '.join(known) or 'none'})" if has_unknown_key(error) else ""
         raise ConfigError(f"{what}: {faults(error, _keys(target))}{listed}") from error
+
+
+@functools.cache
+def _adapter(target: Any) -> TypeAdapter[Any]:
+    """What checks a class's fields; making one takes milliseconds."""
+    return TypeAdapter(target)
 
 
 def _keys(target: Any, place: str = "") -> set[str]:

@@ -5,6 +5,7 @@ The conftest of each of those folders loads this file once for the whole session
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -40,6 +41,11 @@ _networks = {}
 
 def content(group, name):
     """A shipped config file without Hydra's keys."""
+    return copy.deepcopy(_content(group, name))
+
+
+@functools.cache
+def _content(group, name):
     whole = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=True)
     return {key: value for key, value in whole.items() if key != "defaults"}
 
