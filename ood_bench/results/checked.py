@@ -16,7 +16,14 @@ from ood_bench.utils.suggest import did_you_mean
 _LONGEST, _EMPTY = 60, "must not be empty"
 _AT = re.compile(r" - at `.*`$", re.DOTALL)
 _WANTED = re.compile(r"Expected `(.*?)`(, got .*| )?", re.DOTALL)
-_TYPES = {"str": "a text", "int": "an integer", "float": "a number", "array": "a list", "bool": "true or false"}
+_TYPES = {
+    "str": "a text",
+    "int": "an integer",
+    "float": "a number",
+    "array": "a list",
+    "bool": "true or false",
+    "object": "an object",
+}
 _P = TypeVar("_P", bound=Part)
 _Found = list[tuple[str, str]]
 
@@ -50,7 +57,7 @@ def decoded(content: bytes, kind: type[_P]) -> _P:
     try:
         return _decoder(kind).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ContentError(_faults_of_text(content, kind) or [("", str(error))]) from error
+        raise ContentError(_faults_of_text(content, kind) or [("", f"not whole JSON ({error})")]) from error
 
 
 def checked(content: Mapping[str, Any], kind: type[_P]) -> _P:

@@ -112,7 +112,7 @@ def test_nan_deep_in_the_hyperparameters_is_refused(fields):
         ({"checkpoint": {"sha256": "g" * 64}}, "checkpoint.sha256: must match [0-9a-f]{64}, is 'ggg"),
         ({"deviations": [" "]}, "deviations.0: must not be empty"),
         ({"schema": 2}, "a record of another schema needs the version of ood-bench that wrote it"),
-        ({"evaluation": 3}, "evaluation: "),
+        ({"evaluation": 3}, "evaluation: must be an object, is 3"),
     ],
 )
 def test_wrong_content_is_refused_with_a_short_message(fields, change, message):
@@ -128,10 +128,16 @@ def test_many_errors_are_cut_short(fields):
     assert refusal(fields | wrong).endswith("and 2 more")
 
 
-@pytest.mark.parametrize("text", ["", '{"schema": 1, ', "<<<<<<< HEAD\n{}"])
+@pytest.mark.parametrize("text", ["", '{"schema": 1, ', "<<<<<<< HEAD\n{}", '{"a": ' + "[" * 10_000])
 def test_text_that_is_not_json_is_refused(text):
     with pytest.raises(RecordError, match=r"^torn\.json: not a valid record: not whole JSON"):
         Record.from_json(text, "torn.json")
+
+
+def test_what_only_lenient_readers_take_is_refused(sample_text):
+    for text in ("\ufeff" + sample_text, sample_text.replace('"notes": [', '"notes": ["\\ud800"')):
+        with pytest.raises(RecordError, match=r"^odd\.json: not a valid record: not whole JSON"):
+            Record.from_json(text, "odd.json")
 
 
 def test_substance_leaves_out_times_and_machine(make, fields):
