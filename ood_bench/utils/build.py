@@ -1,5 +1,6 @@
 """Makes the object that a config describes: a detector, a protocol, an image source, a recipe, a loss, a network."""
 
+import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -55,9 +56,15 @@ def _class_of(what: str, base: type[Built], path: Any) -> type[Built]:
     return target
 
 
+@functools.lru_cache(maxsize=256)
+def _adapter(target: Any) -> TypeAdapter[Any]:
+    """What checks the fields of a dataclass; making it takes ten times as long as a check."""
+    return TypeAdapter(target)
+
+
 def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
     try:
-        return TypeAdapter(target).validate_python(options)
+        return _adapter(target).validate_python(options)
     except ValidationError as error:
         known = [item.name for item in fields(target) if item.init]
         listed = f" (known keys: {', '.join(known) or 'none'})" if has_unknown_key(error) else ""
