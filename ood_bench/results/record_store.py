@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,25 +141,11 @@ class RecordStore:
         Raises:
             RecordError: if two files carry one address.
         """
-        wanted = set(addresses)
-        found: dict[str, Path] = {}
-        for one, path in self._places():
-            if one not in wanted:
-                continue
-            if one in found:
-                raise RecordError(f"one cell has more than one record: {found[one]}, {path}")
-            found[one] = path
-        return found
+        return self.listing().find(addresses)
 
-    def addresses(self) -> set[str]:
-        """Addresses of all record files, unread."""
-        return {one for one, _ in self._places()}
-
-    def _places(self) -> Iterator[tuple[str, Path]]:
-        """Every record file and the address that its path says."""
-        for path in map(Path, _record_files(self.folder)):
-            inside = path.relative_to(self.folder).parts
-            yield address(inside[0], path.parent.name, path.stem.rpartition("-")[2]), path
+    def listing(self) -> "Listing":
+        """All record files as they are, unread."""
+        return Listing(self.folder, _record_files(self.folder))
 
     def set_aside(self, path: Path) -> Path:
         """Moves a file out of the records to ``root/set-aside``, with the same path below that.
@@ -184,6 +170,39 @@ class RecordStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         return target
+
+
+class Listing:
+    """Record files by address, as they were at one look at their folder.
+
+    Args:
+        folder: the folder of all records.
+        files: paths below it, sorted.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[str]) -> None:
+        self._files: dict[str, list[str]] = {}
+        for file in files:
+            id_name, *_, ood_name, name = file[len(str(folder)) + 1 :].split(os.sep)
+            key = name.removesuffix(".json").rpartition("-")[2]
+            self._files.setdefault(address(id_name, ood_name, key), []).append(file)
+
+    @property
+    def addresses(self) -> Set[str]:
+        """Addresses of all files."""
+        return self._files.keys()
+
+    def find(self, addresses: Iterable[str]) -> dict[str, Path]:
+        """Files of the records with these addresses (:attr:`Record.address`), sorted.
+
+        Raises:
+            RecordError: if two files carry one address.
+        """
+        found = {one: self._files[one] for one in addresses if one in self._files}
+        for files in found.values():
+            if len(files) > 1:
+                raise RecordError(f"one cell has more than one record: {', '.join(files)}")
+        return {one: Path(file) for one, (file,) in sorted(found.items(), key=lambda pair: pair[1])}
 
 
 def _content(path: str | Path) -> bytes:

@@ -46,7 +46,7 @@ class Cell:
     protocol: Protocol
     resamples: int
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Key of everything that determines the cell's numbers, 16 hex digits."""
         return content_key(

@@ -2,7 +2,7 @@
 
 import heapq
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,19 @@ class Estimator:
     """
 
     def __init__(self, records: Iterable[Record], cards: Iterable[dict[str, Any]]) -> None:
-        self._cells: dict[tuple[str, ...], list[float]] = {}
-        self._training: dict[tuple[str, ...], list[float]] = {}
+        cells: dict[tuple[str, ...], list[float]] = {}
+        training: dict[tuple[str, ...], list[float]] = {}
         for record in records:
             each = record.seconds / max(record.n_id + record.n_ood, 1)
             names: tuple[str, ...] = (record.method, record.model, record.id, record.protocol, record.ood)
             for length in (5, 4, 2):
-                self._cells.setdefault(names[:length], []).append(each)
+                cells.setdefault(names[:length], []).append(each)
         for card in cards:
             if (trained := seconds_an_image(card)) is not None:
                 kind = (card["spec"]["model"]["name"], card["recipe"])
                 for length in (2, 1):
-                    self._training.setdefault(kind[:length], []).append(trained)
+                    training.setdefault(kind[:length], []).append(trained)
+        self._cells, self._training = _medians(cells), _medians(training)
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> "Estimator":
@@ -45,13 +46,13 @@ class Estimator:
     def training(self, spec: TrainingSpec) -> float | None:
         """Seconds to train a classifier: those of an image and epoch, from the same recipe or else the same model."""
         names = (str(spec.model["name"]), spec.recipe.name)
-        each = _median(self._training, (names, names[:1]))
+        each = _first(self._training, (names, names[:1]))
         return None if each is None else each * spec.recipe.epochs * len(spec.data)
 
     def cell(self, cell: Cell) -> float | None:
         """Seconds to tune and score a cell: those of a row, from the most similar records."""
         names = (cell.method, cell.model, cell.test.name, cell.protocol.name, cell.ood.name)
-        each = _median(self._cells, (names, names[:4], names[:2]))
+        each = _first(self._cells, (names, names[:4], names[:2]))
         return None if each is None else each * (len(cell.test) + len(cell.ood))
 
     def unknown(self, jobs: Sequence[Job]) -> int:
@@ -82,8 +83,12 @@ class Estimator:
         return work, max(free)
 
 
-def _median(known: dict[tuple[str, ...], list[float]], places: Iterable[tuple[str, ...]]) -> float | None:
-    return next((statistics.median(known[place]) for place in places if place in known), None)
+def _medians(known: Mapping[tuple[str, ...], Sequence[float]]) -> dict[tuple[str, ...], float]:
+    return {place: statistics.median(values) for place, values in known.items()}
+
+
+def _first(known: Mapping[tuple[str, ...], float], places: Iterable[tuple[str, ...]]) -> float | None:
+    return next((known[place] for place in places if place in known), None)
 
 
 def duration(seconds: float) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from ood_bench.config import RunSettings, settings_of
 from ood_bench.errors import OodBenchError
+from ood_bench.sweep.composer import Composer
 from ood_bench.sweep.run import Compose, naming, run_sweep
 from ood_bench.sweep.swept import for_selected
 from ood_bench.sweep.worker import workers_end_with_me
-from ood_bench.utils.compose import COMPOSE_ERRORS, explained
 from ood_bench.utils.time_limit import time_limit
 
 Jobs = Sequence[Sequence[str]]
@@ -29,13 +28,7 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
         loader: Hydra's config loader.
         launcher: Hydra's launcher.
     """
-
-    def compose(words: Sequence[str]) -> RunSettings:
-        try:
-            whole = loader.load_sweep_config(config, list(words))
-        except COMPOSE_ERRORS as error:
-            raise explained(error, words) from error
-        return settings_of(OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"]), words)
+    compose = Composer(config, loader)
 
     def launch(words: Jobs) -> list[Exception | None]:
         return [error_of(one) for one in launcher.launch([list(one) for one in words], initial_job_idx=0)]

@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ood_bench.config import RunSettings
 from ood_bench.results import RecordStore
+from ood_bench.results.record_store import Listing
 from ood_bench.runner.cell import Cell
 from ood_bench.runner.prepare import cells_of
 from ood_bench.training.spec import TrainingSpec
@@ -70,10 +71,36 @@ def exists(store: Path, spec: TrainingSpec) -> bool:
     return spec.checkpoint is not None or (store / "classifiers" / spec.title).exists()
 
 
-def job_of(words: Sequence[str], settings: RunSettings, flags: Sequence[str] = ()) -> Job:
-    """Looks up what one configuration would compute; raises what refuses the run."""
+class Recorded:
+    """Which cells have a record: looks at each results folder once, however many jobs ask."""
+
+    def __init__(self) -> None:
+        self._listings: dict[Path, Listing] = {}
+
+    def paths(self, results: Path, addresses: Iterable[str]) -> dict[str, Path]:
+        """Files of the records with these addresses; raises :class:`RecordError` if two files carry one address."""
+        if results not in self._listings:
+            self._listings[results] = RecordStore(results).listing()
+        return self._listings[results].find(addresses)
+
+    def renewed(self, job: Job) -> Job:
+        """The job with the records that exist."""
+        return replace(job, done=frozenset(self.paths(job.results, (cell.address for cell in job.cells))))
+
+
+def job_of(
+    words: Sequence[str], settings: RunSettings, flags: Sequence[str] = (), recorded: Recorded | None = None
+) -> Job:
+    """Looks up what one configuration would compute; raises what refuses the run.
+
+    Args:
+        words: its overrides.
+        settings: what they are composed to.
+        flags: Hydra's flags that the job needs.
+        recorded: knows the records; asked for all jobs of a sweep.
+    """
     cells = cells_of(settings)
-    done = frozenset(RecordStore(settings.results.root).find_paths(cell.address for cell in cells))
+    done = frozenset((recorded or Recorded()).paths(settings.results.root, (cell.address for cell in cells)))
     needed = [spec for cell in cells if cell.address not in done for spec in cell.specs]
     specs = {spec.key: spec for one in needed for spec in _chain(one)}
     words = tuple(word for word in words if not word.startswith("dry_run="))

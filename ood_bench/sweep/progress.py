@@ -60,7 +60,7 @@ def job_states(store: Path, plan: Plan, dead: dict[str, str]) -> list[JobState]:
 def _recorded(jobs: Iterable[PlannedJob]) -> set[tuple[str, str]]:
     """Results folder and address of every record, and the same with its bare key, which the plans of 0.1 hold."""
     folders = {job.results for job in jobs}
-    found = {(folder, one) for folder in folders for one in RecordStore(Path(folder)).addresses()}
+    found = {(folder, one) for folder in folders for one in RecordStore(Path(folder)).listing().addresses}
     return found | {(folder, one.rpartition("/")[2]) for folder, one in found}
 
 

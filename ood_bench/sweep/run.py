@@ -9,9 +9,8 @@ from rich.console import Console
 
 from ood_bench.config import RunSettings
 from ood_bench.errors import OodBenchError, reason
-from ood_bench.results import RecordStore
 from ood_bench.sweep import manifest
-from ood_bench.sweep.plan import Job, in_order, job_of
+from ood_bench.sweep.plan import Job, Recorded, in_order, job_of
 from ood_bench.sweep.progress import counted
 from ood_bench.sweep.show import show_end, show_plan, show_together
 from ood_bench.utils.console import INTERRUPTED
@@ -61,7 +60,8 @@ def run_sweep(
     except KeyboardInterrupt:
         interrupted = True
     # A shard has no records: it is made if its job ended well.
-    after = [replace(job, cells=()) if job.shard and job.key in ended else _now(job) for job in jobs]
+    recorded = Recorded()
+    after = [replace(job, cells=()) if job.shard and job.key in ended else recorded.renewed(job) for job in jobs]
     missing = [job for job in after if job.missing]
     stopped = [job for job in missing if isinstance(errors.get(job.key), OutOfTime)]
     show_together(after, console)
@@ -75,11 +75,11 @@ def run_sweep(
 
 def _plan(sweep: Sequence[Sequence[str]], compose: Compose, flags: Sequence[str]) -> tuple[list[Job], bool]:
     """All jobs, and whether they are only to be shown."""
-    jobs, dry = {}, False
+    jobs, dry, recorded = {}, False, Recorded()
     for words in sweep:
         with naming(words):
             settings = compose(words)
-            job = job_of(words, settings, flags)
+            job = job_of(words, settings, flags, recorded)
         jobs[job.key] = job
         dry = dry or settings.dry_run
     return list(jobs.values()), dry
@@ -108,7 +108,7 @@ def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception], e
             raised = launch([job.words for job in left])
         except Exception as error:  # a launcher may raise anything
             why = f"the launcher gave up: {reason(error)}"
-            rest = [job for job in map(_now, left) if job.missing]
+            rest = [job for job in map(Recorded().renewed, left) if job.missing]
             stuck = sum(len(job.missing) for job in rest) == sum(len(job.missing) for job in left)
             errors.update({job.key: OodBenchError(why) for job in rest})
             fruitless = fruitless + 1 if stuck else 0
@@ -119,9 +119,3 @@ def _launch(jobs: Sequence[Job], launch: Launch, errors: dict[str, Exception], e
         errors.update({job.key: error for job, error in zip(left, raised, strict=True) if error is not None})
         ended.update(job.key for job, error in zip(left, raised, strict=True) if error is None)
         break
-
-
-def _now(job: Job) -> Job:
-    """The job with the records that exist by now."""
-    found = RecordStore(job.results).find_paths(cell.address for cell in job.cells)
-    return replace(job, done=frozenset(found))

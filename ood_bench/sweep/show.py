@@ -1,6 +1,7 @@
 """A sweep's plan and its end, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from rich.console import Console
 
@@ -8,8 +9,9 @@ from ood_bench.errors import reason
 from ood_bench.report.terminal import show
 from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
-from ood_bench.sweep.plan import Job, exists, shared
+from ood_bench.sweep.plan import Job, Recorded, exists, shared
 from ood_bench.sweep.progress import counted
+from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.printable import printable
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -32,9 +34,10 @@ def show_plan(jobs: Sequence[Job], ordered: Sequence[Job], parallel: int, consol
     lines = [f"plan: {counted(len(jobs), 'job')} with {counted(cells, 'cell')}; {done} done, {cells - done} to compute"]
     lines += _classifier_lines(ordered, estimator, full=full)
     if full:
-        lines += _few([line for job in jobs for line in _record_lines(job)])
+        recorded = Recorded()
+        lines += _few(done, (line for job in jobs for line in _record_lines(job, recorded)))
         lines += ["jobs in the order in which they start:"] if ordered else []
-        lines += _few([_job_line(number, job, estimator) for number, job in enumerate(ordered)])
+        lines += _few(len(ordered), (_job_line(number, job, estimator) for number, job in enumerate(ordered)))
     if ordered:
         work, wall = estimator.schedule(ordered, parallel)
         unknown = estimator.unknown(ordered)
@@ -53,18 +56,18 @@ def _classifier_lines(ordered: Sequence[Job], estimator: Estimator, *, full: boo
         f"classifiers: {len(needed) - len(absent)} found, {len(absent)} to train, {several} of them for several jobs"
     ]
     if full:
-        texts = []
-        for spec, jobs in absent:
-            seconds = estimator.training(spec)
-            cost = "" if seconds is None else f", about {duration(seconds)}"
-            texts.append(f"  {spec.title}: for {counted(jobs, 'job')}{cost}")
-        lines += _few(texts)
+        lines += _few(len(absent), (_classifier_line(*one, estimator) for one in absent))
     return lines if needed else []
 
 
-def _record_lines(job: Job) -> list[str]:
+def _classifier_line(spec: TrainingSpec, jobs: int, estimator: Estimator) -> str:
+    seconds = estimator.training(spec)
+    return f"  {spec.title}: for {counted(jobs, 'job')}" + ("" if seconds is None else f", about {duration(seconds)}")
+
+
+def _record_lines(job: Job, recorded: Recorded) -> list[str]:
     """A line for each cell that needs no computing: the record that says so."""
-    paths = RecordStore(job.results).find_paths(job.done)
+    paths = recorded.paths(job.results, job.done)
     return [f"  skipped: {cell.title}: {paths[cell.address]}" for cell in job.cells if cell.address in paths]
 
 
@@ -76,8 +79,9 @@ def _job_line(number: int, job: Job, estimator: Estimator) -> str:
     return f"  {number:3} {' '.join(job.words)}: {len(job.missing)} of {len(job.cells)} cells{training}{cost}"
 
 
-def _few(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= _MOST else [*lines[:_MOST], f"  and {len(lines) - _MOST} more"]
+def _few(count: int, lines: Iterable[str]) -> list[str]:
+    """The first of ``count`` lines; the others are not made."""
+    return [*islice(lines, _MOST), *([f"  and {count - _MOST} more"] if count > _MOST else [])]
 
 
 def show_end(
@@ -101,7 +105,8 @@ def show_end(
         lines.append(f"{title}: {made} of {counted(len(parts), 'shard')} made; without scoring.shard a run joins them")
     missing = [job for job in jobs if job.missing]
     if interrupted:
-        lines += _few([f"missing: {_cells(job)}\n    {job.command}" for job in missing if job.key not in errors])
+        stopped = [job for job in missing if job.key not in errors]
+        lines += _few(len(stopped), (f"missing: {_cells(job)}\n    {job.command}" for job in stopped))
         missing = [job for job in missing if job.key in errors]
     failed = [job for job in missing if not isinstance(errors.get(job.key), OutOfTime)]
     if len(failed) < len(missing):

@@ -1,5 +1,6 @@
 """Settings of methods and OOD sets that only some jobs of a sweep select."""
 
+import functools
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,6 +9,13 @@ from hydra.errors import HydraException
 
 Words = Sequence[str]
 _GROUPS = ("method", "ood")
+
+
+@functools.lru_cache(maxsize=10_000)
+def parsed(word: str) -> Override:
+    """An override as Hydra's grammar reads it, which takes a millisecond: the jobs of a sweep share most of theirs."""
+    (override,) = OverridesParser.create().parse_overrides([word])
+    return override
 
 
 def for_jobs_only(words: Words) -> list[str]:
@@ -21,7 +29,7 @@ def for_jobs_only(words: Words) -> list[str]:
 
 def _as_choice(word: str) -> str:
     try:
-        (override,) = OverridesParser.create().parse_overrides([word])
+        override = parsed(word)
     except HydraException:  # Hydra says what is wrong with it
         return word
     if override.is_delete() or override.is_sweep_override() or not any(_node(group, override) for group in _GROUPS):
@@ -39,16 +47,15 @@ def for_selected(jobs: Sequence[Words]) -> list[Words]:
     Args:
         jobs: overrides of every job.
     """
-    parser = OverridesParser.create()
-    parsed = [parser.parse_overrides(list(words)) for words in jobs]
+    found = [[parsed(word) for word in words] for words in jobs]
     for group in _GROUPS:
-        selections = [_selected(group, overrides) for overrides in parsed]
+        selections = [_selected(group, overrides) for overrides in found]
         known = set[str]().union(*(names for names in selections if names is not None))
-        parsed = [
+        found = [
             overrides if names is None else [one for one in overrides if _node(group, one) not in known - names]
-            for names, overrides in zip(selections, parsed, strict=True)
+            for names, overrides in zip(selections, found, strict=True)
         ]
-    return [[str(one.input_line) for one in overrides] for overrides in parsed]
+    return [[str(one.input_line) for one in overrides] for overrides in found]
 
 
 def _selected(group: str, overrides: Sequence[Override]) -> set[str] | None:

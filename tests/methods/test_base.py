@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from ood_bench.checkpoints.__main__ import node_named
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Detector, build_detector
@@ -63,3 +64,10 @@ def test_a_bank_holds_the_views_rows_in_the_views_order(toys):
         np.testing.assert_array_equal(some[quantity], whole[quantity][[7, 0, 7, 11]])
     assert not np.allclose(scorer.bank(View(images, rows), wanted)[LOGITS], some[LOGITS])
     assert scorer.classifier is toys.classifier()
+
+
+def test_what_checks_a_class_is_made_once(monkeypatch):
+    """A plan of a thousand jobs builds each of its methods a thousand times."""
+    first = build_detector("odin", node_named("method", "odin"))
+    monkeypatch.setattr("ood_bench.utils.build.TypeAdapter", None)
+    assert build_detector("odin", node_named("method", "odin")) == first

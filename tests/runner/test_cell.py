@@ -34,6 +34,12 @@ def cell():
     return Cell("msp", "lenet", Msp(), [spec], "noise", ood, test, 0, Plain("plain"), 10)
 
 
+def test_the_key_is_computed_once(cell, monkeypatch):
+    key = cell.key
+    monkeypatch.setattr("ood_bench.runner.cell.content_key", None)
+    assert cell.address == f"digits/noise/{key}"
+
+
 def test_the_key_of_a_cell_is_that_of_its_ingredients(cell):
     spec, pixels = cell.specs[0], cell.ood.images.copy()
     pixels[0, 0, 0, 0] ^= 1

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import ood_bench
 from ood_bench.data.imageset import ImageSet
 from ood_bench.store.speeds import trained_cards
+from ood_bench.sweep import estimate
 from ood_bench.sweep.estimate import Estimator, duration
 
 
@@ -60,6 +62,26 @@ def test_cells_are_scaled_by_rows_from_the_most_similar_records():
         return Estimator(known, []).cell(cell)
 
     assert [seconds("mnist", "plain"), seconds("svhn", "plain"), seconds("svhn", "fssd")] == [50.0, 100.0, 150.0]
+
+
+def test_no_median_is_taken_twice(monkeypatch):
+    """A cell looks up what was computed from all records once: a plan has thousands of cells."""
+    known = [
+        SimpleNamespace(
+            method="msp", model="lenet", id="digits", protocol="plain", ood="mnist", n_id=4, n_ood=6, seconds=s
+        )
+        for s in (1.0, 2.0, 6.0)
+    ]
+    estimator, images = Estimator(known, []), ImageSet.of("mnist", np.zeros((5, 1, 1, 1), np.uint8))
+    monkeypatch.setattr(estimate.statistics, "median", None)
+    cell = SimpleNamespace(
+        method="msp",
+        model="lenet",
+        test=replace(images, name="digits"),
+        protocol=SimpleNamespace(name="plain"),
+        ood=images,
+    )
+    assert [estimator.cell(cell) for _ in range(2)] == [2.0, 2.0]
 
 
 def test_who_comes_second_waits(job):

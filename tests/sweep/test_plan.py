@@ -3,8 +3,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import ood_bench
+from ood_bench.config import compose_settings
+from ood_bench.results import record_store
 from ood_bench.sweep import manifest
-from ood_bench.sweep.plan import exists, in_order, job_key, shared
+from ood_bench.sweep.plan import Recorded, exists, in_order, job_key, job_of, shared
 
 
 def places(jobs, ordered):
@@ -78,3 +80,16 @@ def test_the_most_to_train_comes_first(job):
 def test_the_key_says_what_is_computed():
     assert job_key(["seed=1", "dry_run=true", "time_limit=9"]) == job_key(["seed=1"])
     assert job_key(["seed=1"]) != job_key(["seed=2"])
+
+
+def test_each_results_folder_is_looked_at_once_for_all_jobs(job, toy, monkeypatch):
+    ood_bench.run([*toy, "method=msp"])
+    looked, look = [], record_store._record_files
+    monkeypatch.setattr(record_store, "_record_files", lambda folder: looked.append(folder) or look(folder))
+    recorded, words = Recorded(), ["method=[msp,energy]", "results.root=elsewhere"]
+    found = [
+        job_of([*toy, *one], compose_settings([*toy, *one]), (), recorded) for one in (words[:1], words[:1], words)
+    ]
+    assert [len(one.done) for one in found] == [1, 1, 0]
+    assert [len(recorded.renewed(one).done) for one in found] == [1, 1, 0]
+    assert [folder.parent.name for folder in looked] == ["results", "elsewhere"]
