@@ -8,8 +8,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from ood_bench.config import RunSettings, settings_of
-from ood_bench.sweep.swept import parsed
-from ood_bench.utils.compose import COMPOSE_ERRORS, explained
+from ood_bench.utils.compose import COMPOSE_ERRORS, explained, is_value, parsed, with_values
 
 _Words = tuple[str, ...]
 
@@ -46,16 +45,10 @@ class Composer:
         return settings
 
     def _composed(self, overrides: Sequence[Override]) -> DictConfig:
-        values = [one for one in overrides if self._is_value(one)]
-        choices = tuple(str(one.input_line) for one in overrides if not self._is_value(one))
+        values = [one for one in overrides if is_value(one, self._loader.repository.group_exists)]
+        choices = tuple(str(one.input_line) for one in overrides if one not in values)
         if choices not in self._chosen:
             whole: Any = self._loader.load_sweep_config(self._config, list(choices))
             self._chosen[choices] = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
         job = OmegaConf.masked_copy(self._chosen[choices], list(self._chosen[choices]))
-        OmegaConf.set_struct(job, value=True)
-        self._loader._apply_overrides_to_config(values, job)
-        return job
-
-    def _is_value(self, override: Override) -> bool:
-        """Whether Hydra takes an override for that of a value, and not of a group."""
-        return isinstance(override.value(), dict) or not self._loader.repository.group_exists(override.key_or_group)
+        return with_values(job, values)

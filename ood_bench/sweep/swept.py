@@ -1,21 +1,14 @@
 """Settings of methods and OOD sets that only some jobs of a sweep select."""
 
-import functools
 from collections.abc import Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from ood_bench.utils.compose import parsed
+
 Words = Sequence[str]
 _GROUPS = ("method", "ood")
-
-
-@functools.lru_cache(maxsize=10_000)
-def parsed(word: str) -> Override:
-    """An override as Hydra's grammar reads it, which takes a millisecond: the jobs of a sweep share most of theirs."""
-    (override,) = OverridesParser.create().parse_overrides([word])
-    return override
 
 
 def for_jobs_only(words: Words) -> list[str]:

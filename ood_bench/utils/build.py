@@ -71,12 +71,6 @@ def _checked(what: str, target: Any, options: Mapping[str, Any]) -> Any:
         raise ConfigError(f"{what}: {faults(error, _keys(target))}{listed}") from error
 
 
-@functools.cache
-def _adapter(target: Any) -> TypeAdapter[Any]:
-    """What checks a class's fields; making one takes milliseconds."""
-    return TypeAdapter(target)
-
-
 def _keys(target: Any, place: str = "") -> set[str]:
     """Names of a dataclass's fields, and dotted ones of the fields of the dataclasses that are its fields."""
     items = [item for item in fields(target) if item.init]
