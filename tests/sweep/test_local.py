@@ -11,7 +11,7 @@ from ood_bench.sweep import heartbeat
 from ood_bench.sweep.plan import job_key
 
 PATIENCE = 600.0
-EPOCHS = 20
+EPOCHS = 8
 STORE = Path("outputs/quickstart/store")
 UNDISTURBED = ["results.root=undisturbed", "store.root=undisturbed-store"]
 METRICS = ["auroc", "aupr_in", "aupr_out", "fpr95"]

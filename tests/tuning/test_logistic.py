@@ -24,14 +24,14 @@ def test_the_regression_stops_after_a_hundred_iterations_as_the_scripts_does():
     scales = np.array([1e3, 30, 1, 0.03, 0.001])
     inside, outside = (rows + 50 * scales for rows in sample(0, scales=tuple(scales)))
     coefficients = {}
-    for iterations in (100, 1000):
+    for iterations in (100, 200):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = LogisticRegressionCV(random_state=42, scoring="accuracy", max_iter=iterations)
             coefficients[iterations] = theirs.fit(*stacked(inside, outside)).coef_[0]
     ours = fit_combination(inside, outside).coefficients
     np.testing.assert_allclose(ours, coefficients[100], rtol=1e-9)
-    assert not np.allclose(ours, coefficients[1000], rtol=0.1)
+    assert not np.allclose(ours, coefficients[200], rtol=0.1)
 
 
 def test_decision_ranks_like_probability_and_keeps_ranking_where_that_saturates():
