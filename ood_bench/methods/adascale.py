@@ -17,7 +17,7 @@ from ood_bench.methods.shaping import ShapingDetector
 from ood_bench.methods.top_share import LARGEST_RATIO, mass_ratio
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign_of_smallest
-from ood_bench.scoring.quantities import Mean
+from ood_bench.scoring.quantities import Mean, Quantity
 
 
 @dataclass
@@ -96,13 +96,13 @@ class AdaScale(ShapingDetector):
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
         """The one step, the same for all settings, at the tap of the features."""
-        classifier, mean = scorer.classifier, Mean()
+        classifier = scorer.classifier
         weight, bias = (torch.from_numpy(one).float().to(classifier.device) for one in (self.weight, self.bias))
         std = classifier.channel_std()
         step = Perturbation(
-            tap=classifier.penultimate,
-            losses=[lambda tap: (mean(tap) @ weight.T + bias).amax(dim=1)],
-            scores=[lambda stepped, clean: self._change(mean(stepped).double(), mean(clean).double())],
+            quantity=Quantity(classifier.penultimate, Mean()),
+            losses=[lambda rows: (rows @ weight.T + bias).amax(dim=1)],
+            scores=[lambda stepped, clean: self._change(stepped.double(), clean.double())],
             rule=lambda gradient: sign_of_smallest(gradient, self.share) * std,
             direction=1.0,
             batch_size=scorer.engine.batch_size(classifier),

@@ -17,7 +17,7 @@ from ood_bench.methods.grid import SteppingDetector, axes, picked
 from ood_bench.methods.ranges import Magnitudes, Seed32, Temperatures
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
-from ood_bench.scoring.quantities import LOGITS, OUTPUT
+from ood_bench.scoring.quantities import LOGITS
 from ood_bench.training.folds import known_classes
 from ood_bench.training.objectives import entropy
 from ood_bench.training.recipe import changed
@@ -134,7 +134,7 @@ class Eloc(SteppingDetector):
         classifier = scorer.classifiers[number]
         loss = cross_entropy_to_predicted if self.perturb_loss == "ce" else entropy
         step = Perturbation(
-            tap=OUTPUT,
+            quantity=LOGITS,
             losses=[_at(temperature, loss) for temperature in temperatures],
             scores=[_at(temperature, maximum_less_entropy) for temperature in temperatures],
             rule=sign,

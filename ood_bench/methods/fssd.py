@@ -105,9 +105,9 @@ class Fssd(SteppingDetector):
 
     def _tap_steps(self, quantity: Quantity, magnitudes: list[float]) -> Steps:
         step = Perturbation(
-            tap=quantity.tap,
-            losses=[lambda value: -quantity.reduction(value)[:, 0]],
-            scores=[lambda value: quantity.reduction(value)[:, 0].double()],
+            quantity=quantity,
+            losses=[lambda rows: -rows[:, 0]],
+            scores=[lambda rows: rows[:, 0].double()],
             rule=standardised,
             direction=1.0,
             batch_size=self.gradient_batch,

@@ -38,7 +38,7 @@ def max_f(parts: Tensor) -> Tensor:
 
 
 _STATISTICS: Mapping[str, Objective] = {"max_h": max_h, "g": confidence, "max_f": max_f}
-_VALUES = Quantity(PARTS, Flat())
+VALUES = Quantity(PARTS, Flat())
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Godin(SteppingDetector):
 
     def quantities(self, classifier: Classifier) -> Sequence[Quantity]:
         """Both h and g, if some magnitude is 0."""
-        return (_VALUES,) if 0 in self.magnitudes else ()
+        return (VALUES,) if 0 in self.magnitudes else ()
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """The statistic after the step, ``[len(settings), n, 1]``."""
@@ -126,7 +126,7 @@ class Godin(SteppingDetector):
         if steps := self._steps(scorer, settings, statistic):
             (scores,) = scorer.stepped(view, steps)
             return np.asarray(scores[0])
-        rows = torch.from_numpy(np.array(scorer.bank(view, (_VALUES,))[_VALUES]))
+        rows = torch.from_numpy(np.array(scorer.bank(view, (VALUES,))[VALUES]))
         return np.stack([_STATISTICS[statistic](rows).numpy()] * len(settings))
 
     def steps(self, scorer: Scorer, settings: Sequence[Setting]) -> Sequence[Steps]:
@@ -140,7 +140,7 @@ class Godin(SteppingDetector):
             return []
         raised, std = _STATISTICS[self._raised], scorer.classifier.channel_std()
         step = Perturbation(
-            tap=PARTS,
+            quantity=VALUES,
             losses=[lambda parts: self.at_zero * raised(parts)],
             scores=[_STATISTICS[statistic]],
             rule=(lambda gradient: sign(gradient) * std) if self.unit == "normalised" else sign,

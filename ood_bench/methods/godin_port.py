@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from ood_bench.methods.base import Array, Networks, Scorer, Setting, View
-from ood_bench.methods.godin import Godin, max_h
+from ood_bench.methods.godin import VALUES, Godin, max_h
 from ood_bench.methods.grid import SteppingDetector
 from ood_bench.methods.msp import log_max_softmax
 from ood_bench.methods.ranges import Magnitudes
 from ood_bench.models.classifier import Classifier
-from ood_bench.models.heads import LINEAR, PARTS
+from ood_bench.models.heads import LINEAR
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.scoring.perturb import input_gradients, sign
 from ood_bench.scoring.taps import full_precision
@@ -119,8 +119,8 @@ class GodinPortBaseline(SteppingDetector):
 def _batch_scores(plain: Classifier, source: Classifier, batch: torch.Tensor, magnitudes: Sequence[float]) -> Array:
     """Log of the maximum softmax probability, and itself in float32, ``[2, magnitudes, B]``, of uint8 images."""
     x = source.normalise(batch)
-    _, gradients = input_gradients(source, x, {PARTS: [lambda parts: -max_h(parts)]})
-    direction = -sign(gradients[PARTS][0]) / source.channel_std() / _BYTE
+    _, gradients = input_gradients(source, x, {VALUES: [lambda parts: -max_h(parts)]})
+    direction = -sign(gradients[VALUES][0]) / source.channel_std() / _BYTE
     stepped = [source.clipped(x + magnitude * direction) if magnitude else x for magnitude in magnitudes]
     logits = [plain.scoring_network(images) for images in stepped]
     logs = [log_max_softmax(one.double().cpu().numpy()) for one in logits]

@@ -162,11 +162,10 @@ class Mahalanobis(SteppingDetector):
         return [self._tap_steps(scorer, tap, magnitudes) for tap in self.tap_names(scorer.classifier)]
 
     def _tap_steps(self, scorer: Scorer, tap: str, magnitudes: list[float]) -> Steps:
-        mean = Mean()
         step = Perturbation(
-            tap=tap,
-            losses=[lambda value: -self._confidence(tap, mean(value))],
-            scores=[lambda value: self._confidence(tap, mean(value))],
+            quantity=Quantity(tap, Mean()),
+            losses=[lambda rows: -self._confidence(tap, rows)],
+            scores=[lambda rows: self._confidence(tap, rows)],
             rule=sign,
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),

@@ -15,7 +15,7 @@ from ood_bench.methods.ranges import Magnitudes, Temperatures
 from ood_bench.models.softmax import max_softmax_float32
 from ood_bench.papers.methods import Source
 from ood_bench.scoring.perturb import Perturbation, sign
-from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.quantities import LOGITS
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Odin(SteppingDetector):
         """One step for each temperature and non-zero magnitude."""
         temperatures, magnitudes = axes(settings)
         step = Perturbation(
-            tap=OUTPUT,
+            quantity=LOGITS,
             losses=[partial(_cross_entropy, temperature=temperature) for temperature in temperatures],
             scores=[partial(_max_softmax, temperature=temperature) for temperature in temperatures],
             rule=self.rule,

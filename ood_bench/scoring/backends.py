@@ -1,4 +1,4 @@
-"""Which library runs forward-only passes: torch, or OpenVINO where that is faster and gives the same."""
+"""Which library runs passes without gradients: torch, or OpenVINO where that is faster and gives the same."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,13 @@ _WORTH = 5e11
 _LARGEST_MAP = 24 << 20
 """Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
 
-_KEPT, _WORDS = 4, 200
+_GRADIENT_IMAGES = 32
+"""Images of a gradient in torch on a CPU: the maps of more are given back to the system each time, and cleared anew."""
+
+_KEPT = 1 << 30
+"""Bytes of compiled passes that are kept for further image sets."""
+
+_WORDS = 200
 _SHORT = "the pass is too short to be worth a conversion"
 
 
@@ -36,34 +42,44 @@ class Backend:
     Args:
         name: ``torch``; ``openvino``, which is an error where it is not possible; or ``auto``, which takes OpenVINO
             where it is installed, works, agrees with torch on the first batch and is worth the conversion.
-
-    Attributes:
-        last: what runs, or ran, the last pass: empty for torch, or OpenVINO with its version.
     """
 
     def __init__(self, name: BackendName = "torch") -> None:
-        self.last = ""
         self._name = name
         self._converted: dict[tuple[str, int, frozenset[Quantity]], CompiledPass | str] = {}
         self._said: set[str] = set()
         self._largest: dict[str, int] = {}
 
-    def images(self, classifier: Classifier, x: Tensor) -> int:
-        """How many images of a batch ``[B, C, H, W]`` torch takes at once: on a CPU few, so that maps are small."""
+    @property
+    def others(self) -> list[str]:
+        """Libraries beside torch that may run a pass, with their version."""
+        return [] if self._name == "torch" or not installed() else [title()]
+
+    def images(self, classifier: Classifier, x: Tensor, *, gradients: bool = False) -> int:
+        """How many images of a batch ``[B, C, H, W]`` torch takes at once: on a CPU few, so that maps are small.
+
+        Args:
+            classifier: the network.
+            x: the batch.
+            gradients: whether all maps are kept for the input's gradient.
+        """
         if x.device.type != "cpu":
             return len(x)
         if classifier.key not in self._largest:
             self._largest[classifier.key] = largest_output(classifier.network, x)
-        return even(len(x), max(1, _LARGEST_MAP // (4 * self._largest[classifier.key])))
+        most = max(1, _LARGEST_MAP // (4 * self._largest[classifier.key]))
+        return even(len(x), min(most, _GRADIENT_IMAGES) if gradients else most)
 
     def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
         """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""
-        found = self._converted.get((classifier.key, batch_size, frozenset(quantities)))
-        self.last = title() if isinstance(found, CompiledPass) else ""
+        key = classifier.key, batch_size, frozenset(quantities)
+        found = self._converted.get(key)
+        if found is not None:
+            self._converted[key] = self._converted.pop(key)  # the last that is forgotten
         return found if isinstance(found, CompiledPass) else None
 
     def convert(
-        self, classifier: Classifier, x: Tensor, rows: Mapping[Quantity, Rows32], left: int
+        self, classifier: Classifier, x: Tensor, rows: Mapping[Quantity, Rows32], images: int
     ) -> CompiledPass | None:
         """A compiled pass for all batches, or none if torch goes on.
 
@@ -71,31 +87,37 @@ class Backend:
             classifier: the network.
             x: the first batch, normalised ``[B, C, H, W]``.
             rows: what torch gave for it, ``[B, D]`` of each quantity.
-            left: number of images after it.
+            images: number of images that are to pass, those that pass several times counted as often.
 
         Raises:
             ConfigError: if OpenVINO was asked for by name and cannot do the pass.
         """
         if self._name == "torch":
             return None
-        found: CompiledPass | str | None = self._unsuited(classifier, x, left)
+        found: CompiledPass | str | None = self._unsuited(classifier, x, rows, images)
         if found is None:
             key = classifier.key, len(x), frozenset(rows)
             found = self._converted.get(key) or _converted(classifier, x, rows)
-            self._converted[key] = found
-            for old in list(self._converted)[:-_KEPT]:
-                del self._converted[old]
+            self._keep(key, found)
         if isinstance(found, CompiledPass):
-            self.last = title()
             return found
         self._refuse(classifier, found)
         return None
 
-    def _unsuited(self, classifier: Classifier, x: Tensor, left: int) -> str | None:
+    def _keep(self, key: tuple[str, int, frozenset[Quantity]], found: CompiledPass | str) -> None:
+        """Keeps a compiled pass, or why there is none, and forgets those that were not used for longest."""
+        self._converted[key] = found
+        sizes = {one: kept.size for one, kept in self._converted.items() if isinstance(kept, CompiledPass)}
+        for old in list(sizes)[:-1]:
+            if sum(sizes.values()) > _KEPT:
+                del self._converted[old], sizes[old]
+
+    def _unsuited(self, classifier: Classifier, x: Tensor, wanted: Iterable[Quantity], images: int) -> str | None:
         """Why OpenVINO is not even tried, if there is a reason."""
         if classifier.device.type != "cpu":
             return f"the device is {classifier.device.type}"
-        if self._name == "auto" and left * multiplications(classifier.network, x) < _WORTH:
+        taps = {quantity.tap for quantity in wanted}
+        if self._name == "auto" and images * multiplications(classifier, x, taps) < _WORTH:
             return _SHORT
         return None if installed() else "OpenVINO is not installed"
 

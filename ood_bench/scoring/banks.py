@@ -67,7 +67,7 @@ class Banks:
             write_atomically(self._root / f"{name}.npy", content, durable=False)
 
     def by(self, name: str) -> str:
-        """The library that computed rows that were kept or found; empty for torch."""
+        """The library that computed rows or scores that were kept or found; empty for torch."""
         return self._by.get(name, "")
 
     def partial(self, names: Iterable[str]) -> "PartialScores | None":
@@ -103,10 +103,9 @@ class Banks:
         if name not in self._kept and path is not None and path.exists():
             try:
                 check_digest(path, _identity(name))
-                found = np.load(path, mmap_mode="r" if mapped else None)
-                self._kept[name] = found
-                if isinstance(found, np.memmap):
-                    self._by[name] = undigested(path, found.offset + found.nbytes).decode()
+                found = np.load(path, mmap_mode="r")
+                self._by[name] = undigested(path, found.offset + found.nbytes).decode()
+                self._kept[name] = found if mapped else np.array(found)
             except (OSError, ValueError, EOFError) as error:
                 self._warn_once("%s is damaged (%s) and is made again", path, error)
         return self._kept.get(name)

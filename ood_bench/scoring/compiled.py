@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import OUTPUT, Quantity
-from ood_bench.scoring.taps import reading
+from ood_bench.scoring.taps import forward_to_all, reading
 
 _PIECE_BYTES = 4 << 20
 _OPTIONS = {
@@ -49,6 +49,7 @@ class CompiledPass:
 
     Attributes:
         images: number of images that go through together: so many that the largest map stays in a processor's cache.
+        size: bytes of the network's weights.
 
     Raises:
         Exception: of any kind, if the network or a reduction cannot be traced or converted.
@@ -58,6 +59,7 @@ class CompiledPass:
         self._at: dict[str, list[Quantity]] = {}
         for quantity in quantities:
             self._at.setdefault(quantity.tap, []).append(quantity)
+        self.size = sum(value.nbytes for value in classifier.scoring_network.parameters())
         self._outputs: list[Quantity | str] = []
         for tap, mine in self._at.items():
             self._outputs += mine if all(quantity.reduction.plain for quantity in mine) else [tap]
@@ -127,8 +129,8 @@ class _Traced(nn.Module):
         return tuple(found[one] for one in self._outputs)
 
 
-def multiplications(network: nn.Module, x: Tensor) -> int:
-    """Multiplications of a network's convolutions and linear layers for one image of ``x``."""
+def multiplications(classifier: Classifier, x: Tensor, taps: Collection[str]) -> int:
+    """Multiplications of convolutions and linear layers up to the last of some taps, for one image of ``x``."""
     total = 0
 
     def count(module: nn.Module, _inputs: Any, value: Any) -> None:
@@ -137,7 +139,7 @@ def multiplications(network: nn.Module, x: Tensor) -> int:
         if isinstance(value, Tensor) and isinstance(weight, Tensor) and weight.ndim > 1:
             total += value.numel() * weight[0].numel()
 
-    _with_hook(network, x[:1], count)
+    _with_hook(classifier.scoring_network, count, lambda: forward_to_all(classifier, x[:1], taps))
     return total
 
 
@@ -149,14 +151,15 @@ def largest_output(network: nn.Module, x: Tensor) -> int:
         nonlocal largest
         largest = max(largest, value.numel() if isinstance(value, Tensor) else 0)
 
-    _with_hook(network, x[:1], measure)
+    _with_hook(network, measure, lambda: network(x[:1]))
     return largest
 
 
-def _with_hook(network: nn.Module, x: Tensor, hook: Callable[[nn.Module, Any, Any], None]) -> None:
+def _with_hook(network: nn.Module, hook: Callable[[nn.Module, Any, Any], None], run: Callable[[], object]) -> None:
+    """Runs something with a hook on every module of a network."""
     handles = [module.register_forward_hook(hook) for module in network.modules()]
     try:
-        network(x)
+        run()
     finally:
         for handle in handles:
             handle.remove()

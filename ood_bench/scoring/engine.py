@@ -84,8 +84,8 @@ class Engine:
         return [scores[name] for name in named]
 
     def backend(self, classifiers: Iterable[Classifier]) -> str | None:
-        """What computed the banks of some networks that were asked for so far, in words; none if torch alone did."""
-        used = {by or "torch" for classifier in classifiers for by in self._used.get(classifier.key, ())}
+        """What ran the passes of some networks behind what was asked for so far, in words; none if torch alone did."""
+        used = {by for classifier in classifiers for by in self._used.get(classifier.key, ())}
         return None if used <= {"torch"} else ", ".join(sorted(used))
 
     def head(self, classifier: Classifier, images: ImageSet) -> LinearHead:
@@ -101,7 +101,7 @@ class Engine:
         if classifier.key not in self._heads:
             features = Quantity(classifier.penultimate, Mean())
             few = View(images, np.arange(min(_FEW, len(images)), dtype=np.int64))
-            rows, _ = run_pass(classifier, few, _FEW, quantities=[features, LOGITS], steps=[])
+            rows = run_pass(classifier, few, _FEW, quantities=[features, LOGITS], steps=[]).rows
             head, tap = classifier.head(), rows[features].astype(np.float64)
             fits = tap.shape[1] == head.weight.shape[1]
             if not fits or np.abs(head.logits(tap) - rows[LOGITS]).max() > 1e-3 * (1 + np.abs(rows[LOGITS]).max()):
@@ -144,8 +144,11 @@ class Engine:
         """Rows of ``quantities`` (of a whole set only), and scores of ``steps`` by file name; kept, or computed now."""
         found = self._found(classifier, view, quantities, steps)
         place = _place(classifier, view.images)
+        makers = [self._banks.by(name) for name in [*(f"{place}/{quantity.key}" for quantity in quantities), *steps]]
         used = self._used.setdefault(classifier.key, set())
-        used.update(self._banks.by(f"{place}/{quantity.key}") for quantity in quantities)
+        used.update(maker for by in makers for maker in (by or "torch").split(", "))
+        if steps:
+            used.add("torch")  # the gradients
         return found
 
     def _found(
@@ -203,8 +206,8 @@ class Engine:
         """One pass over the view, if it has anything to do; what it computes is kept."""
         if not quantities and not steps:
             return {}, {}
-        partial = None if quantities else self._banks.partial(steps)
-        rows, scores = run_pass(
+        partial = None if quantities else self._banks.partial([*steps, *self._backend.others])
+        passed = run_pass(
             classifier,
             view,
             batch_size,
@@ -213,14 +216,13 @@ class Engine:
             partial=partial,
             backend=self._backend,
         )
-        for quantity, values in rows.items():
-            self._banks.keep(f"{_place(classifier, view.images)}/{quantity.key}", values, by=self._backend.last)
-        named = dict(zip(steps, scores, strict=True))
-        for name, array in named.items():
-            self._banks.keep(name, array)
+        for quantity, values in passed.rows.items():
+            self._banks.keep(f"{_place(classifier, view.images)}/{quantity.key}", values, by=passed.by)
+        for name, array, by in zip(steps, passed.scores, passed.stepped_by, strict=True):
+            self._banks.keep(name, array, by=by)
         if partial is not None:
             partial.drop()
-        return rows, named
+        return passed.rows, dict(zip(steps, passed.scores, strict=True))
 
 
 def images_at_once(batch_size: int, device: torch.device) -> int:

@@ -1,7 +1,8 @@
 """One pass over some images for all methods: reduced taps, and scores after steps on the input."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,31 @@ from ood_bench.errors import ArtifactError, NotFiniteError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.banks import PartialScores
-from ood_bench.scoring.compiled import CompiledPass
-from ood_bench.scoring.perturb import Objective, Steps, input_gradients
+from ood_bench.scoring.compiled import CompiledPass, title
+from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import OUTPUT, Quantity
+from ood_bench.scoring.stepping import Stepping
 from ood_bench.scoring.taps import full_precision, reading
 from ood_bench.utils.progress import ticking
 
 _PIECE_BYTES = 1 << 19
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a pass leaves behind.
+
+    Attributes:
+        rows: ``[n, D]`` of each quantity.
+        scores: ``[*shape, n]`` of each of the steps.
+        by: the library that gave the rows; empty for torch.
+        stepped_by: the library that ran the stepped images of each of the steps; empty for torch.
+    """
+
+    rows: dict[Quantity, Rows32]
+    scores: list[Array]
+    by: str
+    stepped_by: list[str]
 
 
 def run_pass(
@@ -33,7 +52,7 @@ def run_pass(
     steps: Sequence[Steps],
     partial: PartialScores | None = None,
     backend: Backend | None = None,
-) -> tuple[dict[Quantity, Rows32], list[Array]]:
+) -> Passed:
     """Runs the network over a view once for all of ``quantities`` and for the clean images of all of ``steps``.
 
     Costs one forward pass, one input gradient for each loss of the steps, and one forward pass for each loss and
@@ -46,15 +65,13 @@ def run_pass(
         quantities: what the clean pass leaves behind.
         steps: perturbations with this batch size.
         partial: where a pass without quantities saves what it has done, and finds what an earlier one had done.
-        backend: what may run a pass without steps, once its first batch agrees with torch; torch if none.
-
-    Returns:
-        Rows ``[n, D]`` of each quantity, and scores ``[*shape, n]`` of each of ``steps``.
+        backend: what may run passes without gradients, once the first batch agrees with torch; torch if none.
     """
     rows = _Rows(classifier, view, quantities)
     scores = [np.empty((*one.shape, len(view))) for one in steps]
     backend = backend or Backend()
     faster = backend.ready(classifier, () if steps else quantities, batch_size)
+    stepping = Stepping(classifier, steps, batch_size, len(view), backend) if steps else None
     done = partial.load(scores) if partial else 0
     with (
         ticking(_title(view, quantities, steps), len(view) - done, "images") as ticker,
@@ -64,8 +81,9 @@ def run_pass(
         try:
             for batch in view.after(done).batches(batch_size):
                 x = classifier.normalise(batch)
-                if steps:
-                    for one, array, part in zip(steps, scores, _step_scores(classifier, x, rows, steps), strict=True):
+                if stepping is not None:
+                    found = stepping.scores(x, rows.readers, rows.read_output if rows.wanted else None)
+                    for one, array, part in zip(steps, scores, found, strict=True):
                         refuse_not_finite(classifier, view, f"after the steps of {one.name}", part)
                         array[..., done : done + len(x)] = part
                 elif faster is not None:
@@ -82,7 +100,12 @@ def run_pass(
                 if partial:
                     partial.save(scores, done, now=True)
             raise
-    return {quantity: rows.arrays[quantity] for quantity in quantities}, scores
+    return Passed(
+        {quantity: rows.arrays[quantity] for quantity in quantities},
+        scores,
+        by="" if faster is None else title(),
+        stepped_by=[stepping.by(one) for one in steps] if stepping else [],
+    )
 
 
 def _read_by_torch(classifier: Classifier, x: Tensor, rows: "_Rows", backend: Backend) -> None:
@@ -98,7 +121,7 @@ def _compiled(classifier: Classifier, x: Tensor, rows: "_Rows", backend: Backend
     Without the latter, a set's rows would depend on which set of a run came first.
     """
     first = {quantity: array[: len(x)] for quantity, array in rows.arrays.items()}
-    found = backend.convert(classifier, x, first, images - len(x))
+    found = backend.convert(classifier, x, first, images)
     if found is not None:
         rows.start_again()
         rows.add_all(found(x))
@@ -108,21 +131,6 @@ def _compiled(classifier: Classifier, x: Tensor, rows: "_Rows", backend: Backend
 def _title(view: View, quantities: Sequence[Quantity], steps: Sequence[Steps]) -> str:
     doing = "scoring" if quantities else ", ".join(dict.fromkeys(one.name for one in steps)) + " on"
     return f"{doing} {view.images.title}"
-
-
-def _step_scores(classifier: Classifier, x: Tensor, rows: "_Rows", steps: Sequence[Steps]) -> Iterator[Array]:
-    """Scores of a batch for each of ``steps``, after the clean images have left their rows behind."""
-    losses: dict[str, list[Objective]] = {}
-    for one in steps:
-        losses.setdefault(one.perturbation.tap, []).extend(one.losses)
-    with reading(classifier, rows.readers):
-        values, gradients = input_gradients(classifier, x, losses, also=[OUTPUT] if rows.wanted else [])
-    if rows.wanted:
-        rows.read(OUTPUT, values[OUTPUT])
-    for one in steps:
-        tap = one.perturbation.tap
-        mine = [gradients[tap].pop(0) for _ in one.losses]
-        yield one.scores(classifier, x, values[tap], mine)
 
 
 class _Rows:
@@ -152,6 +160,10 @@ class _Rows:
         for piece in _pieces(value.detach()) if mine else ():
             for quantity in mine:
                 self._add(quantity, quantity.reduction(piece))
+
+    def read_output(self, value: Tensor) -> None:
+        """Reduces one batch of the network's output."""
+        self.read(OUTPUT, value)
 
     def start_again(self) -> None:
         """Forgets the rows so far."""

@@ -11,10 +11,13 @@ from torch import Tensor
 from ood_bench.data.imageset import Array
 from ood_bench.errors import NotFiniteError
 from ood_bench.models.classifier import Classifier
+from ood_bench.scoring.quantities import Quantity
 from ood_bench.scoring.taps import forward_to_all
 
 Objective = Callable[[Tensor], Tensor]
 Rule = Callable[[Tensor], Tensor]
+Forward = Callable[[Quantity, Tensor], Tensor]
+"""Rows ``[B, D]`` of a quantity for normalised images ``[B, C, H, W]``."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Perturbation:
     """A family of steps ``x' = x + direction * magnitude * rule(gradient of a loss) / std``, then a score of x'.
 
     Attributes:
-        tap: tap that losses and scores look at; the network runs no further.
-        losses: each maps the tap to one number per image, ``[B]``.
-        scores: one for each loss, maps the tap on the stepped images to one number per image, ``[B]``, or to several,
+        quantity: what losses and scores look at, rows ``[B, D]``; the network runs no further than its tap.
+        losses: each maps the rows to one number per image, ``[B]``.
+        scores: one for each loss, maps the rows of the stepped images to one number per image, ``[B]``, or to several,
             ``[columns, B]``.
         rule: what is done to the gradient: :func:`sign`, :func:`sign_of_largest`, :func:`sign_of_smallest` or
             :func:`standardised`.
@@ -32,10 +35,10 @@ class Perturbation:
         batch_size: images that go through together; matters to rules that look at the whole batch.
         clip: whether pixels of x' are brought back to 0 to 1 (on the scale before the normalisation).
         columns: numbers per image that each score gives, where it gives more than one; else 0.
-        compares: whether scores get the tap on the clean images too, as their second argument.
+        compares: whether scores get the rows of the clean images too, as their second argument.
     """
 
-    tap: str
+    quantity: Quantity
     losses: Sequence[Objective]
     scores: Sequence[Callable[..., Tensor]]
     rule: Rule
@@ -73,14 +76,22 @@ class Steps:
         """The losses whose gradients are needed: none if every magnitude is 0."""
         return self.perturbation.losses if any(self.magnitudes) else ()
 
-    def scores(self, classifier: Classifier, x: Tensor, clean: Tensor, gradients: Sequence[Tensor]) -> Array:
-        """Scores of a batch, float64 ``[*shape, B]``: a forward pass for each loss and magnitude above 0.
+    @property
+    def passes(self) -> int:
+        """Forward passes of stepped images: one for each loss and magnitude above 0."""
+        return len(self.losses) * sum(magnitude != 0 for magnitude in self.magnitudes)
+
+    def scores(
+        self, classifier: Classifier, x: Tensor, clean: Tensor, gradients: Sequence[Tensor], forward: Forward
+    ) -> Array:
+        """Scores of a batch, float64 ``[*shape, B]``, from :attr:`passes` forward passes.
 
         Args:
             classifier: the network.
             x: normalised images ``[B, C, H, W]``.
-            clean: the tap's value on ``x``.
+            clean: the rows of ``x``.
             gradients: one ``[B, C, H, W]`` for each of :attr:`losses`.
+            forward: gives the rows of the stepped images.
         """
         step = self.perturbation
         found = np.empty((*self.shape, len(x)))
@@ -91,46 +102,48 @@ class Steps:
                 if magnitude != 0:
                     stepped = x + magnitude * direction
                     stepped = classifier.clipped(stepped) if step.clip else stepped
-                    value = forward_to_all(classifier, stepped, [step.tap])[step.tap]
+                    value = forward(step.quantity, stepped)
                 both = (value, clean) if step.compares else (value,)
                 found[row, column] = score(*both).cpu().numpy()
         return found
 
 
 def input_gradients(
-    classifier: Classifier, x: Tensor, losses: Mapping[str, Sequence[Objective]], also: Collection[str] = ()
-) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
-    """Gradients of losses of any taps with respect to the input, all from one forward pass.
+    classifier: Classifier, x: Tensor, losses: Mapping[Quantity, Sequence[Objective]], also: Collection[Quantity] = ()
+) -> tuple[dict[Quantity, Tensor], dict[Quantity, list[Tensor]]]:
+    """Gradients of losses of any quantities with respect to the input, all from one forward pass.
 
     Only the input's gradient is computed, none of the weights'.
 
     Args:
         classifier: the network, frozen.
         x: normalised images ``[B, C, H, W]``.
-        losses: for each tap, functions of its value to one number per image, ``[B]``; their sum over the batch is
+        losses: for each quantity, functions of its rows to one number per image, ``[B]``; their sum over the batch is
             derived.
-        also: further taps whose values are wanted.
+        also: further quantities whose rows are wanted.
 
     Returns:
-        The taps' values on the clean images, and by tap one gradient ``[B, C, H, W]`` for each loss.
+        Rows ``[B, D]`` of the quantities, and by quantity one gradient ``[B, C, H, W]`` for each loss.
     """
     left = sum(map(len, losses.values()))
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_(left > 0)
-        values = forward_to_all(classifier, leaf, [*losses, *also])
-        gradients: dict[str, list[Tensor]] = {tap: [] for tap in losses}
-        for tap, mine in losses.items():
+        wanted = dict.fromkeys([*losses, *also])
+        values = forward_to_all(classifier, leaf, {quantity.tap for quantity in wanted})
+        rows = {quantity: quantity.reduction(values[quantity.tap]) for quantity in wanted}
+        gradients: dict[Quantity, list[Tensor]] = {quantity: [] for quantity in losses}
+        for quantity, mine in losses.items():
             for loss in mine:
                 left -= 1
-                total = loss(values[tap]).sum()
+                total = loss(rows[quantity]).sum()
                 gradient = torch.autograd.grad(total, leaf, retain_graph=left > 0)[0]
                 if not gradient.sum().isfinite():  # its sign would be one all the same
                     raise NotFiniteError(
-                        f"the input's gradient of a loss at tap {tap} is NaN or infinite",
+                        f"the input's gradient of a loss at tap {quantity.tap} is NaN or infinite",
                         "the network's weights are damaged, or too large for float32",
                     )
-                gradients[tap].append(gradient)
-    return {tap: value.detach() for tap, value in values.items()}, gradients
+                gradients[quantity].append(gradient)
+    return {quantity: value.detach() for quantity, value in rows.items()}, gradients
 
 
 def sign(gradient: Tensor) -> Tensor:

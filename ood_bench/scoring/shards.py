@@ -125,10 +125,10 @@ class Shards:
                 return 0, found
             view = View(images, np.arange(rows.start, rows.stop))
             backend = self._backend
-            computed, _ = run_pass(classifier, view, self._batch_size, quantities=missing, steps=[], backend=backend)
-            for one, array in computed.items():
-                self._banks.keep(self._file(one, rows), array, backend.last)
-            return len(missing), found | computed
+            passed = run_pass(classifier, view, self._batch_size, quantities=missing, steps=[], backend=backend)
+            for one, array in passed.rows.items():
+                self._banks.keep(self._file(one, rows), array, passed.by)
+            return len(missing), found | passed.rows
 
     def _found(self, quantities: Sequence[Quantity], rows: range) -> dict[Quantity, Rows32]:
         kept = {one: self._banks.rows(self._file(one, rows), len(rows)) for one in quantities}

@@ -10,7 +10,7 @@ from ood_bench.errors import ConfigError
 from ood_bench.methods.base import Array, Scorer, View
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.perturb import input_gradients, sign
-from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.quantities import LOGITS
 from ood_bench.scoring.taps import full_precision
 from ood_bench.utils.progress import ticking
 
@@ -73,5 +73,5 @@ def _gradient(classifier: Classifier, batch: Tensor, target: Tensor) -> Tensor:
     def loss(logits: Tensor) -> Tensor:
         return F.cross_entropy(logits.double(), target, reduction="none")
 
-    _, gradients = input_gradients(classifier, classifier.normalise(batch), {OUTPUT: [loss]})
-    return gradients[OUTPUT][0]
+    _, gradients = input_gradients(classifier, classifier.normalise(batch), {LOGITS: [loss]})
+    return gradients[LOGITS][0]

@@ -17,7 +17,7 @@ from ood_bench.scoring import backends, compiled
 from ood_bench.scoring.backends import Backend
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.maps import ShapedMean
-from ood_bench.scoring.quantities import LOGITS, Distance, Flat, Mean, Quantity, RectifiedNorm
+from ood_bench.scoring.quantities import LOGITS, OUTPUT, Distance, Flat, Mean, Quantity, RectifiedNorm
 from ood_bench.scoring.shard_engine import ShardEngine
 
 OPENVINO = f"openvino {version('openvino')}"
@@ -120,10 +120,10 @@ def test_auto_takes_it_for_a_long_pass_only(toys, classifier, caplog, monkeypatc
     images, backend = toys.image_set("near", 40), Backend("auto")
     short, long = Engine(None, 16, backend=backend), Engine(None, 16, backend=backend)
     short.collect(classifier, images, [LOGITS])
-    multiplications = compiled.multiplications(classifier.network, torch.zeros(1, 3, 8, 8))
+    multiplications = compiled.multiplications(classifier, torch.zeros(1, 3, 8, 8), [OUTPUT])
     blocks = 16 * 64 * (27 + 2 * 144) + 32 * 16 * (144 + 288) + 32 * 4
     assert multiplications == blocks
-    monkeypatch.setattr(backends, "_WORTH", 24 * multiplications)  # what is left after the first batch
+    monkeypatch.setattr(backends, "_WORTH", 40 * multiplications)
     long.collect(classifier, images, [LOGITS])
     assert [short.backend([classifier]), long.backend([classifier])] == [None, OPENVINO]
     assert [line for line in caplog.messages if "scored by" in line] == [

@@ -14,32 +14,35 @@ from ood_bench.scoring.perturb import (
     sign_of_smallest,
     standardised,
 )
-from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.quantities import LOGITS, OUTPUT, Flat, Quantity
 
+CONV1, CONV2, FC1 = (Quantity(tap, Flat()) for tap in ("conv1", "conv2", "fc1"))
 OBJECTIVES = {
-    OUTPUT: [
+    LOGITS: [
         lambda z: F.cross_entropy(z, z.argmax(dim=1), reduction="none"),
         lambda z: F.cross_entropy(z / 1000, z.argmax(dim=1), reduction="none"),
         lambda z: z.logsumexp(dim=1),
     ],
-    "conv1": [lambda value: -(value.flatten(1) - 0.3).norm(dim=1), lambda value: value.mean(dim=(1, 2, 3)).square()],
-    "fc1": [lambda value: value.sum(dim=1).square()],
+    CONV1: [lambda rows: -(rows - 0.3).norm(dim=1), lambda rows: rows.mean(dim=1).square()],
+    FC1: [lambda value: value.sum(dim=1).square()],
 }
 
 
-@pytest.mark.parametrize("tap", OBJECTIVES)
-def test_gradients_against_finite_differences(tap, toys):
+@pytest.mark.parametrize("quantity", OBJECTIVES, ids=lambda quantity: quantity.tap)
+def test_gradients_against_finite_differences(quantity, toys):
     classifier = toys.classifier_of(toys.double(toys.classifier()))
-    x, objectives, width = toys.inputs(toys.image_set("blend", 2)), OBJECTIVES[tap], 3 * 8 * 8
-    values, gradients = input_gradients(classifier, x, {tap: objectives})
+    x, objectives, width = toys.inputs(toys.image_set("blend", 2)), OBJECTIVES[quantity], 3 * 8 * 8
+    values, gradients = input_gradients(classifier, x, {quantity: objectives})
+
+    def rows_at(images):
+        return toys.tap_value(classifier.network, classifier_tap(quantity.tap), images).flatten(1)
+
     with torch.no_grad():
-        torch.testing.assert_close(values[tap], toys.tap_value(classifier.network, classifier_tap(tap), x))
+        torch.testing.assert_close(values[quantity], rows_at(x))
         for row in range(2):
             steps = 1e-6 * torch.eye(width, dtype=torch.float64).view(width, *x.shape[1:])
-            ahead, behind = (
-                toys.tap_value(classifier.network, classifier_tap(tap), x[row] + way * steps) for way in (1, -1)
-            )
-            for objective, gradient in zip(objectives, gradients[tap], strict=True):
+            ahead, behind = (rows_at(x[row] + way * steps) for way in (1, -1))
+            for objective, gradient in zip(objectives, gradients[quantity], strict=True):
                 expected = (objective(ahead) - objective(behind)) / 2e-6
                 largest = gradient[row].abs().max().item()
                 assert largest > 1e-5
@@ -54,23 +57,24 @@ def classifier_tap(tap):
 def test_only_the_inputs_gradient_is_computed(toys):
     classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
     with toys.counting(classifier) as counts, torch.no_grad():  # it switches gradients on itself
-        values, gradients = input_gradients(classifier, x, {OUTPUT: OBJECTIVES[OUTPUT]})
+        values, gradients = input_gradients(classifier, x, {LOGITS: OBJECTIVES[LOGITS]})
     assert (counts[""], counts["backward"]) == (5, 15)
-    assert [tuple(gradient.shape) for gradient in gradients[OUTPUT]] == [tuple(x.shape)] * 3
+    assert [tuple(gradient.shape) for gradient in gradients[LOGITS]] == [tuple(x.shape)] * 3
     assert all(parameter.grad is None for parameter in classifier.network.parameters())
-    assert not values[OUTPUT].requires_grad
+    assert not values[LOGITS].requires_grad
     assert not x.requires_grad
 
 
 def test_gradients_of_several_taps_share_a_pass(toys):
     classifier, x = toys.classifier(), toys.inputs(toys.image_set("near", 5)).float()
     with toys.counting(classifier) as counts:
-        values, together = input_gradients(classifier, x, OBJECTIVES, also=["conv2"])
+        values, together = input_gradients(classifier, x, OBJECTIVES, also=[CONV2])
     assert (counts[""], counts["backward"]) == (5, 30)
-    assert values.keys() == {*OBJECTIVES, "conv2"}
-    for tap, objectives in OBJECTIVES.items():
-        for ours, alone in zip(together[tap], input_gradients(classifier, x, {tap: objectives})[1][tap], strict=True):
-            torch.testing.assert_close(ours, alone)
+    assert values.keys() == {*OBJECTIVES, CONV2}
+    for quantity, objectives in OBJECTIVES.items():
+        _, alone = input_gradients(classifier, x, {quantity: objectives})
+        for ours, single in zip(together[quantity], alone[quantity], strict=True):
+            torch.testing.assert_close(ours, single)
 
 
 def test_zero_counts_as_positive():
@@ -111,8 +115,8 @@ def test_scores_may_compare_the_stepped_images_with_the_clean_ones(toys):
 
 def step(**changes):
     plain = {
-        "tap": OUTPUT,
-        "losses": OBJECTIVES[OUTPUT][:2],
+        "quantity": LOGITS,
+        "losses": OBJECTIVES[LOGITS][:2],
         "scores": [lambda z: z[:, 0], lambda z: z[:, 1]],
         "rule": sign,
         "direction": -1.0,
@@ -132,9 +136,9 @@ def test_a_step_of_e_is_e_over_std_along_the_processed_gradient(direction, rule,
     x, std = toys.inputs(images).float(), torch.tensor(toys.STD).view(1, 3, 1, 1)
     ours = perturbed_scores(classifier, View(images), step(direction=direction, rule=rule), [0.0, 0.03, 0.1])
     assert (ours.shape, ours.dtype) == ((2, 3, 4), np.float64)
-    _, gradients = input_gradients(classifier, x, {OUTPUT: OBJECTIVES[OUTPUT][:2]})
+    _, gradients = input_gradients(classifier, x, {LOGITS: OBJECTIVES[LOGITS][:2]})
     with torch.no_grad():
-        for row, gradient in enumerate(gradients[OUTPUT]):
+        for row, gradient in enumerate(gradients[LOGITS]):
             for column, magnitude in enumerate([0.0, 0.03, 0.1]):
                 expected = classifier.network(x + direction * magnitude * rule(gradient) / std)[:, row]
                 np.testing.assert_allclose(ours[row, column], expected, rtol=1e-4, atol=1e-5)
