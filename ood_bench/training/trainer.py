@@ -21,6 +21,7 @@ from ood_bench.training.selection import MspSelector
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.training.speed import tuned_convolutions
 from ood_bench.training.state import TrainingState
+from ood_bench.utils.device import freed_memory_kept
 from ood_bench.utils.progress import Ticker, ticking
 from ood_bench.utils.time_limit import reserve, time_for
 
@@ -99,7 +100,11 @@ class Trainer:
         left = recipe.epochs - state.epoch
         what = f"training {self.spec.model['name']} on {self.spec.data.name}, seed {self.spec.seed}"
         saved = 0.0
-        with ticking(what, left * len(self._images), "images") as ticker, tuned_convolutions(self.device):
+        with (
+            ticking(what, left * len(self._images), "images") as ticker,
+            tuned_convolutions(self.device),
+            freed_memory_kept(self.device),
+        ):
             while state.epoch < recipe.epochs:
                 reserve(state.last_seconds, f"epoch {state.epoch + 1} of {self.spec.title}")
                 start = time.monotonic()

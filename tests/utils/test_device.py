@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.device import device_named, generators_of, threads
+from ood_bench.utils.device import device_named, freed_memory_kept, generators_of, threads
 
 
 def test_devices_by_name(monkeypatch):
@@ -31,3 +33,18 @@ def test_threads_are_those_asked_for_and_restored():
     with threads(None):
         assert torch.get_num_threads() == before
     assert torch.get_num_threads() == before
+
+
+def resident():
+    """Megabytes of memory that the process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+
+
+@pytest.mark.parametrize(("device", "kept"), [("cpu", 100), ("cuda", 0)])
+def test_freed_memory_stays_with_the_process_while_a_processor_trains(device, kept):
+    before = resident()
+    with freed_memory_kept(torch.device(device)):
+        torch.ones(25 << 20)  # 100 MB, freed at once
+        inside = resident()
+    assert inside - before == pytest.approx(kept, abs=20)
+    assert resident() - before < 20
