@@ -1,20 +1,21 @@
-"""What a forward-only table costs by each backend: logits and the mean of every tap, in bare forward passes.
+"""What a forward-only table and ODIN cost by each backend, in bare forward passes.
 
-``python -m benchmarks.backends`` compiles first, outside the clock, and gives the seconds that it took. Weights are
-fresh: the speed is that of trained ones.
+The table is logits and the mean of every tap. ``python -m benchmarks.backends`` compiles first, outside the clock, and
+gives the seconds that it took. Weights are fresh: the speed is that of trained ones.
 """
 
 import argparse
 import functools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from benchmarks.clock import Step, interleaved
+from benchmarks.clock import Step, Timing, interleaved
 from benchmarks.ours import bare_pass
 from benchmarks.report import speed_table
 from benchmarks.rows import Row
@@ -22,12 +23,47 @@ from benchmarks.subjects import fresh
 from ood_bench.checkpoints.__main__ import NORMALISATIONS
 from ood_bench.data.imageset import ImageSet
 from ood_bench.data.sources import build_source
+from ood_bench.methods.base import Scorer
+from ood_bench.methods.odin import Odin
+from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.backends import Backend, BackendName
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
 
-LIMITS = {("resnet20", "openvino"): 0.65, ("densenet_bc_100_12", "openvino"): 0.40}
 _BACKENDS: tuple[BackendName, ...] = ("torch", "openvino")
+_SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is measured of every network and backend.
+
+    Attributes:
+        name: what the tables call it.
+        table: whether it holds logits and the mean of every tap.
+        magnitudes: those of ODIN at temperature 1,000, if it holds that.
+        limits: how many bare passes it may take, by network, or ``any``, and backend.
+    """
+
+    name: str
+    table: bool
+    magnitudes: Sequence[float]
+    limits: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def run(self, classifier: Classifier, images: ImageSet, backend: Backend) -> None:
+        """Does it with an empty store in memory."""
+        engine, odin = Engine(None, backend=backend), Odin(list(self.magnitudes))
+        wanted = [LOGITS, *(Quantity(tap, Mean()) for tap in classifier.taps)] if self.table else []
+        steps = odin.steps(Scorer(engine, [classifier], images), odin.grid()) if self.magnitudes else []
+        engine.collect(classifier, images, wanted, steps)
+
+
+WORKS = (
+    Work("table", True, (), {("resnet20", "openvino"): 0.65, ("densenet_bc_100_12", "openvino"): 0.40}),
+    Work("odin", False, (0.0014,), {("any", name): 2.9 for name in _BACKENDS}),
+    Work("table and odin", True, (0.0014,), {("any", name): 3.0 for name in _BACKENDS}),
+    Work("odin, 10 steps", False, [round(0.0004 * step, 4) for step in range(1, 11)]),
+)
 
 
 def noise(count: int, shape: Sequence[int]) -> ImageSet:
@@ -37,31 +73,34 @@ def noise(count: int, shape: Sequence[int]) -> ImageSet:
 
 
 def measure(name: str, count: int, rounds: int, console: Console) -> None:
-    """Prints a network's table of backends.
+    """Prints a network's table.
 
     Args:
         name: of ``conf/model``, a network for images of 32 x 32 pixels.
-        count: images of each turn.
+        count: images of each turn of the table; ODIN gets one batch.
         rounds: measured rounds.
         console: where the table goes.
     """
-    classifier = fresh(name, {"shape": [3, 32, 32], "classes": 10, "normalisation": NORMALISATIONS["half"]})
-    images, size = noise(count, (3, 32, 32)), Engine(None).batch_size(classifier)
-    wanted = [LOGITS, *(Quantity(tap, Mean()) for tap in classifier.taps)]
-    ready: dict[str, Backend] = {}
-    for choice in _BACKENDS:
-        backend, start = Backend(choice), time.perf_counter()
-        Engine(None, backend=backend).collect(classifier, noise(size + 1, (3, 32, 32)), wanted)
-        ready[f"{choice}, ready after {time.perf_counter() - start:.1f} s"] = backend
-
-    def table(backend: Backend) -> None:
-        Engine(None, backend=backend).collect(classifier, images, wanted)
-
-    steps = {title: Step(functools.partial(table, backend), count) for title, backend in ready.items()}
-    bare = Step(lambda: bare_pass(classifier, images, size), count)
-    timings = interleaved(steps, bare, rounds, by_cpu=torch.get_num_threads() == 1)
-    rows = [Row(title, step, limit=LIMITS.get((name, title.split(",")[0]))) for title, step in steps.items()]
-    console.print(speed_table(f"{name}: logits and mean of every tap", rows, timings, {}, beside=""))
+    classifier = fresh(name, {"shape": list(_SHAPE), "classes": 10, "normalisation": NORMALISATIONS["half"]})
+    size = Engine(None).batch_size(classifier)
+    rows: dict[int, list[Row]] = {count: [], size: []}
+    for work in WORKS:
+        images = noise(size if work.magnitudes else count, _SHAPE)
+        for choice in _BACKENDS:
+            backend, start = Backend(choice), time.perf_counter()
+            work.run(classifier, noise(size, _SHAPE), backend)
+            title = f"{work.name} by {choice}, ready after {time.perf_counter() - start:.1f} s"
+            run = functools.partial(work.run, classifier, images, backend)
+            step = Step(run, len(images), slow=len(work.magnitudes) > 1)
+            limit = work.limits.get((name, choice), work.limits.get(("any", choice)))
+            rows[len(images)].append(Row(title, step, limit=limit))
+    timings: dict[str, Timing] = {}
+    for number, mine in rows.items():
+        bare = Step(functools.partial(bare_pass, classifier, noise(number, _SHAPE), size), number)
+        steps = {row.name: row.ours for row in mine}
+        timings |= interleaved(steps, bare, rounds, by_cpu=torch.get_num_threads() == 1)
+    title, every = f"{name}; table: logits and the mean of every tap", [row for mine in rows.values() for row in mine]
+    console.print(speed_table(title, every, timings, {}, beside=""))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

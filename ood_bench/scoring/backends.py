@@ -26,8 +26,8 @@ _WORTH = 5e11
 _LARGEST_MAP = 24 << 20
 """Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
 
-_GRADIENT_IMAGES = 32
-"""Images of a gradient in torch on a CPU: the maps of more are given back to the system each time, and cleared anew."""
+_GRADIENT_IMAGES, _GRADIENT_MAP = 32, 16 << 20
+"""Most images of a gradient in torch on a CPU, and bytes of their largest map: freed, the maps of more are cleared anew."""
 
 _KEPT = 1 << 30
 """Bytes of compiled passes that are kept for further image sets."""
@@ -67,8 +67,8 @@ class Backend:
             return len(x)
         if classifier.key not in self._largest:
             self._largest[classifier.key] = largest_output(classifier.network, x)
-        most = max(1, _LARGEST_MAP // (4 * self._largest[classifier.key]))
-        return even(len(x), min(most, _GRADIENT_IMAGES) if gradients else most)
+        most = (_GRADIENT_MAP if gradients else _LARGEST_MAP) // (4 * self._largest[classifier.key])
+        return even(len(x), max(1, min(most, _GRADIENT_IMAGES) if gradients else most))
 
     def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
         """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""

@@ -17,7 +17,7 @@ from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import forward_to_all, reading
 
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = 2 << 20
 _OPTIONS = {
     "INFERENCE_PRECISION_HINT": "f32",
     "EXECUTION_MODE_HINT": "ACCURACY",

@@ -148,7 +148,7 @@ def input_gradients(
 
 def sign(gradient: Tensor) -> Tensor:
     """+1 where the gradient is zero or above, -1 elsewhere: the convention of ODIN's code, unlike ``torch.sign``."""
-    return torch.where(gradient >= 0, 1.0, -1.0)
+    return torch.copysign(torch.ones((), device=gradient.device), gradient + 0.0)  # the sum makes -0 positive
 
 
 def sign_of_largest(gradient: Tensor) -> Tensor:
