@@ -61,7 +61,7 @@ class ScoringSettings(_Part):
         details: cells of which the page's details are kept.
         shards: parts of each pass that jobs of their own may compute.
         shard: the part that this job computes, from 0; none for a run that joins them and scores.
-        backend: the library that runs forward-only passes.
+        backend: the library that runs passes without gradients.
     """
 
     batch_size: int = Field(ge=0)

@@ -37,7 +37,7 @@ def record_of(
         classifiers: the trained networks, in the order of the cell's ``specs``.
         seconds: time that tuning and scoring took.
         correct: bool ``[n_id]``, whether the class of each scored ID row is predicted right, or none if unknown.
-        backend: what ran forward-only passes where torch alone did not.
+        backend: what ran the passes where torch alone did not.
     """
     protocol, detector = cell.protocol, cell.detector
     convention = convention_named(protocol.convention)

@@ -27,7 +27,7 @@ _LARGEST_MAP = 24 << 20
 """Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
 
 _GRADIENT_IMAGES, _GRADIENT_MAP = 32, 16 << 20
-"""Most images of a gradient in torch on a CPU, and bytes of their largest map: freed, the maps of more are cleared anew."""
+"""Most images of a gradient in torch on a CPU, and bytes of a map: memory for more is cleared anew each time."""
 
 _KEPT = 1 << 30
 """Bytes of compiled passes that are kept for further image sets."""

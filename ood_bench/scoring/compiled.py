@@ -18,6 +18,7 @@ from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.scoring.taps import forward_to_all, reading
 
 _PIECE_BYTES = 2 << 20
+_HELD = 24 << 20
 _OPTIONS = {
     "INFERENCE_PRECISION_HINT": "f32",
     "EXECUTION_MODE_HINT": "ACCURACY",
@@ -49,7 +50,7 @@ class CompiledPass:
 
     Attributes:
         images: number of images that go through together: so many that the largest map stays in a processor's cache.
-        size: bytes of the network's weights.
+        size: bytes of memory that it holds, roughly.
 
     Raises:
         Exception: of any kind, if the network or a reduction cannot be traced or converted.
@@ -59,7 +60,7 @@ class CompiledPass:
         self._at: dict[str, list[Quantity]] = {}
         for quantity in quantities:
             self._at.setdefault(quantity.tap, []).append(quantity)
-        self.size = sum(value.nbytes for value in classifier.scoring_network.parameters())
+        self.size = _HELD + 3 * sum(value.nbytes for value in classifier.scoring_network.parameters())
         self._outputs: list[Quantity | str] = []
         for tap, mine in self._at.items():
             self._outputs += mine if all(quantity.reduction.plain for quantity in mine) else [tap]

@@ -244,11 +244,10 @@ def test_torch_goes_on_where_stepped_images_differ(toys, classifier, stepped, mo
 
 def test_compiled_passes_that_were_not_used_for_longest_are_forgotten(toys, classifier, monkeypatch):
     backend, images = Backend("openvino"), toys.image_set("near", 16)
-    weights = sum(value.nbytes for value in classifier.network.parameters())
-    monkeypatch.setattr(backends, "_KEPT", 2 * weights)
     wanted = [Quantity(tap, Mean()) for tap in ("block1.1", TAP, "block1.1")] + [LOGITS]
     for one in wanted:  # the third is known, and used again
         Engine(None, 16, backend=backend).collect(classifier, images, [one])
+        monkeypatch.setattr(backends, "_KEPT", 2 * backend.ready(classifier, [one], 16).size)
     assert [bool(backend.ready(classifier, [one], 16)) for one in wanted[1:]] == [False, True, True]
 
 
