@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from ood_bench.data.imageset import Rows32
 from ood_bench.errors import ConfigError
@@ -26,13 +27,14 @@ _WORTH = 5e11
 _LARGEST_MAP = 24 << 20
 """Bytes of a map in torch: larger ones get fresh memory each time, which may cost more than what is computed."""
 
-_GRADIENT_IMAGES, _GRADIENT_MAP = 32, 16 << 20
-"""Most images of a gradient in torch on a CPU, and bytes of a map: memory for more is cleared anew each time."""
+_GRADIENT_IMAGES, _GRADIENT_MAPS = 32, (2 << 20, 16 << 20)
+"""Of a gradient in torch, which keeps all maps: images with maps of 2 MB, or 32 images if they have no more than 16."""
 
 _KEPT = 1 << 30
 """Bytes of compiled passes that are kept for further image sets."""
 
 _WORDS = 200
+_LARGEST: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # bytes of a network's largest map of one image
 _SHORT = "the pass is too short to be worth a conversion"
 
 
@@ -48,7 +50,6 @@ class Backend:
         self._name = name
         self._converted: dict[tuple[str, int, frozenset[Quantity]], CompiledPass | str] = {}
         self._said: set[str] = set()
-        self._largest: dict[str, int] = {}
 
     @property
     def others(self) -> list[str]:
@@ -65,10 +66,14 @@ class Backend:
         """
         if x.device.type != "cpu":
             return len(x)
-        if classifier.key not in self._largest:
-            self._largest[classifier.key] = largest_output(classifier.network, x)
-        most = (_GRADIENT_MAP if gradients else _LARGEST_MAP) // (4 * self._largest[classifier.key])
-        return even(len(x), max(1, min(most, _GRADIENT_IMAGES) if gradients else most))
+        if classifier.network not in _LARGEST:
+            _LARGEST[classifier.network] = 4 * largest_output(classifier.network, x)
+        largest = _LARGEST[classifier.network]
+        most = _LARGEST_MAP // largest
+        if gradients:
+            small, large = (size // largest for size in _GRADIENT_MAPS)
+            most = min(large, max(small, _GRADIENT_IMAGES))
+        return even(len(x), max(1, most))
 
     def ready(self, classifier: Classifier, quantities: Iterable[Quantity], batch_size: int) -> CompiledPass | None:
         """A compiled pass that has agreed with torch on an earlier set, which runs every batch."""

@@ -83,10 +83,10 @@ def test_torch_goes_on_where_stepped_images_differ(toys, classifier, stepped, mo
 
 
 def test_gradients_of_pieces_are_those_of_the_batch(toys, classifier, stepped, monkeypatch):
-    """FSSD's are standardised over the whole batch."""
+    """FSSD's are standardised over the whole batch; the largest map of an image has 16 channels of 8 x 8."""
     images, sizes = toys.image_set("near", 20), []
     whole, _ = stepped("torch", images, "fssd")
-    monkeypatch.setattr(backends, "_GRADIENT_IMAGES", 6)
+    monkeypatch.setattr(backends, "_GRADIENT_MAPS", (0, 6 * 4 * 16 * 64))
     handle = classifier.scoring_network.register_forward_pre_hook(lambda _module, found: sizes.append(len(found[0])))
     parts, _ = stepped("torch", images, "fssd")
     handle.remove()
