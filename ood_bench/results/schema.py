@@ -215,7 +215,7 @@ class Environment(Part, frozen=True, omit_defaults=True):
         blas: torch's library of linear algebra and the instructions that it was built to use here, as in
             ``"mkl, AVX2"``. Absent from records of version 0.1, like the next.
         deterministic: whether torch was told to take deterministic algorithms only.
-        backend: what ran the forward-only passes behind the record, as in ``"openvino 2026.4.1"``, or in
+        backend: what ran the passes behind the record, as in ``"openvino 2026.4.1"``, or in
             ``"openvino 2026.4.1, torch"`` where both ran some. Absent where torch alone did.
     """
 

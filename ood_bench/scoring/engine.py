@@ -26,7 +26,7 @@ Bank = Mapping[Quantity, Rows32]
 
 _FEW = 8
 
-_NUMERICS = 2
+_NUMERICS = 3
 """Raised when the same network comes to give numbers that differ by rounding: older banks no longer count."""
 
 
