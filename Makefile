@@ -53,6 +53,7 @@ bench: install ## ratios to the bare forward pass, ours beside pytorch-ood's; BE
 	$(RUN) benchmarks.backends $(if $(findstring --quick,$(BENCH)),--networks resnet20 --images 64 --rounds 1)
 	$(RUN) benchmarks.start $(if $(findstring --quick,$(BENCH)),--rounds 1)
 	$(RUN) benchmarks.records $(if $(findstring --quick,$(BENCH)),--scale 0.02)
+	$(RUN) benchmarks.growth $(if $(findstring --quick,$(BENCH)),--quick)
 	$(RUN) benchmarks.explain $(if $(findstring --quick,$(BENCH)),--rows 2400 --rounds 1)
 
 install: .venv/.installed

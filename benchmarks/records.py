@@ -36,7 +36,8 @@ def _report(results: Path) -> None:
     tables.write(results)
 
 
-_WORK = {"load": _load, "check": _check, "report": _report}
+WORK = {"load": _load, "check": _check, "report": _report}
+"""What is done with a results folder."""
 
 
 def copies(source: Path, target: Path, count: int) -> None:
@@ -65,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.records", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the records to try (default: 1)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="whose records are copied")
-    parser.add_argument("--work", choices=_WORK, help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.work:
-        _WORK[options.work](options.results / "none")  # imports what it needs
+        WORK[options.work](options.results / "none")  # imports what it needs
         before, start = _peak(), time.perf_counter()
-        _WORK[options.work](options.results)
+        WORK[options.work](options.results)
         sys.stdout.write(f"{time.perf_counter() - start} {_peak() - before}\n")
         return 0
     with tempfile.TemporaryDirectory() as folder:

@@ -17,13 +17,15 @@ import torch
 import torchvision
 
 from benchmarks.posthoc import posthoc_methods
+from ood_bench.checkpoints.__main__ import node_named
 from ood_bench.errors import OodBenchError
-from ood_bench.methods.base import Array, Detector
+from ood_bench.methods.base import Array, build_detector
 from ood_bench.methods.posthoc import FeaturesDetector, HeadDetector, RowsDetector
 
 IMAGENET, CLASSES, WIDTH = 1_281_167, 1000, 2048
 TOO_LARGE = {"ddu": "a covariance for each class: 34 GB"}
 """Methods that are not tried, and why."""
+_CHANGES: dict[str, dict[str, Any]] = {"openmax": {"tail": 5}, "nnguide": {"share": 0.1}}
 
 
 class Scaled(NamedTuple):
@@ -50,11 +52,19 @@ def synthetic(rows: int, classes: int, width: int) -> tuple[Array, npt.NDArray[n
     return np.maximum(random.normal(size=(rows, width)) + 12 * weight[labels], 0), labels, weight
 
 
-def scaled(name: str, detector: RowsDetector, rows: int, images: int, unit: float) -> Scaled:
+def ready(name: str, weight: Array) -> RowsDetector:
+    """A method with settings that suit few rows of many classes, and with a last layer ``[classes, width]``."""
+    detector = build_detector(name, node_named("method", name) | _CHANGES.get(name, {}))
+    assert isinstance(detector, RowsDetector)  # noqa: S101 - so are all of posthoc_methods
+    if isinstance(detector, HeadDetector):
+        detector.weight, detector.bias = weight, np.zeros(len(weight))
+    return detector
+
+
+def scaled(name: str, rows: int, images: int, unit: float) -> Scaled:
     """Measures one method; ``unit`` is the processor time of one image's bare pass."""
     features, labels, weight = synthetic(rows, CLASSES, WIDTH)
-    if isinstance(detector, HeadDetector):
-        detector.weight, detector.bias = weight, np.zeros(CLASSES)
+    detector = ready(name, weight)
     given = features if isinstance(detector, FeaturesDetector) else features @ weight.T
     tracemalloc.start()
     start = time.process_time()
@@ -80,12 +90,6 @@ def bare(images: int = 8) -> float:
     return (time.process_time() - start) / images
 
 
-def changes(name: str) -> dict[str, Any]:
-    """Settings that suit few rows of many classes."""
-    known: dict[str, dict[str, Any]] = {"openmax": {"tail": 5}, "nnguide": {"share": 0.1}}
-    return known.get(name, {})
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a line for each method."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wide", description=__doc__)
@@ -95,15 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     unit = bare()
     sys.stdout.write(f"one pass of ResNet-50: {unit:.3f} s an image\n")
-    methods: dict[str, Detector] = posthoc_methods()
-    for name, detector in methods.items():
+    for name, detector in posthoc_methods().items():
         if name in TOO_LARGE:
             sys.stdout.write(f"{name:18} {TOO_LARGE[name]}\n")
         elif isinstance(detector, RowsDetector) and detector.learns:
-            for key, value in changes(name).items():
-                setattr(detector, key, value)
             try:
-                found = scaled(name, detector, options.rows, options.images, unit)
+                found = scaled(name, options.rows, options.images, unit)
             except OodBenchError as error:
                 sys.stdout.write(f"{name:18} {error}\n")
                 continue

@@ -11,7 +11,7 @@ def test_every_work_is_measured_on_records_of_their_own(monkeypatch, capsys):
 
     def measure(work, results):
         measured[work] = len({record.cell_key for record in RecordStore(results).load()})
-        records._WORK[work](results)
+        records.WORK[work](results)
         return 1.5, 20.0
 
     monkeypatch.setattr(records, "measure", measure)
