@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu_work import COMPILED, Found, device_name, nodes, scoring, training
+from benchmarks.gpu_work import COMPILED, SCORED, Found, device_name, graphed, nodes, scoring, training
 from ood_bench.errors import OodBenchError
 from ood_bench.models.classifier import build_network
 from ood_bench.training.speed import precision_of
@@ -42,7 +42,7 @@ class Row:
     Attributes:
         network: its name in ``conf/model``.
         work: ``train`` or ``score``.
-        mode: how, or what of scoring.
+        mode: how, or what of scoring; ``CUDA graphs`` is the bare step, captured and replayed, others the trainer's.
         precision: ``bfloat16``, ``tf32`` (of convolutions only, torch's default) or ``float32``.
         images_per_second: median over the rounds, or none if nothing was measured.
         share_of_peak: percent of the device's peak in that precision, or none where it is not known.
@@ -77,11 +77,11 @@ class Row:
             cell(self.ratio, ".2f", 6),
         )
         others = cell(self.memory, ".1f", 5), cell(self.start, ".1f", 6), cell(self.difference, ".0e", 6)
-        name = f"{self.network:18} {self.work:5} {self.mode:11} {self.precision:8}"
+        name = f"{self.network:18} {self.work:5} {self.mode:15} {self.precision:8}"
         return " ".join([name, *numbers, *others, self.note]).rstrip()
 
 
-HEADING = "network            work  mode        in        images/s % peak  ratio   GiB  start  |diff|"
+HEADING = "network            work  mode            in        images/s % peak  ratio   GiB  start  |diff|"
 
 
 @dataclass
@@ -125,14 +125,18 @@ class Bench:
         except Exception as error:  # torch.compile raises anything; the other rows are wanted
             found = {"note": f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]}"}
         row = replace(blank, **found, seconds=time.monotonic() - start)
+        self._enter(row)
+        return row
+
+    def skip(self, row: Row, why: str) -> None:
+        """Enters a row that is not measured."""
+        self._enter(replace(row, note=f"skipped: {why}"))
+
+    def _enter(self, row: Row) -> None:
+        """Prints a row, and writes ``gpu.json`` and ``gpu.csv``."""
         self.rows.append(row)
         sys.stdout.write(f"{row}\n")
         sys.stdout.flush()
-        self.write()
-        return row
-
-    def write(self) -> None:
-        """Writes ``gpu.json`` and ``gpu.csv``."""
         rows, out = [asdict(row) for row in self.rows], self.options.out
         text = json.dumps({"conditions": self.conditions, "rows": rows}, indent=2)
         (out / "gpu.json").write_text(f"{text}\n")
@@ -143,10 +147,34 @@ class Bench:
 
     def train(self, name: str, mode: str, autocast: str) -> Row:
         """Measures the training of one network."""
+        return self.add(*self._training(name, mode, autocast))
+
+    def _training(self, name: str, mode: str, autocast: str) -> tuple[Row, Callable[[], Found]]:
         precision = precision_of("bfloat16" if autocast == "bfloat16" else "none", self.device)
-        return self.add(
-            Row(name, "train", mode, precision), partial(training, name, mode, autocast, self.options, self.device)
-        )
+        work = partial(training, name, mode, autocast, self.options, self.device)
+        return Row(name, "train", mode, precision), work
+
+    def network(self, name: str, share: float) -> None:
+        """Measures scoring and training of one network but for compiled training.
+
+        Args:
+            name: the network.
+            share: seconds after which nothing more of it is begun.
+        """
+        end = time.monotonic() + share
+        scores = scoring(name, self.options, self.device)  # begins with the first row
+
+        def score() -> Found:
+            return next(scores)()
+
+        rows: list[tuple[Row, Callable[[], Found]]] = [(Row(name, "score", mode, "float32"), score) for mode in SCORED]
+        rows += [self._training(name, "eager", autocast) for autocast in ("bfloat16", "none")]
+        rows.append((Row(name, "train", "CUDA graphs", "bfloat16"), partial(graphed, name, self.options, self.device)))
+        for row, work in rows:
+            if time.monotonic() < end:
+                self.add(row, work)
+            else:
+                self.skip(row, f"its share of the time, {share:.0f} s, is used up")
 
     def compile(self, deadline: float) -> None:
         """Measures compiled training, smallest networks first, as far as the time goes.
@@ -161,8 +189,8 @@ class Bench:
             for mode in COMPILED:
                 needed, left = _CONSTANT + each[mode] * modules, max(0.0, deadline - time.monotonic())
                 if needed > left:
-                    reason: Found = {"note": f"skipped: needs about {needed:.0f} s, {left:.0f} s are left"}
-                    self.add(Row(name, "train", mode, "bfloat16"), reason.copy)
+                    row = Row(name, "train", mode, "bfloat16")
+                    self.skip(row, f"needs about {needed:.0f} s, {left:.0f} s are left")
                 else:
                     each[mode] = max(0.0, self.train(name, mode, "bfloat16").seconds - _CONSTANT) / modules
 
@@ -174,7 +202,7 @@ class Bench:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures all networks eagerly, then scoring, then compiled training as far as the time goes; prints a table.
+    """Measures all networks, each in its share of the time, then compiled training in what is left; prints a table.
 
     Raises:
         OodBenchError: if there is no such device or network.
@@ -183,12 +211,9 @@ def run(options: argparse.Namespace) -> None:
     bench = Bench(options, device_named(options.device))
     options.out.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(f"{bench.conditions}\n{HEADING}\n")
-    for name in options.networks:
-        for autocast in ("bfloat16", "none"):
-            bench.train(name, "eager", autocast)
-    for name in options.networks:
-        for mode, measure in scoring(name, options, bench.device):
-            bench.add(Row(name, "score", mode, "float32"), measure)
+    for number, name in enumerate(options.networks):
+        left = max(0.0, deadline - time.monotonic())
+        bench.network(name, left / (len(options.networks) - number))
     bench.compile(deadline)
     sys.stdout.write(f"\n{bench.table()}\n")
 
@@ -205,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for gpu.json and gpu.csv")
-    add("--seconds", type=float, default=540, help="compiled training is skipped where this would not do (default 540)")
+    add("--seconds", type=float, default=540, help="in all; what there is no time for is named (default 540)")
     add("--networks", type=lambda text: text.split(","), default=NETWORKS, help="names of conf/model (default: all)")
     add("--device", default="cuda", help="default cuda; cpu only to try the command")
     add("--images", type=int, default=8192, help="images of an epoch (default 8192)")

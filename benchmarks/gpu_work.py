@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,13 @@ from ood_bench.training.trainer import Trainer
 
 Found = dict[str, Any]
 """Some fields of a row of the table."""
-COMPILED = {"compiled": "default", "CUDA graphs": "reduce_overhead"}
+COMPILED = {"compiled": "default", "compiled+graphs": "reduce_overhead"}
+"""Modes of training that ``torch.compile`` takes part in, and what it calls them."""
+SCORED = ("bare pass", "engine", "odin")
 _OPERATIONS = 2e13  # of a bare pass over the scored images, about: large networks score fewer of them
 _COMPARED = 64  # images whose logits on the CPU and on the device are compared
 _BARE_STEPS = 20
+_WARM_UP = 3  # steps before a capture: they make what the optimizer keeps
 
 
 class MeasuredTrainer(Trainer):
@@ -43,20 +47,52 @@ class MeasuredTrainer(Trainer):
 
     def bare_seconds(self, steps: int) -> float:
         """Time of one update on one batch that is already augmented and normalised, mean of ``steps`` of them."""
-        size = self.spec.recipe.batch_size
-        x = self._normalise(self._images[:size]).contiguous(memory_format=self._layout)
-        batch = Batch(x, self._labels[:size])
+        batch = self._batch()
+        return self._seconds(lambda: self._update(batch), steps)
 
+    def graphed_seconds(self, steps: int) -> float:
+        """The same where the GPU replays one update as a CUDA graph; on a CPU, the update as it is."""
+        batch = self._batch()
+        return self._seconds(captured(lambda: self._update(batch), self.device), steps)
+
+    def _batch(self) -> Batch:
+        size = self.spec.recipe.batch_size
+        return Batch(self._normalise(self._images[:size]).contiguous(memory_format=self._layout), self._labels[:size])
+
+    def _update(self, batch: Batch) -> None:
+        self.state.optimizer.zero_grad(set_to_none=True)
+        if self.spec.recipe.compile:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        self._objective(self._forward, batch)[0].backward()  # type: ignore[no-untyped-call]
+        self.state.optimizer.step()
+
+    def _seconds(self, step: Callable[[], None], steps: int) -> float:
         def run() -> None:
             for _ in range(steps):
-                self.state.optimizer.zero_grad(set_to_none=True)
-                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-                self._objective(self._forward, batch)[0].backward()  # type: ignore[no-untyped-call]
-                self.state.optimizer.step()
+                step()
             wait(self.device)
 
         wait(self.device)
         return timed(run)[1] / steps
+
+
+def captured(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """A step of training as a CUDA graph, which the GPU replays without Python; on a CPU the step itself.
+
+    As torch documents it for whole networks: a few steps on a stream of their own, then the capture.
+    """
+    if device.type != "cuda":
+        return step
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):
+        for _ in range(_WARM_UP):
+            step()
+    torch.cuda.current_stream(device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
 
 
 def training(name: str, mode: str, autocast: str, options: argparse.Namespace, device: torch.device) -> Found:
@@ -84,8 +120,24 @@ def training(name: str, mode: str, autocast: str, options: argparse.Namespace, d
     }
 
 
-def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, Callable[[], Found]]]:
-    """The bare forward pass, the same with cuDNN's trials, the engine's shared pass, and ODIN at one setting.
+def graphed(name: str, options: argparse.Namespace, device: torch.device) -> Found:
+    """The bare step of training as a CUDA graph, beside the same step as Python runs it; arguments as above."""
+    spec = training_spec(name, "eager", "bfloat16", options)
+    trainer, size = MeasuredTrainer(spec, device), options.batch
+    steps, turns = min(_BARE_STEPS, -(-options.images // size)), range(options.rounds + 1)
+    with tuned_convolutions(device):
+        bare = [trainer.bare_seconds(steps) for _ in turns][1:]
+        times = [trainer.graphed_seconds(steps) for _ in turns][1:]
+    speed = Speed.of(trainer.state.network, spec.data.shape, size, times, device=device, autocast=spec.recipe.autocast)
+    return {
+        "images_per_second": speed.images_per_second,
+        "share_of_peak": speed.share_of_peak,
+        "ratio": statistics.median(times) / statistics.median(bare),
+    }
+
+
+def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Iterator[Callable[[], Found]]:
+    """The bare forward pass, the engine's shared pass, and ODIN at one setting, all without TF32.
 
     Args:
         name: a network of ``conf/model``.
@@ -93,7 +145,7 @@ def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Ite
         device: where.
 
     Yields:
-        What is done, and the function that measures it.
+        What measures each of :data:`SCORED`.
     """
     known, shape = fresh_classifier(name), nodes(name)[1]["shape"]
     network = copy.deepcopy(known.network).to(device)
@@ -110,10 +162,6 @@ def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Ite
             for x in batches:
                 classifier.network(x)
 
-    def tuned() -> None:
-        with tuned_convolutions(device):
-            bare()
-
     def engine() -> None:
         Engine(None).collect(classifier, images, wanted)
 
@@ -126,14 +174,14 @@ def scoring(name: str, options: argparse.Namespace, device: torch.device) -> Ite
         timing = interleaved({"": step}, unit, options.rounds, by_cpu=False)[""]
         rate = count / statistics.median(timing.seconds)
         found: Found = {"images_per_second": rate, "ratio": timing.ratio}
-        if work in (bare, tuned) and peak is not None:
+        if work in (bare, engine) and peak is not None:
             found["share_of_peak"] = 100 * rate * flops / 1e12 / peak
         if work is bare:
             found["difference"] = logit_difference(known, classifier, synthetic(shape, _COMPARED))
         return found
 
-    for mode, work in {"bare pass": bare, "bare, tuned": tuned, "engine": engine, "odin": odin}.items():
-        yield mode, lambda work=work: measure(work)  # type: ignore[misc]
+    for work in (bare, engine, odin):
+        yield partial(measure, work)
 
 
 def nodes(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

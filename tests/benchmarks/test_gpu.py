@@ -5,19 +5,25 @@ from argparse import Namespace
 import pytest
 import torch
 
+from benchmarks import gpu
 from benchmarks.gpu import Bench, Row, main
 from benchmarks.gpu_work import forward_flops, fresh_classifier, logit_difference, synthetic
 
 TINY = ["--device", "cpu", "--networks", "lenet", "--images", "16", "--batch", "8", "--scored", "8", "--rounds", "1"]
 
 
-def test_rows_of_training_and_scoring(tmp_path, capsys):
-    assert main([*TINY, "--seconds", "0", "--out", str(tmp_path)]) == 0
+def test_rows_of_training_and_scoring(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(gpu, "_CONSTANT", 1e6)  # compiling takes a minute on a CPU
+    assert main([*TINY, "--out", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
-    trained, scored, compiled = rows[:2], rows[2:6], rows[6:]
-    assert [(row["mode"], row["precision"]) for row in trained] == [("eager", "bfloat16"), ("eager", "float32")]
-    assert [row["mode"] for row in scored] == ["bare pass", "bare, tuned", "engine", "odin"]
-    assert [row["mode"] for row in compiled] == ["compiled", "CUDA graphs"]
+    scored, trained, compiled = rows[:3], rows[3:6], rows[6:]
+    assert [(row["mode"], row["precision"]) for row in trained] == [
+        ("eager", "bfloat16"),
+        ("eager", "float32"),
+        ("CUDA graphs", "bfloat16"),
+    ]
+    assert [row["mode"] for row in scored] == ["bare pass", "engine", "odin"]
+    assert [row["mode"] for row in compiled] == ["compiled", "compiled+graphs"]
     for row in (*trained, *scored):
         assert row["images_per_second"] > 0
         assert row["ratio"] > 0
@@ -30,7 +36,18 @@ def test_rows_of_training_and_scoring(tmp_path, capsys):
     with (tmp_path / "gpu.csv").open(newline="") as file:
         assert [row["mode"] for row in csv.DictReader(file)] == [row["mode"] for row in rows]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[-6:]] == ["lenet"] * 6
+    assert [line.split()[0] for line in lines[-8:]] == ["lenet"] * 8
+
+
+def test_a_network_without_time_left_is_named(tmp_path):
+    """The first of two networks has used up everything before it begins."""
+    tiny = [word.replace("lenet", "lenet,densenet_bc_100_12") for word in TINY]
+    assert main([*tiny, "--seconds", "0", "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
+    assert [row["network"] for row in rows].count("densenet_bc_100_12") == len(rows) / 2 == 8
+    notes = [row["note"] for row in rows]
+    assert notes[:12] == ["skipped: its share of the time, 0 s, is used up"] * 12
+    assert all(note.startswith("skipped: needs about") for note in notes[12:])
 
 
 def test_what_fails_leaves_its_reason_in_one_line(tmp_path):
