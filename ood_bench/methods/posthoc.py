@@ -24,6 +24,7 @@ class RowsDetector(Detector):
     """Candidates of hyperparameters, by name, among which the authors or OpenOOD choose; see :meth:`candidates`."""
 
     _learned_from = ""
+    _of_test: tuple[tuple[str, ...], Array] | None = None
 
     @abstractmethod
     def quantity(self, classifier: Classifier) -> Quantity:
@@ -86,7 +87,21 @@ class RowsDetector(Detector):
         self._learned_from = learned_from
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
-        """:meth:`score` of the view's rows at each setting, ``[len(settings), n, 1]``."""
+        """:meth:`score` of the view's rows at each setting, ``[len(settings), n, 1]``.
+
+        Those of the ID test images are kept, read-only: every OOD set asks for them again.
+        """
+        if view.images is not scorer.test:
+            return self._raw_scores(scorer, view, settings)
+        state = repr(self.hyperparameters()), repr(settings)
+        key = (scorer.classifier.key, scorer.train.fingerprint, view.fingerprint, *state)
+        if self._of_test is None or self._of_test[0] != key:
+            scores = self._raw_scores(scorer, view, settings)
+            scores.flags.writeable = False
+            self._of_test = key, scores
+        return self._of_test[1]
+
+    def _raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         rows = self.rows(scorer, view)
         if not any(settings):
             return at_every(settings, self.score(rows))

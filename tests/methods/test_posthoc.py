@@ -106,6 +106,26 @@ def test_it_learns_once_for_a_network_and_its_images(toys):
     assert calls == [1, 1, 2]
 
 
+def test_id_test_images_are_scored_once_for_all_ood_sets(toys):
+    class Counting(MaxLogit):
+        sizes = ()
+
+        def score(self, logits):
+            self.sizes += (len(logits),)
+            return super().score(logits)
+
+    found, test = Counting(), toys.image_set("near", 7)
+    one, two = (replace(toys.scorer_with(toys.classifier(seed=seed)), test=test) for seed in (0, 1))
+    views = [View(test), View(toys.image_set("static", 4)), View(test), View(toys.image_set("static", 5)), View(test)]
+    scores = [found.scores(using, view, {}) for using, view in zip([one] * 4 + [two], views, strict=True)]
+    assert found.sizes == (7, 4, 5, 7)  # another network's are others
+    np.testing.assert_array_equal(scores[0], scores[2])
+    assert not np.array_equal(scores[0], scores[4])
+    some = found.scores(two, View(test, np.array([3, 1])), {})
+    np.testing.assert_array_equal(some, scores[4][[3, 1]])
+    assert found.sizes[4:] == (2,)
+
+
 def test_training_images_are_read_only_by_methods_that_learn(toys):
     using = toys.scorer_with(toys.classifier())
     with toys.counting(using.classifier) as counts:
