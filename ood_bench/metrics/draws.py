@@ -5,7 +5,7 @@ Ranks are drawn, not images, so that every curve with as many rows has the same 
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +18,10 @@ CHUNK: Final = 250
 """Resamples that are held together."""
 LIMIT: Final = 145_000_000
 """Bytes of draws that are kept for the next curve."""
+_CHUNKS: Final = 8  # of 1,000 resamples of both sides
 _LEVELS: Final = (0.95, 0.8)
 _TOGETHER: Final = 25  # resamples that are turned into columns at a time
+_ROWS_TOGETHER: Final = 1000  # ranks whose draws are packed at a time
 
 Counted = npt.NDArray[np.float32]
 State = Any  # what a bit generator of NumPy says its state is
@@ -74,6 +76,33 @@ class Draws:
         return cls(rows, accepted, reached, left, states)
 
 
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The same in a quarter of the memory, to be summed up again: a third of the time that drawing takes.
+
+    Attributes:
+        draws: without ``accepted``.
+        counts: draws of each rank, uint8 ``[rows, R]``: more than 20 draws of one rank do not happen.
+    """
+
+    draws: Draws
+    counts: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, draws: Draws) -> "Packed":
+        """Packs draws."""
+        counts = np.empty((draws.rows, draws.accepted.shape[1]), dtype=np.uint8)
+        for first in range(0, draws.rows, _ROWS_TOGETHER):
+            counts[first : first + _ROWS_TOGETHER] = np.diff(draws.accepted[first : first + _ROWS_TOGETHER + 1], axis=0)
+        return cls(replace(draws, accepted=np.empty((0, 0), dtype=np.float32)), counts)
+
+    def unpacked(self) -> Draws:
+        """The draws as they were: whole numbers below 2^24 are exact in float32."""
+        accepted = np.zeros((len(self.counts) + 1, self.counts.shape[1]), dtype=np.float32)
+        accepted[1:] = self.counts
+        return replace(self.draws, accepted=np.cumsum(accepted, axis=0, out=accepted))
+
+
 def generator_in(state: State) -> np.random.Generator:
     """A generator that goes on from a state."""
     bits = np.random.PCG64(0)
@@ -82,7 +111,7 @@ def generator_in(state: State) -> np.random.Generator:
 
 
 class DrawStore:
-    """Keeps the draws that were used last, as many as fit into a number of bytes.
+    """Keeps the draws that were used last, as many as fit into a number of bytes; packed where they are of many rows.
 
     Args:
         limit: that number.
@@ -90,7 +119,7 @@ class DrawStore:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._kept: OrderedDict[ChunkKey, Draws] = OrderedDict()
+        self._kept: OrderedDict[ChunkKey, Draws | Packed] = OrderedDict()
         self._lock = threading.Lock()
 
     def chunk(self, key: ChunkKey, state: State) -> Draws:
@@ -101,17 +130,20 @@ class DrawStore:
             state: of the side's generator before the first of them.
         """
         rows, *_, count = key
-        size = 4 * (rows + 1) * count
+        packs = _CHUNKS * 4 * (rows + 1) * count > self._limit
+        size = rows * count if packs else 4 * (rows + 1) * count
         with self._lock:
-            if key in self._kept:
+            if (found := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
-                return self._kept[key]
-            while self._kept and self._bytes() + size > self._limit:
+            while found is None and self._kept and self._bytes() + size > self._limit:
                 self._kept.popitem(last=False)
+        if found is not None:
+            return found.unpacked() if isinstance(found, Packed) else found
         draws = Draws.of(rows, state, count)
-        with self._lock:
-            if size <= self._limit:
-                self._kept[key] = draws
+        if size <= self._limit:
+            kept = Packed.of(draws) if packs else draws
+            with self._lock:
+                self._kept[key] = kept
         return draws
 
     def clear(self) -> None:
@@ -120,4 +152,4 @@ class DrawStore:
             self._kept.clear()
 
     def _bytes(self) -> int:
-        return sum(draws.accepted.nbytes for draws in self._kept.values())
+        return sum(one.counts.nbytes if isinstance(one, Packed) else one.accepted.nbytes for one in self._kept.values())

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ood_bench.metrics import bootstrap, exact
+from ood_bench.metrics import draws as of_rows
 from ood_bench.metrics.bootstrap import intervals, resample
 from ood_bench.metrics.curve import Curve, MetricError
 from ood_bench.metrics.draws import Draws, DrawStore
@@ -92,6 +93,17 @@ def test_kept_draws_change_nothing_in_threads_or_without_room(monkeypatch: pytes
         monkeypatch.setattr(bootstrap, "_DRAWS", DrawStore(limit))
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(lambda curve: intervals(curve, resamples=300), curves * 3)) == expected * 3
+
+
+@pytest.mark.parametrize("limit", [100_000, 10_000_000])  # packed, and as they are
+def test_draws_are_made_once_for_as_many_rows(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, make = [], of_rows.accepted_draws
+    monkeypatch.setattr(bootstrap, "_DRAWS", DrawStore(limit))
+    monkeypatch.setattr(of_rows, "accepted_draws", lambda rows, generator: made.append(rows) or make(rows, generator))
+    for seed in range(3):
+        curve = Curve.of(*pair(50, 80, seed=seed))
+        assert intervals(curve, resamples=300) == one_by_one(curve, 300)
+    assert (made.count(50), made.count(80), len(made)) == (300, 300, 600)
 
 
 def test_intervals_agree_with_resampling_row_by_row() -> None:
