@@ -83,7 +83,7 @@ def captured(step: Callable[[], None], device: torch.device) -> Callable[[], Non
     """
     if device.type != "cuda":
         return step
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):
         for _ in range(_WARM_UP):

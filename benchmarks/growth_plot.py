@@ -19,7 +19,7 @@ def draw(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
         path: an SVG file.
     """
     rows = -(-len(curves) // _COLUMNS)
-    with mpl.rc_context({"svg.hashsalt": "growth", "font.size": 8}):
+    with mpl.rc_context({"svg.hashsalt": "growth", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(3 * _COLUMNS, 2.7 * rows), layout="constrained")
         panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for panel, (axis, mine) in zip(panels, curves.items(), strict=False):
