@@ -33,7 +33,7 @@ def draw(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
             lowest = last * (smallest / size) ** AXES[axis].must
             panel.plot([smallest, size], [lowest, last], ":", color="black", label="as it must", linewidth=1)
             panel.set(
-                xscale="log", yscale="log", title=AXES[axis].title.partition(":")[0].partition(",")[0], ylabel="s"
+                xscale="log", yscale="log", title=axis, ylabel="s"
             )
             panel.legend(frameon=False, fontsize=7)
         for panel in panels[len(curves) :]:
