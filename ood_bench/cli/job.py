@@ -22,7 +22,7 @@ from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep.swept import for_jobs_only
 from ood_bench.sweep.worker import ending_with_the_sweep
 from ood_bench.utils.compose import NULL_GROUP, explained
-from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.configs import conf_dir, look_in
 from ood_bench.utils.console import INTERRUPTED, show_error
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -73,8 +73,7 @@ def _flags_first(words: Sequence[str]) -> list[str]:
 def _begin_in(folder: Path) -> None:
     """Makes a folder the one that relative paths start from, and in which `_target_` finds classes beside my_conf."""
     os.chdir(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    look_in(folder)
 
 
 def own_folders() -> list[Path]:
