@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,21 +118,20 @@ def _job(config: DictConfig) -> None:
 
 def _run(settings: RunSettings, words: list[str]) -> None:
     _log.info("loading PyTorch")  # it takes seconds, and --cfg needs none
-    from ood_bench.report.terminal import show  # noqa: PLC0415
+    from ood_bench.report.terminal import report_command, show  # noqa: PLC0415
     from ood_bench.runner.execute import execute  # noqa: PLC0415
     from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
     from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
     from ood_bench.sweep.plan import job_key  # noqa: PLC0415
 
     folders = own_folders()
-    papers = "".join(f" --config-dir {shlex.quote(str(folder))}" for folder in folders if (folder / "paper").is_dir())
 
     def show_records(finished: Finished) -> None:
         console = Console()
         show(finished.records, console, folders)
         console.print(
             f"{len(finished.records)} records ({finished.new} new) under {settings.results.root}/records; "
-            f"tables: ood-bench report --results {settings.results.root}{papers}",
+            f"tables: {report_command(settings.results.root, folders)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -147,7 +147,7 @@ def _unread(error: Exception, text: str) -> ConfigError:
     inner = os.path.expanduser(value).replace('"', '\\"')
     forms = [shlex.quote(f'{key}="{inner}"')]
     if "," in value:
-        forms += [f"{key}=[{value}] for a list", f"-m {word} for a sweep over the values"]
+        forms += [f"'{key}=[{value}]' for a list", f"-m {word} for a sweep over the values"]
     return ConfigError(
         f"configuration: cannot read {word!r}{what}",
         f"a value with = , : ; ( ) {{ }} # ~ quotes or letters like ü needs quotes inside: {', or '.join(forms)}",
