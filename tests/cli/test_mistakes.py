@@ -36,6 +36,7 @@ BEFORE_IMAGES = [
     ("data.root=~/data", f"'data.root=\"{Path.home()}/data\"'"),
     ("data.root=üñ", "'data.root=\"üñ\"'"),
     ("ood=[]", "choose one or more, as in ood=mnist"),
+    ("ood=own --config-dir mine", "/mine hint: name another one by --config-dir DIR"),
     ("ood=own --config-dir my", "begins with the line `# @package ood.NAME`"),
     ("+ood=folder --config-dir my", "++ood.folder.source.mode=L converts them"),
     ("ood.uniform.source.kind=imagefolder", "(did you mean folder?)"),
