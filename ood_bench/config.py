@@ -186,7 +186,7 @@ class RunSettings(_Part):
     def _one_or_many(cls, value: Any) -> Any:
         seeds = value if isinstance(value, list) else [value]
         if wrong := [seed for seed in seeds if type(seed) is not int]:
-            raise ValueError(f"it takes whole numbers, not {wrong[0]!r}: write seed=3, or seed=[0,1,2] for several")
+            raise ValueError(f"it takes whole numbers, not {wrong[0]!r}: write seed=3, or 'seed=[0,1,2]' for several")
         return seeds
 
     @field_validator("seed")
@@ -250,7 +250,10 @@ def settings_of(config: DictConfig, overrides: Sequence[str] = ()) -> RunSetting
 
 def _refuse_gaps(content: Mapping[str, Any]) -> None:
     """Refuses a selection that is empty, and numbers that no computation can use."""
-    for group, example in (("ood", "ood=mnist or ood=[mnist,kmnist]"), ("method", "method=msp or method=[msp,odin]")):
+    for group, example in (
+        ("ood", "ood=mnist or 'ood=[mnist,kmnist]'"),
+        ("method", "method=msp or 'method=[msp,odin]'"),
+    ):
         if not content.get(group):
             raise ConfigError(f"configuration: no {group} is selected: choose one or more, as in {example}")
     for group in ("ood", "method", "protocol", "adapt"):

@@ -1,13 +1,15 @@
 """Runs the code blocks of README.md and docs/ for ``make docs``, in order, each page in an empty folder of its own.
 
 Indented blocks and ``sh`` are run by bash. ``python`` and ``yaml`` are written to the file that the line before names,
-as in "`my_paper.py`:"; Python without one is run. ``text`` and ``bibtex`` are shown only. A comment before a block,
-which the site does not show, says more:
+as in "`my_paper.py`:"; Python without one is run. ``text`` and ``bibtex`` are shown only. Comments before a block,
+which the site does not show, say more:
 
-- ``<!-- not run: REASON -->``: it cannot be run here.
-- ``<!-- with: WORDS=OTHERS ... -->``: OTHERS is run where the block has WORDS that stand for something of the reader's.
+- ``<!-- given: NAMES -->``: what a reader has before it; a function of `docs_given.py` makes each.
+- ``<!-- with: WORDS=>OTHERS ... -->``: OTHERS is run in place of WORDS that stand for something of the reader's.
+- ``<!-- not run: REASON -->``: it cannot be run here; its commands are checked (`docs_check.py`).
 """
 
+import functools
 import os
 import re
 import shlex
@@ -21,11 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import docs_check
+from docs_program import serving
+
 ROOT = Path(__file__).resolve().parents[1]
 BY_TESTS = {"your_own.md": "tests/test_your_own.py", "trained_method.md": "tests/test_trained_method.py"}
 """Pages that a test runs, with changes that make them short."""
 SHOWN = ("text", "bibtex")
-_COMMENT = re.compile(r"<!-- (not run|with): (.+) -->$")
+_COMMENT = re.compile(r"<!-- (given|with|not run): (.+) -->$")
 _NAMED = re.compile(r"`([\w./]+\.\w+)`.*:$")
 
 
@@ -40,6 +45,7 @@ class Block:
         file: where it is to be written, if anywhere.
         reason: why it cannot be run here, if so.
         stands_for: what is run in place of words of it.
+        given: names of what the reader has before.
     """
 
     line: int
@@ -48,6 +54,17 @@ class Block:
     file: str = ""
     reason: str = ""
     stands_for: dict[str, str] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
+
+    @property
+    def run_code(self) -> str:
+        """What is run: the code with other words, where some stand for something of the reader's."""
+        code = self.code + "\n"
+        for words, others in self.stands_for.items():
+            if words not in code:
+                raise DocsError(f"line {self.line}: there is no {words} in it")
+            code = code.replace(words, others)
+        return code
 
 
 class DocsError(Exception):
@@ -61,7 +78,7 @@ def blocks(text: str) -> Iterator[Block]:
         DocsError: if a fence has no language or no end, or a comment stands before no block.
     """
     lines = text.splitlines()
-    before, comment, at = "", None, 0
+    before, comments, at = "", dict[str, str](), 0
     while at < len(lines):
         start, line = at, lines[at]
         at += 1
@@ -75,19 +92,18 @@ def blocks(text: str) -> Iterator[Block]:
             named = _NAMED.match(before)
             if named and block.language != "sh":
                 block.file = named[1]
-            if comment and comment[1] == "not run":
-                block.reason = comment[2]
-            elif comment:
-                block.stands_for = dict(one.split("=", 1) for one in shlex.split(comment[2]))
+            block.reason, block.given = comments.get("not run", ""), comments.get("given", "").split()
+            block.stands_for = dict(one.split("=>", 1) for one in shlex.split(comments.get("with", "")))
             yield block
-            before, comment = "", None
+            before, comments = "", {}
+        elif comment := _COMMENT.match(line):
+            comments[comment[1]] = comment[2]
         elif line:
-            if comment:
+            if comments:
                 break
-            comment = _COMMENT.match(line)
-            before = before if comment else line
-    if comment:
-        raise DocsError(f"line {lines.index(comment[0]) + 1}: this comment belongs to no block")
+            before = line
+    if comments:
+        raise DocsError(f"line {at}: the comment before it belongs to no block")
 
 
 def _end(lines: list[str], start: int) -> int:
@@ -102,52 +118,57 @@ def _end(lines: list[str], start: int) -> int:
     return at
 
 
-def run(block: Block, folder: Path) -> None:
-    """Runs a block, or writes its file.
+def run(block: Block, folder: Path, programs: Path | None = None) -> None:
+    """Runs a block, or writes its file; of one that cannot be run, checks the commands.
+
+    Args:
+        block: the block.
+        folder: where it is run.
+        programs: folder of :func:`docs_program.serving`; without one, blocks that cannot be run are left alone.
 
     Raises:
         DocsError: if it fails, with the end of what it printed.
     """
-    code = block.code + "\n"
-    for words, others in block.stands_for.items():
-        if words not in code:
-            raise DocsError(f"line {block.line}: there is no {words} in it")
-        code = code.replace(words, others)
     if block.file:
         path = folder / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(code, encoding="utf-8")
-    else:
-        programs = {"sh": ("bash", "-eo", "pipefail", "-c"), "python": (sys.executable, "-c")}
-        if block.language not in programs:
-            raise DocsError(f"line {block.line}: {block.language} is not run, so name its file in the line before")
-        path_of_venv = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path.write_text(block.run_code, encoding="utf-8")
+        return
+    shells = {"sh": ["bash", "-eo", "pipefail", "-c"], "python": ["python", "-c"]}
+    if block.language not in shells:
+        raise DocsError(f"line {block.line}: {block.language} is not run, so name its file in the line before")
+    if block.reason and (programs is None or block.language != "sh"):
+        return
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = path if programs is None else f"{programs / ('check' if block.reason else 'run')}{os.pathsep}{path}"
+    commands = [[*shells[block.language], (docs_check.BEFORE if block.reason else "") + block.run_code]]
+    if block.given:
+        commands.insert(0, ["python", str(ROOT / "scripts/docs_given.py"), *block.given])
+    for command in commands:
         done = subprocess.run(  # noqa: S603 - our own pages
-            [*programs[block.language], code],
+            command,
             cwd=folder,
-            env={"OMP_NUM_THREADS": "1", **os.environ, "PATH": path_of_venv},
+            env={"OMP_NUM_THREADS": "1", **os.environ, "PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise DocsError(f"line {block.line}: exit status {done.returncode}\n{code}\n{done.stdout[-4000:]}")
+            raise DocsError(f"line {block.line}: exit status {done.returncode}\n{block.code}\n{done.stdout[-4000:]}")
 
 
-def run_page(text: str, folder: Path) -> Counter[str]:
-    """Runs a page's blocks in a folder.
+def run_page(text: str, folder: Path, programs: Path | None = None) -> Counter[str]:
+    """Runs a page's blocks in a folder; see :func:`run`.
 
     Returns:
         How many were run (under ""), and how many were not, by reason.
     """
     counted: Counter[str] = Counter()
     for block in blocks(text):
-        if block.language in SHOWN:
-            continue
-        counted[block.reason] += 1
-        if not block.reason:
-            run(block, folder)
+        if block.language not in SHOWN:
+            counted[block.reason] += 1
+            run(block, folder, programs)
     return counted
 
 
@@ -157,18 +178,18 @@ def main() -> None:
     pages = named or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     pages.sort(key=lambda page: page.name != "tutorial.md")  # the longest first
     began = time.monotonic()
-    with ThreadPoolExecutor(2) as pool:
+    with tempfile.TemporaryDirectory() as programs, serving(Path(programs)), ThreadPoolExecutor(2) as pool:
         try:
-            total = sum(pool.map(_counted, pages), Counter())
+            total = sum(pool.map(functools.partial(_counted, programs=Path(programs)), pages), Counter())
         except DocsError as error:
             pool.shutdown(cancel_futures=True)
             sys.exit(str(error))
-    print(f"ran {total.pop('', 0)} blocks in {time.monotonic() - began:.0f} s; not run here:")  # noqa: T201
+    print(f"ran {total.pop('', 0)} blocks in {time.monotonic() - began:.0f} s; checked only, or run by tests:")  # noqa: T201
     for reason, count in sorted(total.items()):
         print(f"{count:5} {reason}")  # noqa: T201
 
 
-def _counted(page: Path) -> Counter[str]:
+def _counted(page: Path, programs: Path) -> Counter[str]:
     text = page.read_text(encoding="utf-8")
     if page.name in BY_TESTS:
         count = sum(block.language not in SHOWN for block in blocks(text))
@@ -176,7 +197,7 @@ def _counted(page: Path) -> Counter[str]:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            counted = run_page(text, Path(folder))
+            counted = run_page(text, Path(folder), programs)
         except DocsError as error:
             raise DocsError(f"{page.relative_to(ROOT)}, {error}") from error
     if counted[""]:

@@ -176,7 +176,7 @@ REFUSED_OVERRIDES = [
     ("ood.mnist.source.kind=x", r"ood\.mnist has a setting, but is not selected: choose ood=mnist"),
     ("+ood.name=mine", r"ood\.name is 'mine', where a mapping .*`# @package ood\.NAME`"),
     ("tune=null", r"tune=null: a group cannot be null: leave it out, or choose an option"),
-    ("~method", r"no method is selected: choose one or more, as in method=msp or method=\[msp,odin\]"),
+    ("~method", r"no method is selected: choose one or more, as in method=msp or 'method=\[msp,odin\]'"),
     ("method=[]", r"no method is selected"),
     ("~ood", r"no ood is selected: choose one or more, as in ood=mnist"),
     ("~model", r"model: field required$"),

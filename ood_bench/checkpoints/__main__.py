@@ -13,7 +13,7 @@ from rich.markup import escape
 from ood_bench.checkpoints.commands import fetch_networks, list_networks, select, verify_networks
 from ood_bench.checkpoints.registry import resolve
 from ood_bench.errors import ConfigError
-from ood_bench.utils.configs import conf_dir, default_checkpoint_root, default_data_root, options
+from ood_bench.utils.configs import conf_dir, default_checkpoint_root, default_data_root, look_in, options
 from ood_bench.utils.console import one_message, plain_log
 from ood_bench.utils.suggest import did_you_mean
 
@@ -132,8 +132,7 @@ def run_import(chosen: argparse.Namespace) -> Path:
     from ood_bench.data.sources import source_of  # noqa: PLC0415
     from ood_bench.utils.device import device_named  # noqa: PLC0415
 
-    if str(Path.cwd()) not in sys.path:  # a class of one's own lies beside my_conf
-        sys.path.append(str(Path.cwd()))
+    look_in(Path.cwd())
     model, id_node = node_named("model", chosen.model), node_named("id", chosen.id)
     if chosen.name:
         model["name"] = chosen.name

@@ -76,7 +76,8 @@ class Registered(BaseModel):
     def origin(self, root: Path) -> str:
         """How to get the file, in a line."""
         if self.url:
-            return f"fetch it with: ood-bench checkpoints fetch {self.name} --root {root}, or add data.download=true"
+            command = shlex.join(["ood-bench", "checkpoints", "fetch", self.name, "--root", str(root)])
+            return f"fetch it with: {command}, or add data.download=true"
         return f"get it by hand: {self.by_hand}"
 
     def fetch(self, root: Path) -> Path:

@@ -38,8 +38,8 @@ COMMANDS = {
 GROUPS = {
     "model": "network, with its taps",
     "id": "in-distribution set, with its normalisation",
-    "ood": "one or more OOD sets: ood=mnist, ood=[mnist,kmnist]",
-    "method": "one or more methods: method=msp, method=[msp,odin]",
+    "ood": "one or more OOD sets: ood=mnist, 'ood=[mnist,kmnist]'",
+    "method": "one or more methods: method=msp, 'method=[msp,odin]'",
     "train": "recipe, if the classifier is not trained yet",
     "protocol": "rows, tuning, metric convention",
     "tune": "tuning rule",

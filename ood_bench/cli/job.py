@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep.swept import for_jobs_only
 from ood_bench.sweep.worker import ending_with_the_sweep
 from ood_bench.utils.compose import NULL_GROUP, explained
-from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.configs import conf_dir, look_in
 from ood_bench.utils.console import INTERRUPTED, show_error
 from ood_bench.utils.time_limit import OutOfTime
 
@@ -73,8 +72,7 @@ def _flags_first(words: Sequence[str]) -> list[str]:
 def _begin_in(folder: Path) -> None:
     """Makes a folder the one that relative paths start from, and in which `_target_` finds classes beside my_conf."""
     os.chdir(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    look_in(folder)
 
 
 def own_folders() -> list[Path]:
@@ -120,21 +118,20 @@ def _job(config: DictConfig) -> None:
 
 def _run(settings: RunSettings, words: list[str]) -> None:
     _log.info("loading PyTorch")  # it takes seconds, and --cfg needs none
-    from ood_bench.report.terminal import show  # noqa: PLC0415
+    from ood_bench.report.terminal import report_command, show  # noqa: PLC0415
     from ood_bench.runner.execute import execute  # noqa: PLC0415
     from ood_bench.runner.failures import CellsFailedError, Finished  # noqa: PLC0415
     from ood_bench.sweep.heartbeat import beating  # noqa: PLC0415
     from ood_bench.sweep.plan import job_key  # noqa: PLC0415
 
     folders = own_folders()
-    papers = "".join(f" --config-dir {shlex.quote(str(folder))}" for folder in folders if (folder / "paper").is_dir())
 
     def show_records(finished: Finished) -> None:
         console = Console()
         show(finished.records, console, folders)
         console.print(
             f"{len(finished.records)} records ({finished.new} new) under {settings.results.root}/records; "
-            f"tables: ood-bench report --results {settings.results.root}{papers}",
+            f"tables: {report_command(settings.results.root, folders)}",
             highlight=False,
             soft_wrap=True,
         )

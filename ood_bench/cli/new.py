@@ -95,7 +95,6 @@ def _source(words: Mapping[str, str], pictures: Pictures, part: str) -> str:
 
 def _try_it(kind: str, name: str, folder: Path) -> str:
     """The command that runs what was written."""
-    command = f"ood-bench --config-dir {shlex.quote(str(folder))}"
     words = {
         "id": f"id={name} ood=uniform method=msp model=resnet18 train=resnet18_short train.epochs=1",
         "ood": f"id=cifar10 ood={name} method=msp model=resnet18 checkpoint=FILE",
@@ -103,7 +102,7 @@ def _try_it(kind: str, name: str, folder: Path) -> str:
         "method": f"{_QUICK} method=[msp,{name}]",
         "paper": f"paper={name}",
     }
-    return f"{command} {words[kind]}"
+    return shlex.join(["ood-bench", "--config-dir", str(folder), *words[kind].split()])
 
 
 def _refuse(kind: str, name: str, folder: Path) -> None:

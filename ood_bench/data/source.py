@@ -1,6 +1,7 @@
 """What every source of images can do: say what it is, whether it is there, how to get it, and read it."""
 
 import hashlib
+import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -121,7 +122,9 @@ class Source(Strict, ABC):
         if what is None:
             return None
         if self.fetchable and any((conf_dir() / group / f"{self.name}.yaml").is_file() for group in ("id", "ood")):
-            return f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {root}"
+            return (
+                f"{self.name}: {what}; fetch it with: ood-bench data fetch {self.name} --root {shlex.quote(str(root))}"
+            )
         if self.fetchable:
             return f"{self.name}: {what}; add data.download=true to the run, and it is fetched"
         return f"{self.name}: {what}; no mirror is known; get it by hand: {self.origin()}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ood_bench.errors import ConfigError
 from ood_bench.utils.configs import default_data_root
-from ood_bench.utils.console import one_message, plain_log
+from ood_bench.utils.console import existing, one_message, plain_log
 
 _log = logging.getLogger("ood_bench.evidence")
 
@@ -25,6 +25,9 @@ def build_parser() -> argparse.ArgumentParser:
     add.add_argument("--id", required=True, help="the ID set, such as cifar10")
     add.add_argument("--protocol", default="openood_v15", help="default: openood_v15")
     add.add_argument("--model", help="the network's name; default: that of the paper's block")
+    add.add_argument(
+        "--config-dir", type=Path, action="append", default=[], metavar="DIR", help="a folder with papers of your own"
+    )
     add.add_argument("--own", action="store_true", help="sets of your own: OOD sets are called as in the files")
     add.add_argument("--seed", type=int, default=0, help="the network's seed; default: 0")
     add.add_argument("--variant", default="", metavar="TEXT", help="sets the row apart from others of the method")
@@ -59,13 +62,14 @@ def _import(chosen: argparse.Namespace) -> int:
     from ood_bench.evidence.files import ID, VALIDATION  # noqa: PLC0415
     from ood_bench.evidence.records import Stated, import_scores, read_all  # noqa: PLC0415
 
+    own = [existing("--config-dir", folder) for folder in chosen.config_dir]
     if chosen.own and not chosen.model:
         raise ConfigError("--own needs the network's name, as tables show it", "add --model NAME")
     if chosen.own:
         names = [name for name in read_all(chosen.files) if name not in (ID, VALIDATION, chosen.id)]
-        benchmark = own_benchmark(chosen.id, chosen.protocol, chosen.model, names)
+        benchmark = own_benchmark(chosen.id, chosen.protocol, chosen.model, names, own)
     else:
-        benchmark = benchmark_of(chosen.id, chosen.protocol)
+        benchmark = benchmark_of(chosen.id, chosen.protocol, own)
     stated = Stated(
         chosen.method,
         chosen.model or benchmark.model,

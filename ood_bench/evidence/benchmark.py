@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ood_bench.config import compose_settings
@@ -10,6 +10,7 @@ from ood_bench.errors import ConfigError, DataError
 from ood_bench.evidence.evaluation import convention_of
 from ood_bench.evidence.files import ID, SetScores
 from ood_bench.papers.block import load_blocks
+from ood_bench.utils.configs import searched
 from ood_bench.utils.suggest import did_you_mean
 
 _OWN = "for image sets of your own: --own --protocol plain --model NAME"
@@ -105,7 +106,7 @@ class Benchmark:
         return inside, outside, [name for name in found if name not in known]
 
 
-def own_benchmark(id_name: str, protocol: str, model: str, names: Iterable[str]) -> Benchmark:
+def own_benchmark(id_name: str, protocol: str, model: str, names: Iterable[str], own: Sequence[Path] = ()) -> Benchmark:
     """A benchmark of sets that no config describes: the OOD sets are called as in the files, and no row is checked.
 
     Args:
@@ -113,26 +114,32 @@ def own_benchmark(id_name: str, protocol: str, model: str, names: Iterable[str])
         protocol: the protocol whose metric convention counts.
         model: the network's name.
         names: of the OOD sets.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is no such protocol.
     """
     ood = tuple(KnownSet(name, "", None, frozenset([name])) for name in names)
     inside = KnownSet(id_name, "", None, frozenset([id_name]))
-    return Benchmark(model, protocol, convention_of(protocol), inside, None, ood)
+    return Benchmark(model, protocol, convention_of(protocol, own), inside, None, ood)
 
 
-def benchmark_of(id_name: str, protocol: str) -> Benchmark:
+def benchmark_of(id_name: str, protocol: str, own: Sequence[Path] = ()) -> Benchmark:
     """The benchmark of the paper's block with that ID set and protocol.
+
+    Args:
+        id_name: the ID set's name.
+        protocol: the protocol's name.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is none; the message lists those that exist.
     """
-    blocks = load_blocks()
+    blocks = load_blocks(own=own)
     block = next((one for one in blocks if (one.id, one.protocol) == (id_name, protocol)), None)
     if block is None:
         raise _unknown(id_name, protocol, sorted({(one.protocol, one.id) for one in blocks}))
-    settings = compose_settings([f"paper={block.name}"])
+    settings = compose_settings([*searched(own), f"paper={block.name}"])
     sets = [KnownSet.of(node, node["source"], key) for key, node in settings.ood.items()]
     inside = KnownSet.of(settings.id, settings.id["test"])
     convention = settings.protocol["convention"]

@@ -1,6 +1,7 @@
 """The metrics of scores in memory by a protocol's convention."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -8,21 +9,24 @@ from omegaconf import OmegaConf
 
 from ood_bench.errors import ConfigError
 from ood_bench.metrics import Measure, measure, measure_selective
-from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.configs import config_files
 from ood_bench.utils.suggest import did_you_mean
 
 
-def convention_of(protocol: str) -> str:
-    """The metric convention that a shipped protocol names.
+def convention_of(protocol: str, own: Sequence[Path] = ()) -> str:
+    """The metric convention that a protocol names.
+
+    Args:
+        protocol: the protocol's name.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is no such protocol.
     """
-    path = conf_dir() / "protocol" / f"{protocol}.yaml"
-    if not path.is_file():
-        known = options("protocol")
+    known = config_files("protocol", own)
+    if protocol not in known:
         raise ConfigError(f"no protocol {protocol!r}{did_you_mean(protocol, known)}", f"known: {', '.join(known)}")
-    return str(OmegaConf.select(OmegaConf.load(path), "convention", default="exact"))
+    return str(OmegaConf.select(OmegaConf.load(known[protocol]), "convention", default="exact"))
 
 
 def evaluate(

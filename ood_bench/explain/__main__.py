@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.configs import default_data_root, options
+from ood_bench.utils.configs import default_data_root, look_in, options
 from ood_bench.utils.console import existing, one_message, plain_log
 from ood_bench.utils.files import write_atomically
 from ood_bench.utils.suggest import did_you_mean
@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     store = Path(default_data_root()) / "store"
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     add("--store", type=Path, default=store, metavar="DIR", help=f"artifact store; default: {store}")
+    add("--config-dir", type=Path, action="append", default=[], metavar="DIR", help="a folder with configs of your own")
     add("--metric", default="fpr95", help="default: fpr95")
     add("--from", dest="start", default="plain", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: plain")
     add("--to", default="", metavar="PROTOCOL[:TUNE][,KEY=VALUE]", help="default: that of the record")
@@ -52,9 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain_log()
     parser = build_parser()
     chosen = parser.parse_args(arguments)
-    papers = _papers(chosen.what)
+    chosen.config_dir = [existing("--config-dir", folder) for folder in chosen.config_dir]
+    papers = _papers(chosen.what, chosen.config_dir)
     existing("--results", chosen.results)
     existing("--store", chosen.store)
+    look_in(Path.cwd())
     if chosen.conventions:
         return _two_conventions(chosen)
     if not 1 <= len(chosen.what) <= 2 or (papers and len(chosen.what) > 1):
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ood_bench.explain import commands  # noqa: PLC0415 - importing torch takes seconds
 
     if chosen.all:
-        shown = commands.every_convention(chosen.what[0], chosen.results, chosen.store, chosen.metric)
+        shown = commands.every_convention(chosen.what[0], chosen.results, commands.asked_for(chosen))
     elif papers:
         shown = commands.ladders(papers[0], chosen.results, commands.asked_for(chosen))
     else:
@@ -79,13 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _papers(words: Sequence[str]) -> list[str]:
+def _papers(words: Sequence[str], own: Sequence[Path]) -> list[str]:
     """The papers that are named; raises :class:`ConfigError` for one that there is not."""
     papers = [word.removeprefix("paper=") for word in words if word.startswith("paper=")]
-    known = options("paper")
+    known = options("paper", own)
     for name in papers:
         if name not in known:
-            raise ConfigError(f"no paper {name!r}{did_you_mean(name, known)}", "ood-bench list paper shows all")
+            raise ConfigError(
+                f"no paper {name!r}{did_you_mean(name, known)}",
+                "ood-bench list paper shows all; --config-dir DIR adds yours",
+            )
     return papers
 
 
@@ -96,7 +102,7 @@ def _two_conventions(chosen: argparse.Namespace) -> int:
 
     names = two_conventions(chosen.conventions)
     methods = [name for name in chosen.methods.split(",") if name]
-    tables = beside(RecordStore(chosen.results).load(), chosen.store, names, methods)
+    tables = beside(RecordStore(chosen.results).load(), chosen.store, names, methods, tuple(chosen.config_dir))
     for name, text in files(tables).items():
         _write(chosen.results / BESIDE / name, text.encode())
     return 0

@@ -72,7 +72,11 @@ def two_conventions(words: str) -> tuple[str, str]:
 
 
 def beside(
-    records: Iterable[Record], store: Path, conventions: tuple[str, str], methods: Sequence[str] = ()
+    records: Iterable[Record],
+    store: Path,
+    conventions: tuple[str, str],
+    methods: Sequence[str] = (),
+    own: tuple[Path, ...] = (),
 ) -> list[Beside]:
     """One table for each network, ID set and protocol.
 
@@ -81,6 +85,7 @@ def beside(
         store: the artifact store with their scores.
         conventions: names of the two.
         methods: names of the methods that are wanted; none for all.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if no scores were kept, or a method has no record.
@@ -88,12 +93,11 @@ def beside(
     wanted = [record for record in records if not methods or record.method in methods]
     if unknown := sorted(set(methods) - {record.method for record in wanted}):
         raise ConfigError(f"no record of method {', '.join(unknown)}", "name methods of these results, or leave it out")
-    metrics = in_common(conventions)
     groups: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, Two]]] = {}
     scores = ScoreStore(store / "scores")
     for row in gather(wanted):
         one = row.records[0]
-        if found := _numbers(row, scores, conventions, metrics):
+        if found := _numbers(row, scores, conventions, own):
             cells = groups.setdefault((one.model, row.id_title, one.protocol), {})
             cells[row.label, row.ood_title] = found
     if not groups:
@@ -115,27 +119,26 @@ def in_common(conventions: tuple[str, str]) -> list[str]:
     return found
 
 
-def _numbers(row: Row, store: ScoreStore, conventions: tuple[str, str], metrics: Sequence[str]) -> dict[str, Two]:
+def _numbers(row: Row, store: ScoreStore, conventions: tuple[str, str], own: tuple[Path, ...]) -> dict[str, Two]:
     """By metric both numbers, each the mean over the row's records; nothing where scores are missing."""
-    found: list[dict[str, Two]] = []
+    metrics, found = in_common(conventions), list[dict[str, Two]]()
     for record in row.records:
         kept = store.read(record.cell_key)
         if kept is None:
             _log.warning("no scores of %s on %s, seed %d: left out", row.label, row.ood_title, record.seed)
             return {}
         ranked = Ranked(kept.id, kept.ood)
-        found.append(
-            {m: (_one(record, ranked, conventions[0], m), _one(record, ranked, conventions[1], m)) for m in metrics}
-        )
+        sides = [{metric: _one(record, ranked, name, metric, own) for metric in metrics} for name in conventions]
+        found.append({metric: (sides[0][metric], sides[1][metric]) for metric in metrics})
     return {metric: _means([one[metric] for one in found]) for metric in metrics}
 
 
-def _one(record: Record, ranked: Ranked, convention: str, metric: str) -> float | None:
+def _one(record: Record, ranked: Ranked, convention: str, metric: str, own: tuple[Path, ...]) -> float | None:
     """A number in a convention; where ODIN's code ranks probabilities, logarithms of them are taken as such."""
     options: Mapping[str, Any] = {}
     if convention == "odin":
-        ranked = ranked.probabilities if _of_probabilities(record) else ranked
-        protocol = protocol_named("odin", classes_named(record.id) or 0)
+        ranked = ranked.probabilities if _of_probabilities(record, own) else ranked
+        protocol = protocol_named("odin", classes_named(record.id, own) or 0)
         setting = {name: value for name, value in record.hyperparameters.items() if isinstance(value, (int, float))}
         options = protocol.convention_options(record.method, setting, (ranked.ids, ranked.oods))
     rules = rules_of(convention, name_in(convention, metric), options)
@@ -146,9 +149,9 @@ def _one(record: Record, ranked: Ranked, convention: str, metric: str) -> float 
         return None
 
 
-def _of_probabilities(record: Record) -> bool:
+def _of_probabilities(record: Record, own: tuple[Path, ...]) -> bool:
     try:
-        return detector_of(record).paper_revision > 0
+        return detector_of(record, own).paper_revision > 0
     except OodBenchError:
         return False
 

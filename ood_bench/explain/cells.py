@@ -1,7 +1,7 @@
 """What is kept of a recorded cell: scores of a file, and scores again from banks, at other rows and settings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,14 +54,15 @@ class KeptCell:
         record: the cell's record.
         store: the artifact store.
         train_rows: fit the method on that many ID training images, the first; none for all, as the record has it.
+        own: folders of configs beside the shipped one, for the method.
 
     Raises:
         NotKeptError: if there is neither.
     """
 
-    def __init__(self, record: Record, store: Path, train_rows: int | None = None) -> None:
-        self.record, self.store, self.train_rows = record, store, train_rows
-        self.banks = rebuilt(record, store, train_rows)
+    def __init__(self, record: Record, store: Path, train_rows: int | None = None, own: Sequence[Path] = ()) -> None:
+        self.record, self.store, self.train_rows, self.own = record, store, train_rows, own
+        self.banks = rebuilt(record, store, train_rows, own)
         self._fitted_on = {train_rows: self}
         kept = None if train_rows else ScoreStore(store / "scores").read(record.cell_key)
         self.file: Known | None = None
@@ -85,7 +86,7 @@ class KeptCell:
         if train_rows is not None and images is not None and not 0 < train_rows < images.n:
             raise ConfigError(f"train_rows={train_rows}: {images.title} has {images.n:,}", "name fewer, at least one")
         if train_rows not in self._fitted_on:
-            self._fitted_on[train_rows] = KeptCell(self.record, self.store, train_rows)
+            self._fitted_on[train_rows] = KeptCell(self.record, self.store, train_rows, self.own)
         return self._fitted_on[train_rows]
 
     @property
@@ -101,7 +102,7 @@ class KeptCell:
         if isinstance(self.banks, Rebuilt):
             return self.banks.detector
         try:
-            return detector_of(self.record)
+            return detector_of(self.record, self.own)
         except OodBenchError:
             return Msp()
 

@@ -45,7 +45,7 @@ def asked_for(chosen: argparse.Namespace) -> find.Asked:
         MetricError: if the metric is none that conventions compute.
     """
     asked(chosen.metric)
-    return find.Asked(chosen.metric, chosen.start, chosen.to, chosen.store)
+    return find.Asked(chosen.metric, chosen.start, chosen.to, chosen.store, tuple(chosen.config_dir))
 
 
 def ladder(cells: Sequence[str], results: Path, wanted: find.Asked) -> Shown:
@@ -61,7 +61,7 @@ def ladder(cells: Sequence[str], results: Path, wanted: find.Asked) -> Shown:
 def ladders(paper: str, results: Path, wanted: find.Asked) -> Shown:
     """The ladder of every row of a block whose scores were kept."""
     explained = []
-    for record, beside in find.rows_of(find.block_named(paper), results):
+    for record, beside in find.rows_of(find.block_named(paper, wanted.own), results):
         try:
             explained.append(find.of_record(record, beside, wanted))
         except NotKeptError as error:
@@ -83,19 +83,22 @@ def _waterfalls(explained: Sequence[Explanation]) -> Iterator[tuple[str, Mapping
         yield name, waterfall(one) | {"json": as_bytes(show.as_json(one))}
 
 
-def every_convention(what: str, results: Path, store: Path, metric: str) -> Shown:
+def every_convention(what: str, results: Path, wanted: find.Asked) -> Shown:
     """Methods under every defensible convention, each the mean over OOD sets and networks.
 
     Args:
         what: ``paper=NAME`` for the methods of a block; a cell for those beside it on the same network and images.
         results: the results folder.
-        store: the artifact store.
-        metric: the metric.
+        wanted: metric, store and configs.
     """
     paper = what.removeprefix("paper=")
-    rows = find.methods_beside(what, results) if paper == what else find.rows_of(find.block_named(paper), results)
-    cells = _kept_cells(rows, what, store)
-    found = multiverse({name: [_ranked(cell) for cell in mine] for name, mine in cells.items()}, metric)
+    rows = (
+        find.methods_beside(what, results)
+        if paper == what
+        else find.rows_of(find.block_named(paper, wanted.own), results)
+    )
+    cells = _kept_cells(rows, what, wanted)
+    found = multiverse({name: [_ranked(cell) for cell in mine] for name, mine in cells.items()}, wanted.metric)
     shown = cells[next(iter(cells))][0].title.partition(" on ")[2] if paper == what else what
     title = f"{shown}: {len(found.universes)} conventions; cells of each method: {len(next(iter(cells.values())))}"
     content = multiverse_json(found, what, title, rows[0][0].cell_key)
@@ -104,8 +107,8 @@ def every_convention(what: str, results: Path, store: Path, metric: str) -> Show
         from ood_bench.explain.chart import curves  # noqa: PLC0415 - importing matplotlib takes a second
 
         lines = {name: curve for name in found.values if (curve := found.curve(name))}
-        files = curves(lines, metric, title) | {"json": as_bytes(content)}
-        yield slug(f"{what} {metric} all conventions"), files
+        files = curves(lines, wanted.metric, title) | {"json": as_bytes(content)}
+        yield slug(f"{what} {wanted.metric} all conventions"), files
 
     return Shown(_multiverse_text(found, title), content, charts)
 
@@ -135,13 +138,15 @@ def as_bytes(content: Any) -> bytes:
     return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _kept_cells(rows: Sequence[tuple[Record, Sequence[Record]]], what: str, store: Path) -> dict[str, list[KeptCell]]:
+def _kept_cells(
+    rows: Sequence[tuple[Record, Sequence[Record]]], what: str, wanted: find.Asked
+) -> dict[str, list[KeptCell]]:
     """By method, the cells on those OOD sets and networks of which every method's scores were kept."""
     kept: dict[str, dict[tuple[str, str], KeptCell]] = {}
     for first, beside in rows:
         for record in (first, *beside):
             try:
-                cell = KeptCell(record, store)
+                cell = wanted.cell(record)
             except NotKeptError as error:
                 _log.warning("left out: %s", error)
                 continue
@@ -150,7 +155,7 @@ def _kept_cells(rows: Sequence[tuple[Record, Sequence[Record]]], what: str, stor
     places = set.intersection(*(set(mine) for mine in kept.values())) if kept else set()
     if not places:
         raise ConfigError(
-            f"{what}: on no OOD set are the scores of all methods in {store}",
+            f"{what}: on no OOD set are the scores of all methods in {wanted.store}",
             "score its cells again with scoring.details=all and the same store.root",
         )
     return {name: [mine[place] for place in sorted(places)] for name, mine in kept.items()}

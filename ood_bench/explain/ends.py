@@ -1,8 +1,9 @@
 """The two ends of a ladder: a cell as its record has it, or by another protocol."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ood_bench.explain.rebuilt import Rebuilt, remembered
 from ood_bench.methods.base import Setting
 from ood_bench.protocols.base import Outcome, Protocol, build_protocol
 from ood_bench.scoring.kept import NotKeptError
-from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.configs import config_files, searched
 from ood_bench.utils.suggest import did_you_mean
 
 
@@ -64,28 +65,29 @@ class End:
         return f"{values or 'as configured'} (tuned on {self.tuned_on})"
 
 
-def protocol_named(words: str, classes: int, paper: str = "") -> Protocol:
+def protocol_named(words: str, classes: int, paper: str = "", own: Sequence[Path] = ()) -> Protocol:
     """The protocol of ``NAME[:TUNE][,KEY=VALUE...]``, as in ``plain:per_set,id_rows=300``.
 
     Args:
         words: see above.
         classes: of the ID set.
         paper: a block whose config sets the protocol's options, if it is the block's.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is no such protocol, rule or option.
     """
     first, *rest = words.split(",")
     name, _, tune = first.partition(":")
-    used, rule = _used_by(paper) if paper else ({}, "")
+    used, rule = _used_by(paper, own) if paper else ({}, "")
     if name == used.get("name"):
         node, tune = dict(used), tune or rule
     else:
-        known = options("protocol")
+        known = config_files("protocol", own)
         if name not in known:
             raise ConfigError(f"no protocol {name!r}{did_you_mean(name, known)}", f"known: {', '.join(known)}")
-        file = OmegaConf.load(conf_dir() / "protocol" / f"{name}.yaml")
-        node = {str(k): v for k, v in OmegaConf.to_container(file, resolve=False).items()}  # type: ignore[union-attr]
+        file = OmegaConf.to_container(OmegaConf.load(known[name]), resolve=False)
+        node = {str(key): value for key, value in file.items()}  # type: ignore[union-attr]
     if "classes" in node:
         node["classes"] = classes
     for word in rest:
@@ -96,9 +98,9 @@ def protocol_named(words: str, classes: int, paper: str = "") -> Protocol:
     return build_protocol(node, tune or "published")
 
 
-def _used_by(paper: str) -> tuple[dict[str, Any], str]:
+def _used_by(paper: str, own: Sequence[Path]) -> tuple[dict[str, Any], str]:
     """Options of the protocol that a block uses, and its tuning rule."""
-    settings = compose_settings([f"paper={paper}"])
+    settings = compose_settings([*searched(own), f"paper={paper}"])
     return settings.protocol, settings.tune.name
 
 

@@ -20,7 +20,7 @@ from ood_bench.papers.block import Block, block_of, load_blocks
 from ood_bench.protocols.base import Protocol
 from ood_bench.results import Record, RecordStore
 from ood_bench.scoring.kept import NotKeptError
-from ood_bench.utils.configs import conf_dir, options
+from ood_bench.utils.configs import config_files
 
 PLAIN = "plain"
 _LEAST = 4
@@ -37,12 +37,18 @@ class Asked:
         start: protocol that it starts from, as in ``plain`` or ``odin:per_set,skip=0``.
         end: protocol that it leads to; empty for that of the record.
         store: the artifact store.
+        own: folders of configs beside the shipped one.
     """
 
     metric: str
     start: str
     end: str
     store: Path
+    own: tuple[Path, ...] = ()
+
+    def cell(self, record: Record) -> KeptCell:
+        """What is kept of a recorded cell; raises :class:`NotKeptError` if nothing is."""
+        return KeptCell(record, self.store, own=self.own)
 
 
 def path_named(words: str, results: Path) -> Path:
@@ -111,17 +117,17 @@ def _images(record: Record) -> tuple[str | None, ...]:
 
 
 def classes_of(cell: KeptCell) -> int:
-    """Number of classes of a cell's ID set, by its network or by the shipped configs."""
+    """Number of classes of a cell's ID set, by its network or by the configs."""
     if isinstance(cell.banks, Rebuilt):
         return int(cell.banks.scorer.classifier.card["spec"]["classes"])
-    return classes_named(cell.record.id) or _TEN
+    return classes_named(cell.record.id, cell.own) or _TEN
 
 
 @functools.cache
-def classes_named(name: str) -> int | None:
-    """Number of classes of an ID set by the shipped configs, or none if it is not among them."""
-    for option in options("id"):
-        node: Any = OmegaConf.load(conf_dir() / "id" / f"{option}.yaml")
+def classes_named(name: str, own: tuple[Path, ...] = ()) -> int | None:
+    """Number of classes of an ID set by the configs, or none if it is not among them."""
+    for path in config_files("id", own).values():
+        node: Any = OmegaConf.load(path)
         if node.get("name") == name and node.get("classes"):
             return int(node.classes)
     return None
@@ -135,12 +141,12 @@ def of_record(record: Record, beside: Sequence[Record], wanted: Asked) -> Explan
         NotKeptError: if nothing was kept of the cell.
         MetricError: if a convention has no such metric.
     """
-    block = block_of(record, load_blocks())
-    mixed = _mixed(KeptCell(record, wanted.store), block, wanted)
+    block = block_of(record, load_blocks(own=wanted.own))
+    mixed = _mixed(wanted.cell(record), block, wanted)
     peers, lost = [], False
     for one in beside:
         try:
-            peers.append(_mixed(KeptCell(one, wanted.store), block, wanted))
+            peers.append(_mixed(wanted.cell(one), block, wanted))
         except NotKeptError:
             lost = True
     printed = None
@@ -152,8 +158,8 @@ def of_record(record: Record, beside: Sequence[Record], wanted: Asked) -> Explan
 
 def of_two(first: Record, second: Record, wanted: Asked) -> Explanation:
     """The ladder from one record to another, each as it was recorded."""
-    blocks = load_blocks()
-    cells = [KeptCell(record, wanted.store) for record in (first, second)]
+    blocks = load_blocks(own=wanted.own)
+    cells = [wanted.cell(record) for record in (first, second)]
     ends = [own_end(cell, _own_protocol(cell, block_of(cell.record, blocks))) for cell in cells]
     return explain(_between(ends[0], ends[1], wanted.metric))
 
@@ -179,7 +185,7 @@ def _end(cell: KeptCell, block: Block | None, words: str) -> End:
     bare, count = split_train_rows(words)
     if count is not None:
         cell = cell.fitted_on(count)
-    return end_by(cell, protocol_named(bare, classes_of(cell), block.name if block is not None else ""), words)
+    return end_by(cell, _protocol(cell, bare, block), words)
 
 
 def split_train_rows(words: str) -> tuple[str, int | None]:
@@ -202,16 +208,24 @@ def split_train_rows(words: str) -> tuple[str, int | None]:
 
 def _own_protocol(cell: KeptCell, block: Block | None) -> Protocol:
     """The record's protocol; a block's may have a name and options of its own."""
-    return protocol_named(cell.record.protocol, classes_of(cell), block.name if block is not None else "")
+    return _protocol(cell, cell.record.protocol, block)
 
 
-def block_named(name: str) -> Block:
+def _protocol(cell: KeptCell, words: str, block: Block | None) -> Protocol:
+    return protocol_named(words, classes_of(cell), block.name if block is not None else "", cell.own)
+
+
+def block_named(name: str, own: Sequence[Path] = ()) -> Block:
     """A paper's block by the name of its config.
+
+    Args:
+        name: the block's name.
+        own: folders of configs beside the shipped one.
 
     Raises:
         ConfigError: if there is none.
     """
-    found = next((block for block in load_blocks() if block.name == name), None)
+    found = next((block for block in load_blocks(own=own) if block.name == name), None)
     if found is None:
         raise ConfigError(f"no paper {name!r}", "ood-bench list paper shows all")
     return found

@@ -23,7 +23,7 @@ from ood_bench.scoring.engine import Bank
 from ood_bench.scoring.kept import KeptEngine, NotKeptError
 from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import Quantity
-from ood_bench.utils.configs import conf_dir
+from ood_bench.utils.configs import config_files, searched
 
 _SHAPE = (3, 32, 32)
 
@@ -75,18 +75,22 @@ def remembered(used: SetUsed, labels: npt.NDArray[np.int64] | None = None, shape
     return _Remembered(used.name, blank, labels, used.fingerprint or used.title, used.variant)
 
 
-def detector_of(record: Record) -> Detector:
+def detector_of(record: Record, own: Sequence[Path] = ()) -> Detector:
     """The record's method with its hyperparameters.
 
+    Args:
+        record: any record.
+        own: folders of configs beside the shipped one.
+
     Raises:
-        OodBenchError: if the method is not shipped, or the hyperparameters are none of it.
+        OodBenchError: if there is no such method, or the hyperparameters are none of it.
     """
-    path = conf_dir() / "method" / f"{record.method}.yaml"
-    if not path.is_file():
-        raise NotKeptError(f"method {record.method} is not one that is shipped")
-    node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    files = config_files("method", own)
+    if record.method not in files:
+        raise NotKeptError(f"method {record.method} is not one that is shipped, or in a folder named by --config-dir")
+    node: Any = OmegaConf.to_container(OmegaConf.load(files[record.method]), resolve=False)
     if "defaults" in node:  # it takes a recipe or a set of images from another group
-        node = compose_settings([f"method={record.method}"]).method[record.method]
+        node = compose_settings([*searched(own), f"method={record.method}"]).method[record.method]
     shipped = build_detector(record.method, node)
     known = {item.name for item in fields(shipped) if item.init}  # type: ignore[arg-type]
     return build_detector(record.method, node | {k: v for k, v in record.hyperparameters.items() if k in known})
@@ -99,15 +103,16 @@ class Rebuilt:
         record: the cell's record.
         store: the artifact store.
         train_rows: how many of the ID training images the detector is fitted on, the first; none for all.
+        own: folders of configs beside the shipped one, for the method.
 
     Raises:
         NotKeptError: if a network is not in the store.
         OodBenchError: if the method is not known.
     """
 
-    def __init__(self, record: Record, store: Path, train_rows: int | None = None) -> None:
+    def __init__(self, record: Record, store: Path, train_rows: int | None = None, own: Sequence[Path] = ()) -> None:
         self.record = record
-        self.detector = detector_of(record)
+        self.detector = detector_of(record, own)
         kind = "cpu" if record.environment.device == "cpu" else "cuda"
         networks = [_network(store / "classifiers", one, kind) for one in record.checkpoint.networks]
         shape = tuple(networks[0].card["spec"]["shape"])
@@ -196,12 +201,14 @@ def _labels(folder: Path, fingerprint: str | None) -> npt.NDArray[np.int64] | No
     return None
 
 
-def rebuilt(record: Record, store: Path, train_rows: int | None = None) -> Rebuilt | NotKeptError:
-    """The cell, or why it cannot be scored again."""
+def rebuilt(
+    record: Record, store: Path, train_rows: int | None = None, own: Sequence[Path] = ()
+) -> Rebuilt | NotKeptError:
+    """The cell, or why it cannot be scored again; see :class:`Rebuilt`."""
     if record.from_scores is not None:
         return NotKeptError("only scores are known, neither network nor images")
     try:
-        return Rebuilt(record, store, train_rows)
+        return Rebuilt(record, store, train_rows, own)
     except NotKeptError as error:
         return error
     except OodBenchError as error:

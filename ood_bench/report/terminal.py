@@ -1,5 +1,6 @@
 """The end of a run in the terminal: its main results, with the paper's numbers below them."""
 
+import shlex
 import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -47,6 +48,17 @@ def show(records: Iterable[Record], console: Console, own: Sequence[Path] = (), 
 
     for names, group in groupby(sorted(records, key=place), key=key):
         console.print(_table(names[:3], names[3], list(group), blocks, every_seed=every_seed))
+
+
+def report_command(results: str | Path, own: Sequence[Path] = ()) -> str:
+    """The command that makes tables and page of a results folder, as a shell takes it.
+
+    Args:
+        results: the results folder.
+        own: folders of configs beside the shipped one; those with papers are named.
+    """
+    papers = [word for folder in own if (folder / "paper").is_dir() for word in ("--config-dir", str(folder))]
+    return shlex.join(["ood-bench", "report", "--results", str(results), *papers])
 
 
 def _table(

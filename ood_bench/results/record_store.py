@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from ood_bench.errors import RecordError
@@ -86,7 +87,7 @@ class RecordStore:
             )
 
     def _hint(self, path: str | Path) -> str:
-        return f"set it aside with `ood-bench report --results {self.root} --set-aside {path}`"
+        return f"set it aside with `ood-bench report --results {quote(str(self.root))} --set-aside {quote(str(path))}`"
 
     def _read(self, path: str | Path) -> tuple[Record, bytes]:
         """One record and its file's content; raises :class:`RecordError` if it cannot be read or is not valid."""

@@ -54,7 +54,7 @@ def _refuse_channels_last(network: nn.Module, shape: tuple[int, int, int], tap: 
     if first == second != third:
         raise ConfigError(
             f"tap {tap} gives [B, {first}, {second}, {third}] of square images, as if its channels came last",
-            f"set +model.channels_last=[{tap}], or [] if they come first"
+            f"set '+model.channels_last=[{tap}]', or [] if they come first"
             if isinstance(network, WrappedModel)
             else f"let the network say so: channels_last_taps = ({tap!r},), or () if they come first",
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import shlex
 import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def records_of(folders: Iterable[Path], *, without_records: bool) -> list[Record
         if store.problems:
             raise RecordError(
                 f"{len(store.problems)} files in {store.folder} are no valid records and may refer to anything: "
-                f"run `ood-bench store check --results {folder} --set-aside` first"
+                f"run `ood-bench store check --results {shlex.quote(str(folder))} --set-aside` first"
             )
         if not found and not without_records:
             raise RecordError(

@@ -1,5 +1,6 @@
 """What a sweep would do: which cells exist, which classifiers several jobs share, and in what order jobs go best."""
 
+import itertools
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -59,6 +60,11 @@ class Job:
     def untrained(self) -> list[TrainingSpec]:
         """Classifiers that the job needs and that the store lacks."""
         return [spec for spec in self.classifiers if not exists(self.store, spec)]
+
+    @property
+    def config_folders(self) -> list[Path]:
+        """The folders of configs that ``--config-dir`` names."""
+        return [Path(folder) for flag, folder in itertools.pairwise(self.flags) if flag == "--config-dir"]
 
     @property
     def command(self) -> str:

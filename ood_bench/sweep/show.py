@@ -6,7 +6,7 @@ from itertools import islice
 from rich.console import Console
 
 from ood_bench.errors import reason
-from ood_bench.report.terminal import show
+from ood_bench.report.terminal import report_command, show
 from ood_bench.results import RecordStore
 from ood_bench.sweep.estimate import Estimator, duration
 from ood_bench.sweep.plan import Job, Recorded, exists, shared
@@ -125,15 +125,16 @@ def show_together(jobs: Sequence[Job], console: Console) -> None:
 
     Of a large sweep it says where tables come from instead.
     """
+    own = jobs[0].config_folders if jobs else []
     folders = list(dict.fromkeys(job.results for job in jobs if not job.shard))
     done = {cell.address for job in jobs for cell in job.cells}
     records = [record for folder in folders for record in RecordStore(folder).find_all(done).values()]
     if len(jobs) < 2 or not records:
         return
     if len(records) <= _MOST_RECORDS:
-        show(records, console, every_seed=False)
+        show(records, console, own, every_seed=False)
     for folder in folders:
-        console.print(f"tables: ood-bench report --results {folder}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"tables: {report_command(folder, own)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _cells(job: Job) -> str:

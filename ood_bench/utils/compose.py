@@ -97,6 +97,8 @@ def explained(error: Exception, overrides: Sequence[str]) -> ConfigError:
         return _unknown_options(group, name, error.options or list(options(group)), overrides)
     if isinstance(cause := error.__cause__, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         return _unknown_key(str(cause.full_key), str(cause.key), cause.parent_node, overrides)
+    if found := re.match(r"Additional config directory '(.*)' not found", text):
+        return ConfigError(f"there is no folder {found[1]}", "name another one by --config-dir DIR")
     return ConfigError(f"configuration: {text}")
 
 
@@ -147,7 +149,7 @@ def _unread(error: Exception, text: str) -> ConfigError:
     inner = os.path.expanduser(value).replace('"', '\\"')
     forms = [shlex.quote(f'{key}="{inner}"')]
     if "," in value:
-        forms += [f"{key}=[{value}] for a list", f"-m {word} for a sweep over the values"]
+        forms += [f"'{key}=[{value}]' for a list", f"-m {word} for a sweep over the values"]
     return ConfigError(
         f"configuration: cannot read {word!r}{what}",
         f"a value with = , : ; ( ) {{ }} # ~ quotes or letters like ü needs quotes inside: {', or '.join(forms)}",

@@ -1,6 +1,7 @@
 """The shipped configs as files: their folder, the options of a group, and a line about each option."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,15 +21,32 @@ def conf_dir() -> Path:
     raise ConfigError(f"no conf folder in {package} or beside it: the installation is incomplete")
 
 
-def options(group: str, own: Sequence[Path] = ()) -> dict[str, str]:
-    """The options of a group in alphabetical order, each with the first comment line of its file.
+def config_files(group: str, own: Sequence[Path] = ()) -> dict[str, Path]:
+    """The files of a group by the names of their options, in alphabetical order.
 
     Args:
         group: the group's name.
         own: folders of configs beside the shipped one, which comes first.
     """
     found = {path.stem: path for folder in (*reversed(own), conf_dir()) for path in (folder / group).glob("*.yaml")}
-    return {name: _about(path) for name, path in sorted(found.items())}
+    return dict(sorted(found.items()))
+
+
+def look_in(folder: Path) -> None:
+    """Lets ``_target_`` name classes of a folder, such as those beside ``my_conf``."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def searched(own: Sequence[Path]) -> list[str]:
+    """The override that makes Hydra look into folders of configs beside the shipped one; empty if there are none."""
+    folders = ", ".join(f"'file://{folder.resolve()}'" for folder in own)
+    return [f"hydra.searchpath=[{folders}]"] if own else []
+
+
+def options(group: str, own: Sequence[Path] = ()) -> dict[str, str]:
+    """The options of a group, each with the first comment line of its file; see :func:`config_files`."""
+    return {name: _about(path) for name, path in config_files(group, own).items()}
 
 
 def _about(path: Path) -> str:

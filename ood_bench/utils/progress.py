@@ -16,7 +16,19 @@ from ood_bench.utils.printable import printable
 
 _log = logging.getLogger(__name__)
 _PLAIN_SECONDS = 15.0
-console = Console(stderr=True)
+
+
+class _Console(Console):
+    """A console that shows nothing in a notebook where it only moves the cursor: rich leaves an empty output there."""
+
+    def _check_buffer(self) -> None:
+        if self.is_jupyter and all(segment.control or not segment.text for segment in self._buffer):
+            self._buffer.clear()
+        else:
+            super()._check_buffer()
+
+
+console = _Console(stderr=True)
 _underway: list["Ticker"] = []
 
 

@@ -103,7 +103,7 @@ UNKNOWN = [
     ),
     (["model=null", "checkpoint=null"], "configuration: model=null: a group cannot be null", "ood-bench list GROUP"),
     (["+method.energy.temperature=2"], "method.energy._target_ is None", "has to be selected, too: method=energy"),
-    (["data.root=a,b"], "cannot read 'data.root=a,b'", "'data.root=\"a,b\"', or data.root=[a,b] for a list, or -m"),
+    (["data.root=a,b"], "cannot read 'data.root=a,b'", "'data.root=\"a,b\"', or 'data.root=[a,b]' for a list, or -m"),
     (["data.root=a(b)"], "cannot read 'data.root=a(b)'", "'data.root=\"a(b)\"'"),
     (["-m", "seed=0,1", "data.root=a#b"], "cannot read 'data.root=a#b'", "'data.root=\"a#b\"'"),
     (["method=[msp"], "cannot read 'method=[msp'", "each quote and bracket closed"),

@@ -1,12 +1,13 @@
 """``ood-bench new``: what it writes runs as it is, and what it refuses is answered with a remedy."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import ood_bench
-from ood_bench.cli.new import KINDS
+from ood_bench.cli.new import KINDS, main
 from ood_bench.config import compose_settings
 from ood_bench.papers.block import load_blocks
 
@@ -67,6 +68,17 @@ def test_a_set_whose_images_come_later_composes_and_says_where_they_go(here, com
     assert "put the images into data.root/mine/" in command_line("new", kind, "mine").out
     settings = compose_settings([SEARCH, f"{kind}=mine"])
     assert (settings.id if kind == "id" else settings.ood["mine"])["name"] == "mine"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_to_try_is_one_that_every_shell_takes(here, kind, capsys):
+    """zsh takes a bare [ for a pattern, and a space ends a word."""
+    assert main([kind, "to_try", "--config-dir", "my conf"]) == 0
+    (command,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("try it: "))
+    words = shlex.split(command.removeprefix("try it: "))
+    assert words[:3] == ["ood-bench", "--config-dir", "my conf"]
+    assert f"{kind}=to_try" in words or f"{kind}=[msp,to_try]" in words
+    assert command == f"try it: {shlex.join(words)}"
 
 
 @pytest.mark.parametrize(

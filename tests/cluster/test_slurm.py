@@ -3,6 +3,7 @@
 Not collected by default: it submits jobs. ``make test-cluster`` starts a SLURM of one node on this machine and runs it.
 """
 
+import functools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+import run_docs
 
 from ood_bench.report import tables
 from ood_bench.results import RecordStore, frame
@@ -163,3 +165,35 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
     assert done.returncode == 0
     assert "12 of 12 cells; 6 jobs: 6 done" in done.stdout
     assert not list(Path(disturbed.store).rglob("*.lease"))
+
+
+def test_the_blocks_of_the_page_about_clusters(tmp_path):
+    """docs/cluster.md, with embedded images in place of the paper's, one node without a GPU in place of the cluster."""
+    toy = f"{shlex.join(TOY)} method=msp train.epochs=1"
+    here = {
+        "paper=fssd_fashionmnist": toy,
+        "paper=openood_imagenet1k device=cuda data.root=DATA": toy.replace("'", ""),
+        "hydra.launcher.partition=gpu": "hydra.launcher.partition=main",
+        "hydra.launcher.gpus_per_node=1": "hydra.launcher.cpus_per_task=1",
+    }
+    page = (Path(run_docs.ROOT) / "docs/cluster.md").read_text(encoding="utf-8")
+    wanted = [one.code for one in run_docs.blocks(page) if one.reason == "needs SLURM" and "ood-bench" in one.code]
+    assert len(wanted) == 2
+    for code in wanted:
+        mine = functools.reduce(lambda text, words: text.replace(*words), here.items(), code)
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+        }
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", mine],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{mine}\n{done.stdout}\n{done.stderr}"
+    records = RecordStore(tmp_path / "outputs/quickstart/results").load()
+    assert sorted({record.seed for record in records}) == [0, 1, 2]

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +200,21 @@ def test_scores_of_sets_that_nothing_describes_are_imported_as_ones_own(folder, 
     right = 100 * roc_auc_score(labels, np.concatenate([INSIDE[:50], shapes]))
     assert record.metrics["auroc"].value == pytest.approx(right)
     assert record.metrics["auroc"].low < right < record.metrics["auroc"].high
+
+
+def test_a_paper_of_ones_own_folder_is_a_benchmark(folder, capsys):
+    """Its sets, their sizes and its network's name are known; without the folder they are not."""
+    Path("mine/paper").mkdir(parents=True)
+    Path("mine/paper/mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: lenet\n  - override /id: digits\n"
+        "  - override /ood: [uniform]\n  - override /method: [msp]\n  - override /protocol: plain\n"
+        "ood: {uniform: {source: {count: 40}}}\n"
+        "paper: {name: mine, title: Mine, csv: mine, table: one, metrics: [auroc], reference: none}\n"
+    )
+    np.savez("mine.npz", **{"id_test/confidence": INSIDE[:50], "uniform/confidence": NEAR["tin"][:40]})
+    words = ["import", "mine.npz", "--id", "digits", "--protocol", "plain", "--method", "msp", "--store", "store"]
+    assert main(words) == 2
+    assert "no benchmark of protocol 'plain'" in " ".join(capsys.readouterr().err.split())
+    assert main([*words, "--resamples", "0", "--config-dir", "mine"]) == 0
+    (record,) = load()
+    assert (record.model, record.id, record.ood, record.n_ood) == ("lenet", "digits", "uniform", 40)

@@ -129,6 +129,41 @@ def test_both_ends_are_the_records_numbers(toy, metric):
         assert (found["start"], last["value"]) == (plain.exact[metric].value, odin.metrics[metric].value)
 
 
+OWN_PAPER = """
+# @package _global_
+defaults:
+  - override /model: lenet
+  - override /id: digits
+  - override /ood: [uniform]
+  - override /method: [msp]
+  - override /protocol: odin
+protocol: {skip: 20}
+paper: {name: mine, title: Mine, csv: mine, table: one, metrics: [fpr95], reference: none}
+"""
+
+
+@pytest.mark.parametrize("named", ["paper=mine", "CELL"])
+def test_papers_and_protocols_of_ones_own_folder(toy, tmp_path, named):
+    """Its published number stands beside ours, and a ladder may lead to a protocol that only this folder has."""
+    record, own = toy.one("msp", "odin"), tmp_path / "mine"
+    (own / "paper").mkdir(parents=True)
+    (own / "paper/mine.yaml").write_text(OWN_PAPER)
+    numbers = "paper,table,method,model,id_dataset,ood_dataset,metric,value,source"
+    (own / "paper/mine.csv").write_text(f"{numbers}\nmine,one,msp,lenet,digits,uniform,fpr95,12.5,page 1\n")
+    (own / "protocol").mkdir()
+    shipped = Path(__file__).resolve().parents[2] / "conf/protocol/odin.yaml"
+    (own / "protocol/mine.yaml").write_text(shipped.read_text().replace("skip: 1000", f"skip: {SKIP}"))
+    words = [named.replace("CELL", record.cell_key), "--config-dir", str(own)]
+    found = toy.explain(*words)
+    found = found[0] if isinstance(found, list) else found
+    assert found["unexplained"]["printed"] == "12.5"
+    assert found["unexplained"]["difference"] == pytest.approx(12.5 - found["ladder"]["end"])
+    assert [one["agrees"] for one in found["recorded"]] == [True]
+    assert toy.explain(record.cell_key)["unexplained"] is None
+    again = toy.explain(toy.one("msp", "plain").cell_key, "--to", "mine", *words[1:])["ladder"]
+    assert again["end"] == found["ladder"]["end"]
+
+
 def test_scores_after_input_steps_are_kept_for_a_runs_own_rows(toy):
     record = toy.one("odin", "odin")
     found = toy.explain(record.cell_key)

@@ -46,6 +46,21 @@ def test_it_runs_what_is_missing(sweep, store):
     assert [words[-1] for words in launched] == ["seed=2"]
 
 
+def test_its_end_shows_the_numbers_of_a_paper_of_ones_own(sweep, tmp_path):
+    folder = tmp_path / "my conf"
+    (folder / "paper").mkdir(parents=True)
+    (folder / "paper/mine.yaml").write_text(
+        "paper: {name: mine, title: Mine, csv: mine, table: one, model: lenet, id: digits, protocol: plain, "
+        "ood: [uniform], methods: [msp], metrics: [auroc], reference: none}"
+    )
+    numbers = "paper,table,method,model,id_dataset,ood_dataset,metric,value,source"
+    (folder / "paper/mine.csv").write_text(f"{numbers}\nmine,one,msp,lenet,digits,uniform,auroc,12.5,page 1\n")
+    status, said = sweep("seed=0", "seed=1", flags=["--config-dir", str(folder)])
+    assert status == 0
+    assert "12.5" in said
+    assert f"ood-bench report --results outputs/quickstart/results --config-dir '{folder}'" in said
+
+
 def test_a_dry_run_starts_nothing(sweep, store):
     def launch(_words):
         raise AssertionError("nothing must be launched")

@@ -1,7 +1,10 @@
 import io
 import logging
 import re
+import sys
 import time
+import types
+from importlib.machinery import ModuleSpec
 
 import pytest
 from rich.console import Console
@@ -85,6 +88,53 @@ def test_count_rate_and_time_left_survive_in_a_narrow_terminal(monkeypatch, cloc
         ticker.advance(7_000_000, "epoch 12/300, loss 0.1234")
     shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", stream.getvalue())
     assert re.search(r"trai.*… \S* +7000000/15000000 \S+ images/s [\d:-]+ epoch.*…", shown)
+
+
+def test_in_a_notebook_one_widget_and_nothing_is_left_of_it(monkeypatch, clock):
+    """IPython and ipywidgets are stood in for by what rich calls of them."""
+    shown, drawn, widgets = [], [], []
+
+    class Output:
+        closed = entered = False
+
+        def __enter__(self):
+            self.entered = True
+
+        def __exit__(self, *_):
+            self.entered = False
+
+        def clear_output(self, *, wait):
+            assert wait
+            drawn.clear()
+
+        def close(self):
+            self.closed = True
+
+    def display(what):
+        if isinstance(what, Output):
+            widgets.append(what)
+        else:
+            (drawn if widgets and widgets[-1].entered else shown).append(what)
+
+    for name, content in {
+        "IPython": {},
+        "IPython.display": {"display": display},
+        "ipywidgets": {"Output": Output},
+    }.items():
+        module = types.ModuleType(name)
+        module.__spec__ = ModuleSpec(name, None)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(progress, "console", type(progress.console)(force_jupyter=True))
+    with ticking("scoring mnist", 4, "images") as ticker:
+        for _ in range(4):
+            clock.now += 1
+            ticker.advance(1)
+    (widget,) = widgets
+    assert widget.closed
+    assert [one.text for one in shown] == []
+    (bar,) = drawn
+    assert re.search(r"^scoring mnist .*/4.* images/s ", bar.text)
 
 
 def test_log_lines_share_the_console_of_the_bars(capsys):

@@ -13,7 +13,7 @@ from ood_bench.papers.costs import costs
 from ood_bench.report.explanations import Explained, Explanations
 from ood_bench.report.format import number
 from ood_bench.report.page import why
-from ood_bench.report.page.matrix import Groups
+from ood_bench.report.page.matrix import Groups, group_of
 from ood_bench.report.page.shared import Shared
 from ood_bench.report.verdicts import smaller_is_better
 from ood_bench.results.record_store import slug
@@ -86,8 +86,9 @@ def _read(path: Path) -> tuple[pd.DataFrame, str]:
 def _matrix(cells: pd.DataFrame, images: str, groups: Mapping[str, str], shared: Shared) -> Json:
     """Lines by method, best mean first, and the texts of their cells: ``"88.27 87.10 89.20*"``, * the best."""
     sets = dict(zip(cells["ood_images"], cells["ood"], strict=True))
-    order = list(dict.fromkeys(groups.values()))
-    titles = sorted(sets, key=lambda title: order.index(groups[sets[title]]) if sets[title] in groups else len(order))
+    order = [*dict.fromkeys(groups.values()), ""]
+    group_by_title = {title: group_of(name, groups) for title, name in sets.items()}
+    titles = sorted(sets, key=lambda title: order.index(group_by_title[title]))
     numbers = {name: cells.groupby(["label", "ood_images"])[name].mean().unstack() for name in METRICS}  # noqa: PD010
     means = {name: table[titles].mean(axis=1, skipna=False) for name, table in numbers.items()}
     labels = list(means[METRICS[0]].sort_values(ascending=False, kind="stable").index)
@@ -114,7 +115,7 @@ def _matrix(cells: pd.DataFrame, images: str, groups: Mapping[str, str], shared:
         }
         for label in labels
     ]
-    shown = [[sets[title], shared.place(title), groups.get(sets[title], "")] for title in titles]
+    shown = [[sets[title], shared.place(title), group_by_title[title]] for title in titles]
     matrix = {"id": images, "sets": shown, "mean_of": len(titles), "groups": [], "lines": lines}
     return {"matrices": [matrix], "bare": {name: [texts(name, label) for label in labels] for name in METRICS}}
 

@@ -33,6 +33,16 @@ def known_groups(sections: Iterable[Section]) -> Groups:
     return found
 
 
+def group_of(name: str, groups: Mapping[str, str]) -> str:
+    """The group of an OOD set, or that of the set whose part it is by its name; empty if there is none.
+
+    >>> group_of("svhn_train_subset", {"svhn": "far", "cifar100": "near"})
+    'far'
+    """
+    part_of = (whole for whole in sorted(groups, reverse=True) if name.startswith(f"{whole}_"))
+    return groups.get(name) or next((groups[whole] for whole in part_of), "")
+
+
 def matrices(section: Section, places: Sequence[Place], groups: Groups, shared: Shared) -> list[dict[str, Any]]:
     """One matrix for each kind of ID images; cells that were not run stand in the first."""
     images = list(dict.fromkeys(one.row.id_title for one in places if one.row.records))
@@ -46,11 +56,11 @@ def matrices(section: Section, places: Sequence[Place], groups: Groups, shared: 
 def _matrix(section: Section, places: Sequence[Place], groups: Mapping[str, str], shared: Shared) -> dict[str, Any]:
     first = {one.row.ood_title: one for one in reversed(places)}
     seen = list(dict.fromkeys(one.row.ood_title for one in places))
-    order = list(dict.fromkeys(groups.values()))
+    order = [*dict.fromkeys(groups.values()), ""]
+    group_by_title = {title: group_of(one.row.ood, groups) for title, one in first.items()}
 
     def place(title: str) -> tuple[int, bool, int]:
-        group = groups.get(first[title].row.ood, "")
-        return order.index(group) if group else len(order), first[title].row.averages, seen.index(title)
+        return order.index(group_by_title[title]), first[title].row.averages, seen.index(title)
 
     titles = sorted(seen, key=place)
     names = [first[title].row.ood for title in titles]
@@ -63,12 +73,12 @@ def _matrix(section: Section, places: Sequence[Place], groups: Mapping[str, str]
         if any(_ran(line.get(title)) and not line[title].row.averages for line in lines.values())
     ]
     printed = {first[title].row.ood for title in titles if first[title].row.averages}
-    members = {name: [title for title in whole if groups.get(first[title].row.ood) == name] for name in order}
+    members = {name: [title for title in whole if group_by_title[title] == name] for name in order if name}
     several = {name: mine for name, mine in members.items() if len(mine) > 1 and name not in printed}
     means = {metric: _means(lines, whole, several, metric) for metric in section.metrics}
     return {
         "sets": [
-            [name if names.count(name) == 1 else title, shared.place(title), groups.get(name, "")]
+            [name if names.count(name) == 1 else title, shared.place(title), group_by_title[title]]
             for name, title in zip(names, titles, strict=True)
         ],
         "mean_of": len(whole),

@@ -1,7 +1,7 @@
 import pytest
 
 from ood_bench.papers.block import load_blocks
-from ood_bench.report.page.matrix import Place, best_cells, known_groups, matrices
+from ood_bench.report.page.matrix import Place, best_cells, group_of, known_groups, matrices
 from ood_bench.report.page.shared import Shared
 from ood_bench.report.sections import sections
 
@@ -48,6 +48,14 @@ def test_sets_stand_by_group_with_a_mean_of_each(table):
     ]  # fmt: skip
     assert found["groups"] == ["near"]
     assert next(line["means"]["auroc"] for line in found["lines"] if line["label"] == "odin") == ["80.00", 1, ["82.50"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [("mnist_subset", "near"), ("mnist_2_half", "far"), ("mnist_2", "far"), ("mnist_2x", "near"), ("mnists", "")],
+)
+def test_a_part_of_a_set_stands_in_the_sets_group(name, group):
+    assert group_of(name, {"mnist": "near", "mnist_2": "far"}) == group
 
 
 def test_the_best_of_a_column_is_the_lowest_of_false_positive_rates(table):
