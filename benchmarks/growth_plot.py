@@ -32,9 +32,7 @@ def draw(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
             (size, last), smallest = list(top.seconds.items())[-1], min(top.seconds)
             lowest = last * (smallest / size) ** AXES[axis].must
             panel.plot([smallest, size], [lowest, last], ":", color="black", label="as it must", linewidth=1)
-            panel.set(
-                xscale="log", yscale="log", title=axis, ylabel="s"
-            )
+            panel.set(xscale="log", yscale="log", title=axis, ylabel="s")
             panel.legend(frameon=False, fontsize=7)
         for panel in panels[len(curves) :]:
             panel.set_axis_off()
