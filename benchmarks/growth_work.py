@@ -6,12 +6,12 @@ import io
 import itertools
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 from hydra.core.global_hydra import GlobalHydra
+from msgspec.structs import replace
 
 from benchmarks import records
 from benchmarks.posthoc import posthoc_methods
@@ -113,8 +113,8 @@ def copies(source: Path, target: Path, count: int) -> None:
     for number in range(count):
         turn, record = number // len(known), known[number % len(known)]
         checkpoint = replace(record.checkpoint, sha256=f"{number:064x}")
-        mine = {"cell_key": f"{number:016x}", "checkpoint": checkpoint}
-        copy = record.model_copy(update=mine | ({"model": f"{record.model}_{turn}"} if turn else {}))
+        model = f"{record.model}_{turn}" if turn else record.model
+        copy = replace(record, cell_key=f"{number:016x}", model=model, checkpoint=checkpoint)
         path = store.path(copy)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sealed(copy.to_json()), encoding="utf-8")  # the store would wait for the disk each time
