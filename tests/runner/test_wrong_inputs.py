@@ -199,7 +199,7 @@ class Last(nn.Module):
 def test_a_map_whose_channels_come_last_is_refused_with_the_setting_that_says_so():
     net = nn.Sequential(nn.Conv2d(1, 8, 1), Last())
     reader = SimpleNamespace(tap_names=lambda _: ["maps"])
-    with pytest.raises(ConfigError, match=r"tap maps gives \[B, 4, 4, 8\].*: set \+model\.channels_last=\[maps\]"):
+    with pytest.raises(ConfigError, match=r"tap maps gives \[B, 4, 4, 8\].*: set '\+model\.channels_last=\[maps\]'"):
         check_taps("swin", WrappedModel(net, {"maps": "1"}, "maps"), (1, 4, 4), {"fssd": reader})
 
 
