@@ -169,7 +169,7 @@ def test_cancelled_killed_and_requeued_jobs_change_no_number(tmp_path, monkeypat
 
 def test_the_blocks_of_the_page_about_clusters(tmp_path):
     """docs/cluster.md, with embedded images in place of the paper's, one node without a GPU in place of the cluster."""
-    toy = f"{shlex.join(TOY)} method=msp train.epochs=1"
+    toy = f"{shlex.join(TOY)} method=msp train.epochs=1 scoring.batch_size=20"  # 20: enough batches for four shards
     here = {
         "paper=fssd_fashionmnist": toy,
         "paper=openood_imagenet1k device=cuda data.root=DATA": toy.replace("'", ""),
