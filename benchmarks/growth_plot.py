@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.growth import AXES, Curve
 
@@ -33,6 +34,8 @@ def draw(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
             lowest = last * (smallest / size) ** AXES[axis].must
             panel.plot([smallest, size], [lowest, last], ":", color="black", label="as it must", linewidth=1)
             panel.set(xscale="log", yscale="log", title=axis, ylabel="s")
+            for scale in (panel.xaxis, panel.yaxis):
+                scale.set_minor_formatter(NullFormatter())
             panel.legend(frameon=False, fontsize=7)
         for panel in panels[len(curves) :]:
             panel.set_axis_off()
