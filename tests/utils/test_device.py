@@ -1,12 +1,13 @@
-import ctypes
+import json
+import os
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from ood_bench.errors import ConfigError
-from ood_bench.utils.device import device_named, freed_memory_kept, generators_of, threads
+from ood_bench.utils.device import device_named, generators_of, threads
 
 
 def test_devices_by_name(monkeypatch):
@@ -37,18 +38,30 @@ def test_threads_are_those_asked_for_and_restored():
     assert torch.get_num_threads() == before
 
 
+MEASURE = """
+import json, torch
+from pathlib import Path
+from ood_bench.utils.device import freed_memory_kept
+
 def resident():
-    """Megabytes of memory that the process holds."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
 
-
-@pytest.mark.skipif(sys.platform != "linux", reason="memory that glibc manages, as /proc shows it")
-@pytest.mark.parametrize(("device", "kept"), [("cpu", 100), ("cuda", 0)])
-def test_freed_memory_stays_with_the_process_while_a_processor_trains(device, kept):
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier tests freed would be taken again
+found = {}
+for device in ("cuda", "cpu"):
     before = resident()
     with freed_memory_kept(torch.device(device)):
         torch.ones(25 << 20)  # 100 MB, freed at once
         inside = resident()
-    assert inside - before == pytest.approx(kept, abs=20)
-    assert resident() - before < 20
+    found[device] = inside - before, resident() - before
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory that glibc manages, as /proc shows it")
+def test_freed_memory_stays_with_the_process_while_a_processor_trains():
+    """In a new process, for in one that has worked before much memory is free in places that nobody knows."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", MEASURE], env=environment, capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["cpu"] == [pytest.approx(100, abs=20), pytest.approx(0, abs=20)]
+    assert found["cuda"] == [pytest.approx(0, abs=20), pytest.approx(0, abs=20)]
