@@ -22,8 +22,8 @@ from ood_bench.results.schema import (
     Metric,
     Part,
     Seconds,
-    Sentence,
     Settings,
+    Text,
     Tuning,
 )
 
@@ -102,8 +102,8 @@ class Record(Part, frozen=True, kw_only=True, omit_defaults=True):
     tuning: Tuning | None
     checkpoint: Checkpoint
     data: Data
-    deviations: list[Sentence]
-    notes: list[Sentence]
+    deviations: list[Text]
+    notes: list[Text]
     environment: Environment
     from_scores: FromScores | None = None
     seconds: Seconds
@@ -119,7 +119,7 @@ class Record(Part, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError("created: must be a time in UTC, ending in +00:00 or Z")
 
     def _check_patterns(self) -> None:
-        """Raises unless names, digests and sentences match their patterns: two looks at all of them together."""
+        """Raises unless names, digests and texts match their patterns: a look at all of each kind together."""
         names = (
             self.method, self.model, self.id, self.ood, self.protocol, *self.metrics, *self.exact, *self.selective,
         )  # fmt: skip
@@ -131,9 +131,19 @@ class Record(Part, frozen=True, kw_only=True, omit_defaults=True):
             _IN_NAMES.fullmatch("".join(names))
             and "".join([name[0] for name in names]).isalnum()
             and _IN_DIGESTS.fullmatch("".join(digests))
-            and all(map(str.strip, (*self.deviations, *self.notes)))
+            and all(map(str.strip, self._texts()))
         ):
-            raise ValueError("a name, a digest or a remark is not one")
+            raise ValueError("a name, a digest or a text is not one")
+
+    def _texts(self) -> list[str]:
+        """What must have a visible character, but for names and digests."""
+        rules, made, checkpoint = self.evaluation, self.environment, self.checkpoint
+        texts = [rules.convention, rules.description, rules.rows, rules.tuned_on, checkpoint.key]
+        texts += [made.git_revision, made.python, made.platform, made.device, *self.deviations, *self.notes]
+        texts += [text for one in checkpoint.networks for text in (one.key, one.model, one.recipe)]
+        texts += [used.name for used in self.data.used]
+        texts += [text for text in (made.blas, made.backend) if text is not None]
+        return texts if self.tuning is None else [*texts, self.tuning.objective]
 
     @property
     def address(self) -> str:

@@ -11,9 +11,7 @@ _ROLES = {"id_train": "ID training set", "id_test": "ID test set", "ood": "OOD s
 
 Sha256 = Annotated[str, Meta(min_length=64, max_length=64, extra={"pattern": r"[0-9a-f]{64}"})]
 """A SHA-256 as 64 lower-case hex digits."""
-Text = Annotated[str, Meta(min_length=1)]
-"""A text that is not empty."""
-Sentence = Annotated[str, Meta(min_length=1, extra={"pattern": r"(?s).*\S.*"})]
+Text = Annotated[str, Meta(min_length=1, extra={"pattern": r"(?s).*\S.*"})]
 """A text with at least one visible character."""
 Percent = Annotated[float, Meta(ge=-_ROUNDING, le=100 + _ROUNDING)]
 """A finite number of percent; the slack is for rounding errors only."""

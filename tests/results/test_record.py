@@ -1,3 +1,5 @@
+import copy
+import functools
 import hashlib
 import json
 from typing import Any
@@ -95,6 +97,7 @@ def test_nan_deep_in_the_hyperparameters_is_refused(fields):
         ),
         ({"tuning": {"seen": {"a": -1}}}, "tuning.seen.a: must be an integer >= 0, is -1"),
         ({"notes": ["fine", 3]}, "notes.1: must be a text, is 3"),
+        ({"notes": [" \n"]}, "notes.0: must not be empty"),
         (
             {"from_scores": {"files": {"a.npz": "12"}}},
             "from_scores.files.a.npz: must match [0-9a-f]{64}, is '12'",
@@ -121,6 +124,26 @@ def test_wrong_content_is_refused_with_a_short_message(fields, change, message):
     assert message in text
     assert "msgspec" not in text
     assert "\n" not in text
+
+
+def places_of_texts(content: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where the texts of a record stand that may be any words but must be some."""
+    inside = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    if isinstance(content, str) and place[-1] not in ("variant", "cpu", "created", "positive", "unit"):
+        return [place]
+    return [one for key, value in inside for one in places_of_texts(value, (*place, key))]
+
+
+def test_every_text_has_a_visible_character(fields):
+    fields["environment"] |= {"blas": "mkl", "backend": "openvino"}
+    fields["notes"] = ["a remark"]
+    places = [one for one in places_of_texts(fields) if one[0] != "hyperparameters" and one[1:2] != ("packages",)]
+    assert len(places) > 25
+    for place in places:
+        content = copy.deepcopy(fields)
+        inner = functools.reduce(lambda part, key: part[key], place[:-1], content)
+        inner[place[-1]] = " "
+        assert ".".join(map(str, place)) in refusal(content)
 
 
 def test_many_errors_are_cut_short(fields):
