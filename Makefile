@@ -13,7 +13,7 @@ run: install ## install, then the quickstart: embedded data, a minute on 2 cores
 	$(RUN) ood_bench experiment=quickstart
 
 test: install ## install, then the whole test suite
-	$(RUN) pytest -q -n 2 --dist loadscope
+	$(RUN) pytest -q -n 2 --dist loadscope --max-worker-restart=0
 
 test-page: install ## the page in a headless Chromium, with axe-core from npm; as root on Debian or Ubuntu it installs what is missing
 	PYTEST="$(RUN) pytest" scripts/page_tests.sh
@@ -26,7 +26,7 @@ test-ray: install ## a sweep on a Ray of this machine, which is started for it, 
 	UV="$(RUN) uv" scripts/local_ray.sh
 
 crash: install ## 100 runs killed at random moments, every kind of stored file damaged in every way; an hour on 2 cores
-	OOD_BENCH_KILLS=25 OOD_BENCH_CRASH=full $(RUN) pytest -q tests/crash
+	OOD_BENCH_KILLS=25 OOD_BENCH_CRASH=full $(RUN) pytest -q -o faulthandler_timeout=7200 tests/crash
 
 lint: install ## formatting, lint and types
 	$(RUN) ruff format --check .
