@@ -11,7 +11,6 @@ from unittest import mock
 
 import numpy as np
 from hydra.core.global_hydra import GlobalHydra
-from msgspec.structs import replace
 
 from benchmarks import records
 from benchmarks.posthoc import posthoc_methods
@@ -21,8 +20,6 @@ from ood_bench.config import RunSettings, compose_settings
 from ood_bench.data.imageset import ImageSet
 from ood_bench.errors import OodBenchError
 from ood_bench.methods.posthoc import FeaturesDetector
-from ood_bench.results import RecordStore
-from ood_bench.results.record import sealed
 from ood_bench.runner import prepare
 from ood_bench.runner.execute import execute
 from ood_bench.runner.sets import RunSets
@@ -104,21 +101,8 @@ class Kept:
         """Loading, checking or reporting ``count`` records."""
         results = self._folder / str(count)
         if not results.exists():
-            copies(self._source, results, count)
+            records.copies(self._source, results, count, networks=True)
         return functools.partial(records.WORK[kind], results)
-
-
-def copies(source: Path, target: Path, count: int) -> None:
-    """Fills a results folder with copies of another's records, each time around as of networks of another name."""
-    store, known = RecordStore(target), RecordStore(source).load()
-    for number in range(count):
-        turn, record = number // len(known), known[number % len(known)]
-        checkpoint = replace(record.checkpoint, sha256=f"{number:064x}")
-        model = f"{record.model}_{turn}" if turn else record.model
-        copy = replace(record, cell_key=f"{number:016x}", model=model, checkpoint=checkpoint)
-        path = store.path(copy)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(sealed(copy.to_json()), encoding="utf-8")  # the store would wait for the disk each time
 
 
 class Sweeps:
@@ -135,7 +119,7 @@ class Sweeps:
     def jobs(self, count: int) -> Work:
         """The plan of ``count`` jobs, as ``dry_run=true`` shows it."""
         results = self._folder / f"results-{count}"
-        copies(self._source, results, count)
+        records.copies(self._source, results, count, networks=True)
         seeds = ",".join(map(str, range(count // 2)))
         words = ["-m", "experiment=quickstart", "method=msp,energy", "ood=uniform", f"seed={seeds}", "dry_run=true"]
         words += [f"store.root={self._folder}/store", f"results.root={results}"]

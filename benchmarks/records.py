@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ood_bench.results import RecordStore
+from ood_bench.results.record import sealed
 
 LIMITS = {"load": (50_000, 8.0), "check": (50_000, 60.0), "report": (5_000, 40.0)}
 """Records and the seconds that they may take."""
@@ -40,13 +41,23 @@ WORK = {"load": _load, "check": _check, "report": _report}
 """What is done with a results folder."""
 
 
-def copies(source: Path, target: Path, count: int) -> None:
-    """Fills a results folder with copies of another's records, each with a key, a network and a seed of its own."""
-    store = RecordStore(target)
-    for number, record in enumerate(islice(cycle(RecordStore(source).load()), count)):
-        key, digest = f"{number:016x}", f"{number:064x}"
-        checkpoint = replace(record.checkpoint, sha256=digest)
-        store.write(replace(record, cell_key=key, seed=number, checkpoint=checkpoint))
+def copies(source: Path, target: Path, count: int, *, networks: bool = False) -> None:
+    """Fills a results folder with copies of another's records.
+
+    Args:
+        source: the results folder whose records are copied, again and again.
+        target: the results folder that they go to.
+        count: how many copies.
+        networks: whether copies are of networks of another name each time around, rather than of another seed each.
+    """
+    store, known = RecordStore(target), RecordStore(source).load()
+    for number, record in enumerate(islice(cycle(known), count)):
+        checkpoint = replace(record.checkpoint, sha256=f"{number:064x}")
+        own = {"model": f"{record.model}_{number // len(known)}"} if networks else {"seed": number}
+        copy = replace(record, cell_key=f"{number:016x}", checkpoint=checkpoint, **own)
+        path = store.path(copy)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sealed(copy.to_json()), encoding="utf-8")  # the store would wait for the disk each time
 
 
 def measure(work: str, results: Path) -> tuple[float, float]:

@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks import growth
 from benchmarks.growth import AXES, Curve, measured
-from benchmarks.growth_work import RESULTS, Kept, Runs, Sweeps, Wide, copies
+from benchmarks.growth_work import RESULTS, Kept, Runs, Sweeps, Wide
+from benchmarks.records import copies
 from ood_bench.results import RecordStore
 
 
