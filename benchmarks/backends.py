@@ -1,7 +1,8 @@
 """What a forward-only table and ODIN cost by each backend, in bare forward passes.
 
 The table is logits and the mean of every tap. ``python -m benchmarks.backends`` compiles first, outside the clock, and
-gives the seconds that it took. Weights are fresh: the speed is that of trained ones.
+gives the seconds that it took. Weights are fresh: the speed is that of trained ones. Beside them stands the floor of
+this processor: as many multiplications as the table has, in products of large matrices.
 """
 
 import argparse
@@ -27,11 +28,13 @@ from ood_bench.methods.base import Scorer
 from ood_bench.methods.odin import Odin
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.backends import Backend, BackendName
+from ood_bench.scoring.compiled import multiplications
 from ood_bench.scoring.engine import Engine
 from ood_bench.scoring.quantities import LOGITS, Mean, Quantity
 
 _BACKENDS: tuple[BackendName, ...] = ("torch", "openvino")
 _SHAPE = (3, 32, 32)
+_SIDE = 256  # of the matrices of the floor
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ def noise(count: int, shape: Sequence[int]) -> ImageSet:
     return build_source(config, name="uniform").read(Path())
 
 
+def products(multiplications: int) -> None:
+    """About as many multiplications, in products of matrices that stay in the processor's cache."""
+    one = torch.ones(_SIDE, _SIDE)
+    result = torch.empty(_SIDE, _SIDE)
+    for _ in range(round(multiplications / _SIDE**3)):
+        torch.mm(one, one, out=result)
+
+
 def measure(name: str, count: int, rounds: int, console: Console) -> None:
     """Prints a network's table.
 
@@ -83,7 +94,10 @@ def measure(name: str, count: int, rounds: int, console: Console) -> None:
     """
     classifier = fresh(name, {"shape": list(_SHAPE), "classes": 10, "normalisation": NORMALISATIONS["half"]})
     size = Engine(None).batch_size(classifier)
-    rows: dict[int, list[Row]] = {count: [], size: []}
+    table = count * multiplications(classifier, torch.zeros(1, *_SHAPE), [*classifier.taps])
+    floor = Row("multiplications of the table, as matrix products", Step(functools.partial(products, table), count))
+    rows: dict[int, list[Row]] = {count: [floor]}
+    rows.setdefault(size, [])
     for work in WORKS:
         images = noise(size if work.magnitudes else count, _SHAPE)
         for choice in _BACKENDS:
@@ -111,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backends", description=__doc__)
     parser.add_argument("--networks", default="resnet20,densenet_bc_100_12,resnet18", help="names of conf/model")
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=64, help="of each turn of the table")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     console = Console(width=120, highlight=False)
