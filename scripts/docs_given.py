@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
 
@@ -52,6 +53,12 @@ def network() -> None:
     """A file ``FILE`` with fresh weights of ``model=resnet20`` for ten classes."""
     model = compose_settings(["model=resnet20"]).model
     torch.save(build_network(model, (3, 32, 32), CLASSES).state_dict(), "FILE")
+
+
+def tower() -> None:
+    """A file ``TOWER`` with fresh weights of a small network of timm for grey images; embeddings of eight classes."""
+    torch.save(timm.create_model("test_resnet", num_classes=16, in_chans=1).state_dict(), "TOWER")
+    np.save("text.npy", RANDOM.normal(size=(8, 16)))
 
 
 def records() -> None:

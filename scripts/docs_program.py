@@ -1,9 +1,10 @@
 """The programs that pages run, as children of one process that has everything imported, for `run_docs.py`.
 
 Pages run a hundred commands, and importing torch and the rest takes seconds each time. ``serving(folder)`` starts the
-process, and writes programs into two folders: ``run`` has ``ood-bench`` and ``python``, ``check`` what takes the place
-of programs in blocks that cannot be run (`docs_check.py`). One of them is to stand first in PATH. A program sends its
-words, its folder, its environment and its three streams over a socket, and ends as the child does.
+process, and writes programs into three folders, one of which is to stand first in PATH: ``run`` has ``ood-bench`` and
+``python``, ``small`` an ``ood-bench`` with small images and networks (`docs_small.py`), ``check`` what takes the place
+of programs in blocks that cannot be run (`docs_check.py`). A program sends its words, its folder, its environment and
+its three streams over a socket, and ends as the child does.
 """
 
 import contextlib
@@ -17,10 +18,14 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docs_check
 
-PROGRAMS = {"run": ("ood-bench", "python"), "check": docs_check.PROGRAMS}
+if TYPE_CHECKING:
+    from docs_small import Small
+
+PROGRAMS = {"run": ("ood-bench", "python"), "small": ("ood-bench",), "check": docs_check.PROGRAMS}
 _CLIENT = """#!{python} -SE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as to:
@@ -49,7 +54,7 @@ def serving(folder: Path) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(address))
         listening.listen(64)
-        command = [sys.executable, __file__, str(listening.fileno())]
+        command = [sys.executable, __file__, str(listening.fileno()), str(folder / "images")]
         with subprocess.Popen(command, pass_fds=[listening.fileno()], env=_environment()) as process:  # noqa: S603
             try:
                 yield
@@ -61,16 +66,19 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 
 
-def _serve(listening: socket.socket) -> None:
+def _serve(listening: socket.socket, images: Path) -> None:
     """Forks a child for each program that calls, until it is ended."""
     _import_everything()
+    from docs_small import Small  # noqa: PLC0415 - it imports torch
+
+    small = Small(images)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     while True:
         calling, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            status = _answer(calling)
+            status = _answer(calling, small)
             sys.stdout.flush()
             sys.stderr.flush()
             calling.sendall(str(status).encode())
@@ -92,7 +100,7 @@ def _import_everything() -> None:
     load_blocks()
 
 
-def _answer(calling: socket.socket) -> int:
+def _answer(calling: socket.socket, small: "Small") -> int:
     """Runs one program in this child; gives its exit status."""
     size, streams, _, _ = socket.recv_fds(calling, 4, 3)
     with calling.makefile("rb") as words:
@@ -104,6 +112,8 @@ def _answer(calling: socket.socket) -> int:
     os.environ.update(environment)
     _, os.environ["PATH"] = environment["PATH"].split(os.pathsep, 1)  # the programs that these stand for
     try:
+        if kind == "small":
+            return small.run(given)
         return docs_check.check(name, given) if kind == "check" else _program(name, given)
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
@@ -133,4 +143,4 @@ def _program(name: str, words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]))

@@ -6,6 +6,7 @@ which the site does not show, say more:
 
 - ``<!-- given: NAMES -->``: what a reader has before it; a function of `docs_given.py` makes each.
 - ``<!-- with: WORDS=>OTHERS ... -->``: OTHERS is run in place of WORDS that stand for something of the reader's.
+- ``<!-- small: REASON -->``: it is run with small images and networks (`docs_small.py`).
 - ``<!-- not run: REASON -->``: it cannot be run here; its commands are checked (`docs_check.py`).
 """
 
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BY_TESTS = {"your_own.md": "tests/test_your_own.py", "trained_method.md": "tests/test_trained_method.py"}
 """Pages that a test runs, with changes that make them short."""
 SHOWN = ("text", "bibtex")
-_COMMENT = re.compile(r"<!-- (given|with|not run): (.+) -->$")
+_COMMENT = re.compile(r"<!-- (given|with|small|not run): (.+) -->$")
 _NAMED = re.compile(r"`([\w./]+\.\w+)`.*:$")
 
 
@@ -44,6 +45,7 @@ class Block:
         code: its text, without indentation.
         file: where it is to be written, if anywhere.
         reason: why it cannot be run here, if so.
+        small: why it is run with small images and networks, if so.
         stands_for: what is run in place of words of it.
         given: names of what the reader has before.
     """
@@ -53,6 +55,7 @@ class Block:
     code: str
     file: str = ""
     reason: str = ""
+    small: str = ""
     stands_for: dict[str, str] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)
 
@@ -92,7 +95,8 @@ def blocks(text: str) -> Iterator[Block]:
             named = _NAMED.match(before)
             if named and block.language != "sh":
                 block.file = named[1]
-            block.reason, block.given = comments.get("not run", ""), comments.get("given", "").split()
+            block.reason, block.small = comments.get("not run", ""), comments.get("small", "")
+            block.given = comments.get("given", "").split()
             block.stands_for = dict(one.split("=>", 1) for one in shlex.split(comments.get("with", "")))
             yield block
             before, comments = "", {}
@@ -124,7 +128,7 @@ def run(block: Block, folder: Path, programs: Path | None = None) -> None:
     Args:
         block: the block.
         folder: where it is run.
-        programs: folder of :func:`docs_program.serving`; without one, blocks that cannot be run are left alone.
+        programs: folder of :func:`docs_program.serving`; without one, only blocks that are run as they are.
 
     Raises:
         DocsError: if it fails, with the end of what it printed.
@@ -137,10 +141,11 @@ def run(block: Block, folder: Path, programs: Path | None = None) -> None:
     shells = {"sh": ["bash", "-eo", "pipefail", "-c"], "python": ["python", "-c"]}
     if block.language not in shells:
         raise DocsError(f"line {block.line}: {block.language} is not run, so name its file in the line before")
-    if block.reason and (programs is None or block.language != "sh"):
+    if (block.reason or block.small) and (programs is None or block.language != "sh"):
         return
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    path = path if programs is None else f"{programs / ('check' if block.reason else 'run')}{os.pathsep}{path}"
+    if programs is not None:
+        path = f"{programs / ('check' if block.reason else 'small' if block.small else 'run')}{os.pathsep}{path}"
     commands = [[*shells[block.language], (docs_check.BEFORE if block.reason else "") + block.run_code]]
     if block.given:
         commands.insert(0, ["python", str(ROOT / "scripts/docs_given.py"), *block.given])

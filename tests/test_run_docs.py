@@ -5,6 +5,7 @@ from pathlib import Path
 import docs_check
 import pytest
 import run_docs
+from docs_small import Small
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +25,10 @@ four: 4
 <!-- not run: needs SLURM -->
 
     sbatch five
+
+<!-- small: needs images -->
+
+    ood-bench paper=mine data.root=DATA
 
 ```text
 six
@@ -48,21 +53,23 @@ def test_the_blocks_of_a_page():
         (3, "sh"),
         (10, "yaml"),
         (16, "sh"),
-        (18, "text"),
-        (25, "sh"),
-        (28, "python"),
+        (20, "sh"),
+        (22, "text"),
+        (29, "sh"),
+        (32, "python"),
     ]
     assert found[0].code == "echo one \\\n    two\n\necho three > three.txt"
-    assert [block.file for block in found] == ["", "folder/four.yaml", "", "", "", ""]
-    assert [block.reason for block in found] == ["", "", "needs SLURM", "", "", ""]
-    assert found[4].stands_for == {"SEVEN": "three.txt", "EIGHT": "-s three.txt"}
-    assert found[4].run_code == "test -e three.txt\ntest -s three.txt\n"
-    assert found[4].given == ["nothing", "at", "all"]
+    assert [block.file for block in found] == ["", "folder/four.yaml", "", "", "", "", ""]
+    assert [block.reason for block in found] == ["", "", "needs SLURM", "", "", "", ""]
+    assert [block.small for block in found] == ["", "", "", "needs images", "", "", ""]
+    assert found[5].stands_for == {"SEVEN": "three.txt", "EIGHT": "-s three.txt"}
+    assert found[5].run_code == "test -e three.txt\ntest -s three.txt\n"
+    assert found[5].given == ["nothing", "at", "all"]
 
 
 def test_a_page_is_run_in_one_folder_and_counted(tmp_path):
     page = PAGE.replace("<!-- given: nothing at all -->\n", "")
-    assert run_docs.run_page(page, tmp_path) == {"": 4, "needs SLURM": 1}
+    assert run_docs.run_page(page, tmp_path) == {"": 5, "needs SLURM": 1}
     assert (tmp_path / "three.txt").read_text() == "three\n"
 
 
@@ -122,3 +129,17 @@ def test_commands_of_blocks_that_cannot_be_run(command, status, tmp_path, monkey
     except SystemExit as stop:
         found = stop.code
     assert found == status
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ("ood-bench -m paper=glob(odin_densenet_cifar10_validation_t*) method=msp checkpoint=W data.root=DATA", 14),
+        ("ood-bench paper=eloc_densenet_cifar10 ood=[tin_crop] checkpoint=FOLDER data.root=DATA", 1),
+    ],
+)
+def test_commands_that_need_images_or_weights_are_run_small(command, files, tmp_path, monkeypatch, command_line):
+    command_line("--version")  # as above
+    monkeypatch.chdir(tmp_path)
+    assert Small(tmp_path / "images").run(command.split()[1:]) == 0
+    assert len(list(Path("results/records").rglob("*.json"))) == files

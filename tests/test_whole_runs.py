@@ -1,14 +1,10 @@
 """Shipped experiments and one paper of each kind run, with tiny data on a processor."""
 
-import dataclasses
-import hashlib
 import json
-import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from shipped_runs import LIKE_ANOTHER, PAPERS, PICTURES, WHOLE_RUNS, blocks, toy_of, whole_of
@@ -38,45 +34,11 @@ class StandIn(nn.Module):
         return self.fc(self.global_pool(self.layer4(self.layer3(self.layer2(self.layer1(x))))))
 
 
-def write_idx(path, values):
-    content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def small_pictures(count, seed, kind):
-    """Grey 28x28 images: bright rows that tell the class (ID), or a bright column in noise (OOD)."""
-    random = np.random.default_rng(seed)
-    labels = (np.arange(count) % 10).astype(np.uint8)
-    images = random.integers(0, 100, (count, 28, 28), dtype=np.uint8)
-    if kind == "FashionMNIST":
-        for offset in (4, 5):
-            images[np.arange(count), 2 * labels + offset] = 240
-    else:
-        images[:, :, seed % 28] = 240
-    return images, labels
-
-
 @pytest.fixture(scope="module")
-def small_data(tmp_path_factory):
+def small_data(toys_on_disk, tmp_path_factory):
     """A data root with the MNIST-like sets, 60 images a split, in the layouts that the shipped configs expect."""
     root = tmp_path_factory.mktemp("data")
-    releases = {}
-    for number, (name, release) in enumerate(mnist.RELEASES.items()):
-        sums = []
-        for split, prefix in enumerate(("train", "t10k")):
-            images, labels = small_pictures(60, 10 * number + split, name)
-            folder = root / name / "raw"
-            sums += [
-                write_idx(folder / f"{prefix}-images-idx3-ubyte", images),
-                write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels),
-            ]
-        releases[name] = dataclasses.replace(release, plain=tuple(sums))
-    images, labels = small_pictures(60, 27, "letters")
-    write_idx(root / "idx/emnist_letters/t10k-images-idx3-ubyte", images)
-    write_idx(root / "idx/emnist_letters/t10k-labels-idx1-ubyte", labels + 1)
-    return root, releases
+    return root, toys_on_disk.fill_mnist(root)
 
 
 def builds_on_another(run):

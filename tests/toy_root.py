@@ -4,9 +4,11 @@
 fixture ``toy_root`` does; ``words`` are the overrides that make the OOD configs expect the toys' counts.
 """
 
+import dataclasses
 import hashlib
 import io
 import pickle
+import struct
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image
 from torchvision import datasets
 
+from ood_bench.data import mnist
 from ood_bench.data.cifar import LAYOUTS
 
 COUNT, SHORT = 60, 40  # images a split; of iSUN, whose length ends the ID stream of ODIN's protocol
@@ -89,6 +92,42 @@ def fill(root: Path) -> None:
         count = SHORT if name == "isun" else COUNT
         files = {f"{folder}/{row}.{suffix}": image for row, image in enumerate(pixels(name, count, side))}
         _write_archive(root / archive, {path: _encoded(image, suffix) for path, image in files.items()})
+
+
+def fill_mnist(root: Path) -> dict[str, mnist.Release]:
+    """Writes the MNIST-like sets; returns their releases, with the toys' sums in place of the publishers'."""
+    releases = {}
+    for number, (name, release) in enumerate(mnist.RELEASES.items()):
+        sums = []
+        for split, prefix in enumerate(("train", "t10k")):
+            images, labels = _grey(10 * number + split, name)
+            folder = root / name / "raw"
+            sums += [
+                _write_idx(folder / f"{prefix}-images-idx3-ubyte", images),
+                _write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels),
+            ]
+        releases[name] = dataclasses.replace(release, plain=tuple(sums))
+    images, labels = _grey(27, "letters")
+    _write_idx(root / "idx/emnist_letters/t10k-images-idx3-ubyte", images)
+    _write_idx(root / "idx/emnist_letters/t10k-labels-idx1-ubyte", labels + 1)
+    return releases
+
+
+def _grey(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Grey 28x28 images: bright rows that tell the class (ID), or a bright column in noise (OOD)."""
+    random = np.random.default_rng(seed)
+    labels = (np.arange(COUNT) % 10).astype(np.uint8)
+    images = random.integers(0, 100, (COUNT, 28, 28), dtype=np.uint8)
+    if kind == "FashionMNIST":
+        for offset in (4, 5):
+            images[np.arange(COUNT), 2 * labels + offset] = 240
+    else:
+        images[:, :, seed % 28] = 240
+    return images, labels
+
+
+def _write_idx(path: Path, values: np.ndarray) -> str:
+    return _write(path, struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes())
 
 
 def accept(patch) -> None:

@@ -177,7 +177,7 @@ def test_the_blocks_of_the_page_about_clusters(tmp_path):
         "hydra.launcher.gpus_per_node=1": "hydra.launcher.cpus_per_task=1",
     }
     page = (Path(run_docs.ROOT) / "docs/cluster.md").read_text(encoding="utf-8")
-    wanted = [one.code for one in run_docs.blocks(page) if one.reason == "needs SLURM" and "ood-bench" in one.code]
+    wanted = [one.code for one in run_docs.blocks(page) if "submitit_slurm" in one.code]
     assert len(wanted) == 2
     for code in wanted:
         mine = functools.reduce(lambda text, words: text.replace(*words), here.items(), code)
