@@ -181,7 +181,7 @@ def main() -> None:
     """Runs all pages, or those that are named, two at a time, and prints what was run and what was not."""
     named = [Path(name).resolve() for name in sys.argv[1:]]
     pages = named or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    pages.sort(key=lambda page: page.name != "tutorial.md")  # the longest first
+    pages.sort(key=lambda page: page.name not in ("papers.md", "tutorial.md"))  # the longest first
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as programs, serving(Path(programs)), ThreadPoolExecutor(2) as pool:
         try:
