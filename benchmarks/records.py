@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 copies(options.results, results, count)
                 os.sync()  # or the copies are still being written while they are read
             seconds, megabytes = measure(work, results)
-            allowed = f"limit {limit * options.scale:g} s" + (f", {_MEMORY} MB" if work == "check" else "")
+            allowed = f"limit {limit:g} s for {records:,}" + (f", {_MEMORY} MB" if work == "check" else "")
             sys.stdout.write(f"{work:7} {count:7,} records {seconds:8.2f} s {megabytes:8.0f} MB   {allowed}\n")
     return 0
 

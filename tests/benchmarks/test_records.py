@@ -17,4 +17,4 @@ def test_every_work_is_measured_on_records_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(records, "measure", measure)
     assert records.main(["--scale", "0.0006", "--results", str(RESULTS)]) == 0
     assert measured == {"load": 30, "check": 30, "report": 3}
-    assert "check        30 records     1.50 s       20 MB   limit 0.036 s, 500 MB" in capsys.readouterr().out
+    assert "check        30 records     1.50 s       20 MB   limit 60 s for 50,000, 500 MB" in capsys.readouterr().out
