@@ -1,6 +1,7 @@
 """A network and the reductions of its taps as one OpenVINO graph, for forward passes on a processor in float32."""
 
 import copy
+import functools
 import importlib.metadata
 import importlib.util
 import sys
@@ -170,8 +171,7 @@ def _request(traced: nn.Module, x: Tensor) -> Any:
     """The traced network, compiled for images of the shape of ``x``."""
     # OpenVINO sends statistics to its makers as soon as it is imported, unless that package is missing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino  # noqa: PLC0415 - optional, and imported by those that use it alone
-    from openvino.frontend import FrontEndManager  # noqa: PLC0415
+    from openvino.frontend import FrontEndManager  # noqa: PLC0415 - optional, and imported by those that use it alone
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
     with warnings.catch_warnings(record=True) as said:
@@ -185,4 +185,15 @@ def _request(traced: nn.Module, x: Tensor) -> Any:
         model = frontend.convert(frontend.load(decoder))
     model.reshape(list(x.shape))
     options = {**_OPTIONS, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    return openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    return _core().compile_model(model, "CPU", options).create_infer_request()
+
+
+@functools.cache
+def _core() -> Any:
+    """One for the whole process: of two that end, the first to start first, a signal ends the process.
+
+    Each gives the thread a stack for signals of its own, and at its end puts back the stack that it found.
+    """
+    import openvino  # noqa: PLC0415 - as above
+
+    return openvino.Core()
