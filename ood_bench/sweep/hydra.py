@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from ood_bench.errors import OodBenchError
+from ood_bench.errors import ConfigError, OodBenchError
 from ood_bench.sweep.composer import Composer
 from ood_bench.sweep.run import Compose, naming, run_sweep
 from ood_bench.sweep.swept import for_selected
@@ -27,7 +27,14 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
         config: the configuration that the command line composed.
         loader: Hydra's config loader.
         launcher: Hydra's launcher.
+
+    Raises:
+        ConfigError: if there is no job.
     """
+    if not jobs:
+        globs = [word for word in config.hydra.overrides.task if "=glob(" in word]
+        groups = " and ".join(f"ood-bench list {word.partition('=')[0]}" for word in globs)
+        raise ConfigError(f"{' and '.join(globs)} matches nothing, and the sweep has no job", f"see {groups}")
     compose = Composer(config, loader)
 
     def launch(words: Jobs) -> list[Exception | None]:

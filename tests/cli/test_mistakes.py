@@ -32,6 +32,10 @@ BEFORE_IMAGES = [
     ("device=gpu", "device: there is no 'gpu': choose auto, cpu, cuda or cuda:NUMBER"),
     ("hydra/launcher=joblib", "add -m and what to sweep over, such as seed=0,1,2; or leave it out"),
     ("method=msp,odin", "'method=[msp,odin]' for a list, or -m method=msp,odin for a sweep"),
+    (
+        "-m paper=glob(odn*)",
+        "paper=glob(odn*) matches nothing, and the sweep has no job hint: see ood-bench list paper",
+    ),
     ("checkpoint=epoch=1.ckpt", "needs quotes inside: 'checkpoint=\"epoch=1.ckpt\"'"),
     ("data.root=~/data", f"'data.root=\"{Path.home()}/data\"'"),
     ("data.root=üñ", "'data.root=\"üñ\"'"),
