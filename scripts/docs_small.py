@@ -1,7 +1,7 @@
 """Runs what needs images or weights to download with small ones, as `tests/test_whole_runs.py` runs the papers.
 
 Images are tiny pictures in the layouts of the real archives, whose sums pass for the published ones; networks have few
-layers, and are trained for an epoch; a checkpoint holds fresh weights of such a network.
+layers, and are trained for an epoch; a checkpoint holds the weights of such a network.
 """
 
 import importlib
@@ -76,7 +76,7 @@ class Small:
             small = self._runs.toy_of(run, whole) if run else [*self._runs.CIFAR]
             if run not in self._runs.TOYS:
                 small += [*self._toys.words(*whole.ood), *self._toys.outlier_words(whole.method)]
-            if "subset" in str(whole.id["name"]) or any("_subset" in word for word in one if _key(word) == "id"):
+            if any(word.startswith("id=") and word.endswith("_subset") for word in one):
                 small += [f"id.{part}.count={self._toys.COUNT}" for part in ("train", "test")]
         chosen = [word for word in small if not word.startswith("method.") or word.split(".")[1] in whole.method]
         return [*chosen, f"data.root={self._root}"]
@@ -121,5 +121,5 @@ def _write_weights(words: Sequence[str]) -> None:
     model, outputs = without_default_head(settings.model), settings.id["classes"] * (_FOLDS - 1) // _FOLDS
     for fold in range(_FOLDS):
         file = path / f"cifar10_fold_{fold + 1}_dense_checkpoint/model_best.pth.tar"
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         torch.save(build_network(model, settings.id["shape"], outputs).state_dict(), file)
