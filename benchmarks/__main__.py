@@ -10,7 +10,7 @@ from ood_bench.errors import OodBenchError
 from ood_bench.utils.configs import default_data_root
 
 _QUICK = {"images": 32, "rounds": 2, "lenet_images": 500}
-_FULL = {"images": 256, "rounds": 5, "lenet_images": 5000}
+_FULL = {"images": 128, "rounds": 3, "lenet_images": 5000}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Timing that survives a busy machine: steps take turns, and each is held against a bare pass right before it."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+_log = logging.getLogger(__name__)
+_SPEAKS = 15.0  # seconds between lines of progress: a bar would draw in a thread, on the clock of the process
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,14 @@ def interleaved(steps: Mapping[Key, Step], bare: Step, rounds: int, *, by_cpu: b
         by_cpu: whether ratios are of processor time, which other programs' load hardly changes; only sensible with one
             thread. Else of wall-clock time.
     """
-    found = {name: Timing() for name in steps}
+    found, spoke = {name: Timing() for name in steps}, time.monotonic()
     for number in range(-1 if rounds > 1 else 0, rounds):
         for name, step in steps.items():
             if step.slow and number % 2:
                 continue
+            if time.monotonic() - spoke > _SPEAKS:
+                turn, spoke = "warming up" if number < 0 else f"round {number + 1} of {rounds}", time.monotonic()
+                _log.info("%s: %s", turn, name if isinstance(name, str) else ", ".join(map(str, name)))  # type: ignore[call-overload]
             _, *unit = timed(bare.run)
             result, *spent = timed(step.run)
             if number >= 0:

@@ -87,7 +87,7 @@ def posthoc_rows(
         def run() -> Array:
             return ours.table(ours.fit(fresh(chosen)), sets, store)
 
-        return Row(name, Step(run, images), limit=limit, lacking=True)
+        return Row(name, Step(run, images, slow=store is None), limit=limit, lacking=True)
 
     usual = [name for name in FOURTEEN if name in (*known, "odin", "mahalanobis")]
 
@@ -113,7 +113,7 @@ def posthoc_rows(
             anew = Ours(subject.classifier, some, folder)
             return anew.table(anew.fit({method: build_detector(method, node_named("method", method) | changes)}), few)
 
-        step = Step(run, sum(map(len, [*few, some])))
+        step = Step(run, sum(map(len, [*few, some])), slow=True)
         return Row(f"{name}, cold, with the fit", step, limit=round(1.3 * floor, 2), lacking=True)
 
     count = f"all {len(known)} of logits and features"
@@ -122,7 +122,11 @@ def posthoc_rows(
         row(f"{count}, cold store", known, 1.25, None),
         row(f"{count}, warm store", known, 0.30),
         row(f"those without {', '.join(NEIGHBOURS)}", light, 0.08),
-        Row(f"{len(FOURTEEN)} of most libraries, cold, with the fit", Step(some_libraries, images + fitted), limit=5.0),
+        Row(
+            f"{len(FOURTEEN)} of most libraries, cold, with the fit",
+            Step(some_libraries, images + fitted, slow=True),
+            limit=5.0,
+        ),
         Row(f"1,000-fold intervals of {CELLS // 2} methods on 2 sets", Step(bounds, images), limit=0.15, lacking=True),
         *(heavy(name) for name in HEAVY if names is None or HEAVY[name][0] in names),
         *(row(name, [name], 0.04 if name in NEIGHBOURS else 0.005) for name in known),

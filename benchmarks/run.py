@@ -1,6 +1,7 @@
 """The measurement as a whole: LeNet's table, then ResNet-20's beside pytorch-ood."""
 
 import argparse
+import functools
 import logging
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from ood_bench.runner.environment import environment
 
 Timings = dict[str, Timing]
 _WIDTH_OF_A_PIPE = 170
+_UNIT = 500
+"""Images of the bare pass beside post-hoc methods, most of which take less than it."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -34,13 +37,24 @@ def run(options: argparse.Namespace) -> None:
         OodBenchError: if images or the checkpoint cannot be read.
     """
     torch.set_num_threads(options.threads)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.addFilter(functools.partial(_once, set()))  # the same work comes again and again
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("benchmarks").setLevel(logging.INFO)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
     console.print(escape(_conditions(options)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _lenet(options, console, folder)
         _resnet20(options, console, folder)
+
+
+def _once(said: set[str], record: logging.LogRecord) -> bool:
+    """Whether a line of the log is a new one."""
+    text = record.getMessage()
+    new = text not in said
+    said.add(text)
+    return new
 
 
 def _conditions(options: argparse.Namespace) -> str:
@@ -50,7 +64,8 @@ def _conditions(options: argparse.Namespace) -> str:
     return (
         f"{machine.cpu}, {options.threads} thread(s), torch {torch.__version__}. One unit is the bare forward pass "
         f"over the same images, measured anew before each step; ratios are of {clock}, medians over {options.rounds} "
-        "round(s), every other one for the grid, with least and most beside them. The column s is wall-clock time."
+        "round(s), every other one for the longest work, with least and most beside them. The column s is wall-clock "
+        "time."
     )
 
 
@@ -88,7 +103,7 @@ def _resnet20(options: argparse.Namespace, console: Console, folder: Path) -> No
 def _posthoc(subject: Subject, ours: Ours, options: argparse.Namespace, console: Console, folder: Path) -> None:
     """The table of all post-hoc methods, which need a trained network and images enough to learn from."""
     rows = posthoc_rows(subject, folder)
-    mine, _ = measured(rows, ours, repeated(subject.test, 2000), options)
+    mine, _ = measured(rows, ours, repeated(subject.test, _UNIT), options)
     title = f"{subject.title}; {IMAGES:,} images scored, {FITTED:,} learned from, 2 OOD sets, metrics without intervals"
     console.print(speed_table(title, rows, mine, {}, beside=""))
 
