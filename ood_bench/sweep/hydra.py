@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from ood_bench.sweep.worker import workers_end_with_me
 from ood_bench.utils.time_limit import time_limit
 
 Jobs = Sequence[Sequence[str]]
+_GLOBS = re.compile(r"[=,\[]\s*glob\(")
+_GLOB = re.compile(r"[^=]+=\s*glob\([^()]*\)\s*")
 
 
 def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
@@ -29,8 +32,12 @@ def sweep(jobs: Jobs, config: DictConfig, loader: Any, launcher: Any) -> int:
         launcher: Hydra's launcher.
 
     Raises:
-        ConfigError: if there is no job.
+        ConfigError: if there is no job, or a glob stands beside other choices, which Hydra takes for a mapping.
     """
+    for word in config.hydra.overrides.task:
+        if _GLOBS.search(word) and not _GLOB.fullmatch(word):
+            hint = "a glob stands alone; several patterns and names go into one: 'GROUP=glob([od*,fssd,ma*])'"
+            raise ConfigError(f"configuration: cannot read {word!r} in a sweep", hint)
     if not jobs:
         globs = [word for word in config.hydra.overrides.task if "=glob(" in word]
         groups = " and ".join(f"ood-bench list {word.partition('=')[0]}" for word in globs)

@@ -2,10 +2,12 @@
 
 import copy
 import functools
+import glob
 import os
 import re
 import shlex
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -125,7 +127,9 @@ def _unknown_options(group: str, name: str, known: Collection[str], overrides: S
     values = (word.removeprefix(f"{group}=") for word in overrides if word.startswith(f"{group}="))
     chosen = next((names for value in values if name in (names := value.strip("[] ").split(","))), [name])
     unknown = [f"{one!r}{did_you_mean(one, known)}" for one in chosen if one not in known]
-    return ConfigError(f"configuration: there is no {group} {', '.join(unknown)}; {_listed(group, known)}")
+    own = next((path for one in chosen for path in Path().glob(f"*/{group}/{glob.escape(one)}.yaml")), None)
+    hint = f"{own} is there: add --config-dir {shlex.quote(own.parts[0])}" if own else ""
+    return ConfigError(f"configuration: there is no {group} {', '.join(unknown)}; {_listed(group, known)}", hint)
 
 
 def _listed(group: str, known: Collection[str]) -> str:

@@ -120,6 +120,15 @@ def test_an_unknown_word_is_refused_with_the_nearest_known_one(quick, command_li
     assert said.err.count("error:") == 1
 
 
+def test_of_a_config_in_a_folder_beside_the_flag_for_it_is_named(command_line, tmp_path, monkeypatch):
+    (tmp_path / "my conf/id").mkdir(parents=True)
+    (tmp_path / "my conf/id/flowers.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    said = command_line("id=flowers", "method=msp", "ood=uniform")
+    assert said.status == 2
+    assert "my conf/id/flowers.yaml is there: add --config-dir 'my conf'" in said.err
+
+
 def test_hydras_flags_and_values_of_flags_are_left_to_hydra(command_line, tmp_path):
     (tmp_path / "mine/method").mkdir(parents=True)
     (tmp_path / "mine/method/own.yaml").write_text("# @package method.own\nname: own\n")

@@ -36,6 +36,7 @@ BEFORE_IMAGES = [
         "-m paper=glob(odn*)",
         "paper=glob(odn*) matches nothing, and the sweep has no job hint: see ood-bench list paper",
     ),
+    ("-m paper=glob(odin*),glob(fssd*)", "a glob stands alone; several patterns and names go into one: 'GROUP=glob("),
     ("checkpoint=epoch=1.ckpt", "needs quotes inside: 'checkpoint=\"epoch=1.ckpt\"'"),
     ("data.root=~/data", f"'data.root=\"{Path.home()}/data\"'"),
     ("data.root=üñ", "'data.root=\"üñ\"'"),
