@@ -22,13 +22,14 @@ from ood_bench.scoring.taps import named_taps
 class NacLayers(Detector):
     """Mean over taps of the mean over channels of ``min(n(s) / full, 1)``, the coverage of the channel's state s.
 
-    ``s = sigmoid(steepness * a * g)``: a is a channel's mean activation over its positions, g the mean over them of the
-    gradient of ``-mean_k log p_k``. ``n(s)`` counts, among ``images`` ID training images that hold as many of every
-    class, those whose state falls into the same bin. With the penultimate tap alone it is method ``nac``.
+    ``s = sigmoid(steepness * a * g)``: a is a channel's activation, g the gradient of ``-mean_k log p_k``, each summed
+    over the positions, as the authors' code has it (it calls that average pooling). ``n(s)`` counts, among ``images``
+    ID training images that hold as many of every class, those whose state falls into the same bin. With the
+    penultimate tap alone it is method ``nac``.
 
     Differences: the draw of the images differs from the authors'. pytorch-ood averages the products ``a g`` over
-    positions where the authors multiply the averages, adds up the taps, and takes other bins (finer towards 0 and 1)
-    and everything in its loader.
+    positions where the authors multiply the sums, adds up the taps, and takes other bins (finer towards 0 and 1) and
+    everything in its loader.
 
     Attributes:
         taps: names of taps; empty for the ends of the stages, with the pooled features in place of the last one, as the
@@ -49,6 +50,7 @@ class NacLayers(Detector):
     seed: Whole = 0
 
     source = Nac.source
+    revision = 2
     needs: ClassVar[tuple[str, ...]] = ("feature maps", "feature map gradients")
 
     def __post_init__(self) -> None:

@@ -1,16 +1,17 @@
-"""Activation times gradient at several taps, each pooled, from one forward and one backward pass."""
+"""Activation times gradient at several taps, each summed over positions, from one forward and one backward pass."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ood_bench.data.imageset import Rows32
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.passes import refuse_not_finite
-from ood_bench.scoring.quantities import OUTPUT, Mean
+from ood_bench.scoring.quantities import OUTPUT
 from ood_bench.scoring.taps import forward_to_all, full_precision
 from ood_bench.utils.progress import ticking
 
@@ -18,7 +19,7 @@ from ood_bench.utils.progress import ticking
 def activation_times_gradient(
     classifier: Classifier, view: View, taps: Sequence[str], batch_size: int
 ) -> tuple[list[int], Rows32]:
-    """Mean activation times mean gradient of every channel, both means over its positions.
+    """Summed activation times summed gradient of every channel, both sums over its positions.
 
     The gradient is that of ``-1/K sum_k log p_k``, the divergence of the softmax p from the uniform distribution but
     for a constant.
@@ -35,7 +36,7 @@ def activation_times_gradient(
     Raises:
         ConfigError: if the logits do not depend on a tap.
     """
-    mean, rows, widths, done = Mean(), np.empty((0, 0), dtype=np.float32), [0], 0
+    rows, widths, done = np.empty((0, 0), dtype=np.float32), [0], 0
     with (
         ticking(f"gradients at {len(taps)} taps for {view.images.title}", len(view), "images") as ticker,
         full_precision(),
@@ -53,7 +54,7 @@ def activation_times_gradient(
                         f"the logits do not depend on what tap {tap} gives: it is unused, or overwritten in place",
                         "choose another tap, such as the activation after it",
                     )
-                parts.append(mean(value.detach()).double() * mean(gradient).double())
+                parts.append(_summed(value.detach()) * _summed(gradient))
             if done == 0:  # one array made beforehand: see _Rows in passes.py
                 widths = [part.shape[1] for part in parts]
                 rows = np.empty((len(view), sum(widths)), dtype=np.float32)
@@ -63,3 +64,9 @@ def activation_times_gradient(
             done += len(batch)
             ticker.advance(len(batch))
     return widths, rows
+
+
+def _summed(tap: Tensor) -> Tensor:
+    """Sums over positions, ``[B, C]``; a tap without positions stays as it is."""
+    wide = tap.double()
+    return wide.sum(dim=tuple(range(2, tap.ndim))) if tap.ndim > 2 else wide

@@ -12,7 +12,7 @@ TAPS = ("conv1", "conv2", "fc1")  # of the toy network, by default
 
 
 def products(network, x):
-    """One image ``[3, 8, 8]`` in float64: mean activation times mean gradient of every channel, by tap."""
+    """One image ``[3, 8, 8]`` in float64: summed activation times summed gradient of every channel, by tap."""
     kept = {}
     handles = [
         network.get_submodule(network.taps[tap]).register_forward_hook(
@@ -25,7 +25,7 @@ def products(network, x):
     for tap in TAPS:
         (gradient,) = torch.autograd.grad(loss, kept[tap], retain_graph=True)
         channels = zip(kept[tap][0], gradient[0], strict=True)
-        found.append([(a.mean() * g.mean()).item() for a, g in channels])
+        found.append([(a.sum() * g.sum()).item() for a, g in channels])
     for handle in handles:
         handle.remove()
     return found
@@ -47,7 +47,7 @@ def slow(train, image, steepness, bins, full):
 
 def test_scores_against_one_image_at_a_time_with_other_numbers_at_every_tap(toys):
     """All 240 training images are counted. A state at the edge of its bin may fall to the other side in float32."""
-    images, options = toys.image_set("near", 10), {"steepness": [900.0, 300.0, 20.0], "bins": [10, 20, 50]}
+    images, options = toys.image_set("near", 10), {"steepness": [0.9, 0.3, 20.0], "bins": [10, 20, 50]}
     ours = toys.scores("nac_layers", View(images), full=[30, 5, 50], **options)
     network = toys.double(toys.classifier())
     train = [products(network, x) for x in toys.inputs(toys.TRAIN)]
@@ -64,7 +64,7 @@ def test_one_image_of_the_penultimate_tap_alone_is_nac(toys):
     assert np.std(alone) > 0.02
 
 
-def test_pytorch_ood_averages_products_where_the_authors_multiply_averages(monkeypatch, toys):
+def test_pytorch_ood_averages_products_where_the_authors_multiply_sums(monkeypatch, toys):
     """On a tap without positions both are the same but for its bins (and 1e-12 added to p); on a map they are not."""
     bounds = torch.from_numpy(edges(10))
     monkeypatch.setattr(nac, "_bin_indices_geometric", lambda z, m: torch.bucketize(z, bounds, right=True) - 1)
