@@ -193,9 +193,13 @@ def _rank(ranking: ranks.Ranking, method: str) -> str:
 
 def _mean(sets: dict[str, list[Record]]) -> tuple[float, float | None]:
     """Mean over the sets, and the mean half-width of their intervals, if all have one."""
-    found = [record.exact["auroc"] for records in sets.values() for record in records]
-    halves = [(one.high - one.low) / 2 for one in found if one.low is not None and one.high is not None]
-    return statistics.fmean(one.value for one in found), statistics.fmean(halves) if len(halves) == len(found) else None
+    every = [[record.exact["auroc"] for record in records] for records in sets.values()]
+    found = [one for records in every for one in records]
+    value = statistics.fmean(statistics.fmean(one.value for one in records) for records in every)
+    if any(one.low is None or one.high is None for one in found):
+        return value, None
+    halves = [[(one.high - one.low) / 2 for one in records] for records in every]  # type: ignore[operator]
+    return value, statistics.fmean(map(statistics.fmean, halves))
 
 
 def _value(value: float, half: float | None) -> str:

@@ -1,6 +1,6 @@
 """Notes of people on single cells: ``notes.yaml`` in a results folder, shown with the cells that they are about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -48,18 +48,30 @@ class Note(BaseModel):
 
     def said_of(self, row: Row, section: Section) -> str:
         """The note as it stands beside a row, with the metrics that it is about; empty if it is about other rows."""
-        block = section.block.name if section.block else ""
-        names = ((self.block, block), (self.model, section.model), (self.protocol, section.protocol))
-        whole = [*names, (self.method, row.method)]
-        either = [(self.id, (section.id, row.id_title)), (self.ood, (row.ood, row.ood_title))]
-        if not all(fnmatchcase(name, pattern) for pattern, name in whole):
-            return ""
-        if not all(any(fnmatchcase(name, pattern) for name in names) for pattern, names in either):
-            return ""
+        names = {
+            "block": (section.block.name if section.block else "",),
+            "model": (section.model,),
+            "id": (section.id, row.id_title),
+            "protocol": (section.protocol,),
+            "method": (row.method,),
+            "ood": (row.ood, row.ood_title),
+        }
+        return self.said(names, section.metrics)
+
+    def said(self, names: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> str:
+        """The note as it stands beside a cell, with the metrics that it is about; empty if it is about other cells.
+
+        Args:
+            names: what the cell's block, model and the rest are called; one of several names is enough.
+            metrics: those that are shown of it.
+        """
+        for field, known in names.items():
+            if not any(fnmatchcase(name, getattr(self, field)) for name in known):
+                return ""
         if self.metric == _ANY:
             return self.text
-        metrics = [metric for metric in section.metrics if fnmatchcase(metric, self.metric)]
-        return f"{', '.join(map(metric_title, metrics))}: {self.text}" if metrics else ""
+        mine = [metric for metric in metrics if fnmatchcase(metric, self.metric)]
+        return f"{', '.join(map(metric_title, mine))}: {self.text}" if mine else ""
 
 
 def load(results: Path) -> list[Note]:

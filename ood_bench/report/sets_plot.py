@@ -73,6 +73,8 @@ def _draw(panel: Axes, title: str, lines: _Lines) -> None:
         values = [line[one].mean for line in lines.values() if one in line]
         panel.plot(values, places, marker, markersize=4, alpha=0.6, label=printable(one, keep=""))
     for place, line in enumerate(lines.values()):
+        if len(line) < len(sets):
+            continue  # a mean over other sets than those of the methods beside it
         panel.plot([statistics.fmean(stat.mean for stat in line.values())], [place], "o", color="#14171f", markersize=6)
     panel.set_yticks(range(len(lines)), [printable(label, keep="") for label in lines])
     panel.set_ylim(len(lines) - 0.5, -0.5)

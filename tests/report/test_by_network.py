@@ -59,6 +59,18 @@ def test_a_method_that_a_network_lacks_comes_last_and_has_no_mean(make):
     assert last == ["m8", "–", "–", "79.00 ± 0.38", "–"]
 
 
+def test_a_set_of_more_seeds_weighs_no_more_than_another(make):
+    cells = (("mnist", 0, 90.0), ("mnist", 1, 92.0), ("noise", 0, 61.0))
+    records = [
+        on("a_net", make(f"m{i}", seed, value, ood=ood, protocol="plain", cell_key=f"{i:08x}{place:08x}"))
+        for i in range(8)
+        for place, (ood, seed, value) in enumerate(cells)
+    ]
+    text = by_network(sections(records, []), {})["methods-plain-fashionmnist.md"]
+    assert "| m3 " in text
+    assert text.count("76.00 ± 0.38") == 8  # of 91 and 61; of all three records 81
+
+
 def test_few_methods_make_no_table(make):
     assert tables(make, 7) == {}
 

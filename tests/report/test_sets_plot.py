@@ -1,4 +1,5 @@
 import pytest
+from matplotlib.axes import Axes
 
 from ood_bench.report.tables import write
 
@@ -26,3 +27,17 @@ def test_a_results_folder_gets_and_loses_the_files(records, fill, results, conf)
         path.unlink()
     write(results)
     assert not any(path.exists() for path in paths)
+
+
+def test_a_method_that_lacks_a_set_has_no_dot(records, fill, results, conf, monkeypatch):
+    drawn, plot = [], Axes.plot
+
+    def noted(panel, values, places, marker, **style):
+        drawn.extend((marker, place, round(value, 6)) for value, place in zip(values, places, strict=True))
+        return plot(panel, values, places, marker, **style)
+
+    monkeypatch.setattr(Axes, "plot", noted)
+    fill(*records)
+    write(results)
+    assert {line[2] for line in drawn if line[0] == "o"} == {86.0, 83.0}  # fssd was scored on one of both sets
+    assert 97.5 in {line[2] for line in drawn}

@@ -10,6 +10,7 @@ import pandas as pd
 from ood_bench.data.imageset import titled
 from ood_bench.errors import ConfigError
 from ood_bench.papers.costs import costs
+from ood_bench.report import notes
 from ood_bench.report.explanations import Explained, Explanations
 from ood_bench.report.format import number
 from ood_bench.report.page import why
@@ -37,10 +38,11 @@ def sections(
         explained: ladders, of which those of these cells stand with them.
 
     Raises:
-        ConfigError: if a folder has no such table, or a file is none.
+        ConfigError: if a folder has no such table, a file is none, or a note of the folder is about no cell of it.
     """
     found = []
     for folder in folders:
+        remarks = _Remarks(results / folder, shared)
         paths = sorted((results / folder / "tables").glob("methods-*.csv"))
         if not paths:
             raise ConfigError(f"{results / folder} has no tables/methods-*.csv", "remove it from `beside` in page.yaml")
@@ -61,8 +63,10 @@ def sections(
                         "multiverses": [],
                         **_matrix(mine, images, groups.get(about["id"], {}), shared),
                         "ladders": _ladders(mine, explained),
+                        "remarks": remarks.of(mine, about),
                     }
                 )
+        remarks.refuse_unused()
     return found
 
 
@@ -141,6 +145,40 @@ def _ladders(cells: pd.DataFrame, explained: Explanations) -> Json:
         if (key := str(one.cell)) in explained.ladders:
             found[f"{one.label}/{one.ood}"] = explained.ladders[key]
     return {name: why.ladders(mine) for name, mine in found.items()}
+
+
+class _Remarks:
+    """Notes of people in a folder of such tables (see :mod:`ood_bench.report.notes`), by cell.
+
+    Args:
+        folder: may have a file of notes.
+        shared: takes their texts.
+    """
+
+    def __init__(self, folder: Path, shared: Shared) -> None:
+        self._notes, self._where, self._shared = notes.load(folder), folder / notes.FILE, shared
+        self._used: set[int] = set()
+
+    def of(self, cells: pd.DataFrame, about: Mapping[str, str]) -> Json:
+        """Places of the notes of a network's cells, by method and OOD set."""
+        found: dict[str, list[int]] = {}
+        for one in cells.itertuples():
+            names: dict[str, Sequence[str]] = {key: (value,) for key, value in about.items()}
+            names |= {"block": ("",), "method": (str(one.method),), "ood": (str(one.ood), str(one.ood_images))}
+            for place, note in enumerate(self._notes):
+                if text := note.said(names, METRICS):
+                    found.setdefault(f"{one.label}/{one.ood}", []).append(self._shared.place(text))
+                    self._used.add(place)
+        return found
+
+    def refuse_unused(self) -> None:
+        """Raises :class:`ConfigError` if a note is about no cell that there was."""
+        for place in range(len(self._notes)):
+            if place not in self._used:
+                raise ConfigError(
+                    f"{self._where}, note {place + 1}: there is no such cell",
+                    "see the tables beside it for their names",
+                )
 
 
 def cells_of(results: Path, folders: Sequence[str]) -> set[str]:

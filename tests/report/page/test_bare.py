@@ -50,3 +50,15 @@ def test_a_folder_without_such_tables_is_refused(folder):
     (folder / "kept/tables/methods-plain-cifar10.csv").write_text("method,x\n1,2\n")
     with pytest.raises(ConfigError, match=r"lacks auroc, cell"):
         sections(folder, ["kept"], GROUPS, Shared(), NONE)
+
+
+def test_notes_of_the_folder_stand_with_the_cells_that_they_are_about(folder):
+    path, shared = folder / "kept/notes.yaml", Shared()
+    path.write_text("- {method: knn, ood: near, text: Of near ones.}\n- {id: cifar10, metric: fpr95, text: Of all.}\n")
+    (found,) = sections(folder, ["kept"], GROUPS, shared, NONE)
+    said = {name: [shared.values[place] for place in places] for name, places in found["remarks"].items()}
+    assert said["knn (a)/near"] == ["Of near ones.", "FPR95: Of all."]
+    assert said["odin/far"] == ["FPR95: Of all."]
+    path.write_text("- {method: kn, text: Of none.}\n")
+    with pytest.raises(ConfigError, match=r"kept/notes.yaml, note 1: there is no such cell"):
+        sections(folder, ["kept"], GROUPS, shared, NONE)

@@ -23,7 +23,7 @@ function bareRow(section, s, line, [ood, full], at, column) {
   if (!Object.keys(cells).length) return -1;
   const name = `${line.label}/${ood}`;
   const k = `${section.key}/${name.toLowerCase().replace(/[^a-z0-9/]+/g, "-")}`;
-  const row = { k, s, method: line.method, label: line.label, ood, full, id: section.matrices[0].id, n: 1, seeds: 1, cells, bare: true, ladders: section.ladders[name] };
+  const row = { k, s, method: line.method, label: line.label, ood, full, id: section.matrices[0].id, n: 1, seeds: 1, cells, bare: true, ladders: section.ladders[name], remarks: section.remarks[name] };
   return DATA.rows.push(row) - 1;
 }
 

@@ -53,7 +53,7 @@ function wholePanels(row) {
 /** Of a row whose records were not kept there are its numbers, and ladders where somebody made some. */
 function barePanels(row) {
   const words = "The records of this table were not kept: there is no more of this cell than its exact metrics.";
-  return [verdictPanel(row), ladderPanel(row.ladders), panel("Sources", el("p", {}, words), el("p", {}, links(DATA.sections[row.s].files)))];
+  return [verdictPanel(row), remarksPanel(row), ladderPanel(row.ladders), panel("Sources", el("p", {}, words), el("p", {}, links(DATA.sections[row.s].files)))];
 }
 
 /** The next row that can be opened, in the order shown. */
