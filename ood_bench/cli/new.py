@@ -70,8 +70,10 @@ def files_of(kind: str, name: str, folder: Path, pictures: Pictures | None) -> d
     words = {"NAME": name, "CLASS": class_name, "PATH": name}
     if pictures is not None:
         words |= pictures.words()
+    path = words["PATH"]
     if kind == "id" and pictures is not None:
         words |= {part.upper(): _source(words, pictures, part) for part in ("train", "test")}
+    words["PATH"] = _quoted(path)
     found = {folder / kind / f"{name}.yaml": _filled(f"{kind}.yaml", words)}
     if kind in ("model", "method"):
         found[folder.parent / f"{name}.py"] = _filled(f"{kind}.py", words)
@@ -90,7 +92,15 @@ def _source(words: Mapping[str, str], pictures: Pictures, part: str) -> str:
     split = "split: all" if pictures.parted else f"split: {part} # a share of each class, drawn with split_seed"
     more = "" if pictures.parted else "\n  test_fraction: 0.2\n  split_seed: 0"
     path = f"{words['PATH']}/{pictures.parted.get(part)}" if pictures.parted else words["PATH"]
-    return _filled("source.yaml", {**words, "PATH": path, "SPLIT": split + more}).rstrip()
+    return _filled("source.yaml", {**words, "PATH": _quoted(path), "SPLIT": split + more}).rstrip()
+
+
+def _quoted(path: str) -> str:
+    """A path as YAML and OmegaConf read it back: in quotes unless it is of plain characters."""
+    if re.fullmatch(r"[/\w][\w/.-]*", path):
+        return path
+    escaped = path.replace("'", "''").replace("${", r"\${")
+    return f"'{escaped}'"
 
 
 def _try_it(kind: str, name: str, folder: Path) -> str:

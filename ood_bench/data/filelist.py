@@ -15,6 +15,8 @@ from ood_bench.data.source import Source, not_keyed
 from ood_bench.data.stream import StreamedImages, streamed
 from ood_bench.errors import ConfigError, DataError
 
+_MOST_DIGITS = 9  # of a label
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListSource(Source):
@@ -112,7 +114,7 @@ class ListSource(Source):
         """
         place = root / self.path
         try:
-            lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines()]
+            lines = [line.strip() for line in place.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self.name}: {place} cannot be read as text: {error}") from error
         folder = place.parent if self.folder is None else root / self.folder
@@ -126,7 +128,7 @@ class ListSource(Source):
             return folder / line, -1
         at = max(line.rfind(","), line.rfind(" "), line.rfind("\t"))
         name, label = line[:at].rstrip(" ,\t"), line[at + 1 :]
-        if not name or not label.isdecimal():
+        if not name or not label.isdecimal() or len(label) > _MOST_DIGITS:
             raise DataError(
                 f"{self.name}: {self.path}: no path with a label: {line[:80]!r}",
                 "write PATH LABEL in each line, labels counted from 0, or set labelled: false",

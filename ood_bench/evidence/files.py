@@ -75,6 +75,8 @@ def read_scores(path: Path) -> dict[str, SetScores]:
     return found
 
 
+_SETS = ("set", "part")
+"""Columns that name the set of a row."""
 _Columns = Mapping[str, Any]
 _Parts = Iterator[tuple[str, _Columns]]
 
@@ -110,12 +112,18 @@ def _loaded(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _csv(path: Path) -> _Parts:
     try:
         table = pd.read_csv(path)
+        name = next((one for one in _SETS if one in table.columns), None)
+        if name is not None:  # as it stands: a set may be called NA, or 01
+            table[name] = pd.read_csv(path, usecols=[name], dtype=str, keep_default_na=False)[name]
     except (OSError, ValueError) as error:  # pandas' own errors are of this kind
         raise DataError(f"{path}: cannot be read as CSV: {error}") from error
-    name = next((one for one in ("set", "part") if one in table.columns), None)
     if name is None:
         yield path.stem, {str(column): table[column].to_numpy() for column in table.columns}
         return
+    if lacking := [line for line, part in enumerate(table[name], 2) if not part.strip()]:
+        lines = ", ".join(map(str, lacking[:3])) + (f" and {len(lacking) - 3:,} more" if len(lacking) > 3 else "")
+        hint = "name the set in every line; merged cells of a spreadsheet leave all but the first one empty"
+        raise DataError(f"{path}: no {name} in line {lines}", hint)
     for part, rows in table.groupby(name, sort=False):
         yield str(part), {str(column): rows[column].to_numpy() for column in rows.columns if column != name}
 

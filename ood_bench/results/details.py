@@ -129,14 +129,15 @@ def details_of(
 
 def histogram(id_scores: Array, ood_scores: Array) -> Histogram:
     """Both sides in 64 bins between the pooled 0.1 and 99.9 percentiles, so that no outlier flattens the rest."""
-    pooled = np.concatenate((id_scores, ood_scores))
+    quarters = [side / 4 for side in (id_scores, ood_scores)]  # the difference of the largest two numbers is infinite
+    pooled = np.concatenate(quarters)
     finite = pooled[np.isfinite(pooled)]
-    low, high = np.percentile(finite, (_TAIL, 100 - _TAIL)) if finite.size else (0.0, 1.0)
+    low, high = np.percentile(finite, (_TAIL, 100 - _TAIL)) if finite.size else (0.0, 0.25)
     if not low < high:
-        room = max(0.5, abs(low) * 1e-9)
+        room = max(0.125, abs(low) * 1e-9)
         low, high = low - room, high + room
-    counts = [_binned(side, float(low), float(high)) for side in (id_scores, ood_scores)]
-    return Histogram(low=float(low), high=float(high), id=counts[0], ood=counts[1])
+    counts = [_binned(side, float(low), float(high)) for side in quarters]
+    return Histogram(low=4 * float(low), high=4 * float(high), id=counts[0], ood=counts[1])
 
 
 def _binned(scores: Array, low: float, high: float) -> list[int]:

@@ -1,4 +1,4 @@
-"""YAML files of bounded size: aliases can make a page of text stand for billions of values (an alias bomb)."""
+"""YAML files: of bounded size, since aliases can stand for billions of values, and with errors that name the place."""
 
 import functools
 from typing import Any
@@ -35,7 +35,14 @@ def _bounded_loader() -> Any:
             yaml.resolver.Resolver.__init__(self)
 
         def get_single_node(self) -> Any:
-            node = super().get_single_node()
+            try:
+                node = super().get_single_node()
+            except yaml.MarkedYAMLError as error:
+                mark = error.problem_mark or error.context_mark
+                raise ConfigError(
+                    f"{mark.name}, line {mark.line + 1}: no YAML: {error.problem or error.context}",
+                    "write KEY: VALUE, with VALUE in quotes if it has one of : # { } [ ]",
+                ) from error
             if node is not None and _size(node, {}) > MOST:
                 raise ConfigError(
                     f"{node.start_mark.name}: its aliases (*name) stand for more than {MOST:,} values",

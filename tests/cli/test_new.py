@@ -63,6 +63,20 @@ def test_image_sets_are_described_as_their_folders_are(here, command_line):
     assert [birds.id[part]["split"] for part in ("train", "test")] == ["train", "test"]
 
 
+@pytest.mark.parametrize("folder", ["shots #1", "a: b", "d ${x}", "it's", "- x", '"q" {1}'])
+def test_a_folder_of_any_name_is_read_back_as_it_is(here, command_line, folder):
+    for name in ("train/ant", "train/bee", "test/ant", "test/bee"):
+        (here / folder / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(here / folder / name / "0.png")
+    assert command_line("new", "id", "own", "--images", folder).status == 0
+    assert command_line("new", "ood", "others", "--images", folder).status == 0
+    settings = compose_settings([SEARCH, "id=own", "ood=others"])
+    assert settings.ood["others"]["source"]["path"] == f"{here}/{folder}"
+    assert [settings.id[part]["path"] for part in ("train", "test")] == [
+        f"{here}/{folder}/{p}" for p in ("train", "test")
+    ]
+
+
 @pytest.mark.parametrize("kind", ["id", "ood"])
 def test_a_set_whose_images_come_later_composes_and_says_where_they_go(here, command_line, kind):
     assert "put the images into data.root/mine/" in command_line("new", kind, "mine").out

@@ -12,9 +12,11 @@ def pictures(tmp_path, write_image):
     return tmp_path
 
 
-@pytest.mark.parametrize("lines", ["deep/d.png 1\n\nb c.png 0\n# no more\n", "deep/d.png,1\r\nb c.png,\t0"])
+@pytest.mark.parametrize(
+    "lines", ["deep/d.png 1\n\nb c.png 0\n# no more\n", "deep/d.png,1\r\nb c.png,\t0", "\ufeffdeep/d.png 1\nb c.png 0"]
+)
 def test_files_and_labels_are_in_the_order_of_the_list(pictures, lines):
-    (pictures / "mine/test.txt").write_text(lines)
+    (pictures / "mine/test.txt").write_text(lines, encoding="utf-8")
     found = ListSource(name="x", path="mine/test.txt", labelled=True, resize="squash", size=2).read(pictures)
     assert found.images[:, 0, 0, 0].tolist() == [2, 1]
     assert found.labels.tolist() == [1, 0]
@@ -37,6 +39,7 @@ def test_without_labels_a_line_is_a_path_that_may_begin_in_another_folder(pictur
     [
         ("a.png one", "no path with a label: 'a.png one': write PATH LABEL in each line"),
         ("a.png -1", "no path with a label"),
+        (f"a.png {10**20}", "no path with a label"),
         ("", "names no file"),
         ("gone.png 0", "1 files of the list .* are missing: .*gone.png"),
     ],

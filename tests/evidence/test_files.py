@@ -90,3 +90,12 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
     np.save(tmp_path / "id.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(DataError, match=r"id.npy: cannot be read as NumPy's .npy"):
         read_scores(tmp_path / "id.npy")
+
+
+def test_a_set_may_have_any_name_and_needs_one_in_every_line(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("set,score\nid,1\nNA,2\nnull,3\n01,4\n")
+    assert list(read_scores(path)) == ["id", "NA", "null", "01"]
+    path.write_text("set,score\nid,1\n,2\n ,3\ntin,4\n,5\n,6\n")  # as a spreadsheet exports merged cells
+    with pytest.raises(DataError, match=r"no set in line 3, 4, 6 and 1 more: name the set in every line"):
+        read_scores(path)

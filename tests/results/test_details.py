@@ -128,6 +128,12 @@ def test_the_histogram_counts_every_row_and_no_outlier_flattens_it(scores):
     assert found.id[-1] >= 2
 
 
+def test_scores_from_end_to_end_of_float64_have_a_histogram():
+    end = np.finfo(float).max
+    found = histogram(np.array([end, 0.0]), np.array([-end, 1.0]))
+    assert (found.id[-1], found.ood[0], sum(found.id), sum(found.ood)) == (1, 1, 2, 2)
+
+
 @pytest.mark.parametrize("value", [0.0, 3.5, -1e300, np.inf])
 def test_equal_scores_still_have_a_histogram(value):
     found = histogram(np.full(3, value), np.full(2, value))

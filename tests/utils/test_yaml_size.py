@@ -20,3 +20,10 @@ def test_aliases_are_read(tmp_path):
     bound_yaml()
     (tmp_path / "own.yaml").write_text("a: &a {b: [1, 2]}\nc: {<<: *a, d: *a}\n")
     assert OmegaConf.load(tmp_path / "own.yaml").c == {"b": [1, 2], "d": {"b": [1, 2]}}
+
+
+def test_what_is_no_yaml_is_named_with_its_line(tmp_path):
+    bound_yaml()
+    (tmp_path / "own.yaml").write_text("name: own\npath: a: b\n")
+    with pytest.raises(ConfigError, match=r"own\.yaml, line 2: no YAML: mapping values .* with VALUE in quotes"):
+        OmegaConf.load(tmp_path / "own.yaml")
