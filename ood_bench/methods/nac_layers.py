@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,10 +22,12 @@ from ood_bench.scoring.taps import named_taps
 class NacLayers(Detector):
     """Mean over taps of the mean over channels of ``min(n(s) / full, 1)``, the coverage of the channel's state s.
 
-    ``s = sigmoid(steepness * a * g)``: a is a channel's activation, g the gradient of ``-mean_k log p_k``, each summed
-    over the positions, as the authors' code has it (it calls that average pooling). ``n(s)`` counts, among ``images``
-    ID training images that hold as many of every class, those whose state falls into the same bin. With the
-    penultimate tap alone it is method ``nac``.
+    ``s = sigmoid(steepness * a * g)``: a is a channel's mean activation over its positions, g the mean over them of the
+    gradient of ``-mean_k log p_k``. ``n(s)`` counts, among ``images`` ID training images that hold as many of every
+    class, those whose state falls into the same bin. With the penultimate tap alone it is method ``nac``.
+
+    The paper averages over positions, the authors' code sums (``pooling=sum``). Both are the same with a steepness for
+    means that is larger by the square of the number of positions; the authors' values are for sums.
 
     Differences: the draw of the images differs from the authors'. pytorch-ood averages the products ``a g`` over
     positions where the authors multiply the sums, adds up the taps, and takes other bins (finer towards 0 and 1) and
@@ -34,10 +36,12 @@ class NacLayers(Detector):
     Attributes:
         taps: names of taps; empty for the ends of the stages, with the pooled features in place of the last one, as the
             authors have it for ResNet; ``[stages]`` or ``[all]``.
-        steepness: of the sigmoid, one for all taps or one for each. The authors tune it: 0.001, 0.001, 1,000 and 100
-            from the first stage to the pooled features for CIFAR-10, 0.005, 1, 10 and 50 for CIFAR-100.
+        steepness: of the sigmoid, one for all taps or one for each. The authors tune it for sums: 0.001, 0.001, 1,000
+            and 100 from the first stage of a ResNet-18 to its pooled features for CIFAR-10, 0.005, 1, 10 and 50 for
+            CIFAR-100. With means the first two would put all images into one bin.
         bins: M, the number of edges of bins, even and at least 4, likewise; 500, 50, 500, 50 and 50, 50, 1,000, 50.
         full: how many images cover a bin fully, likewise; 100, 5, 100, 50 and 5, 500, 500, 50.
+        pooling: ``mean`` or ``sum`` over the positions of activations and of gradients.
         images: how many training images are counted, at most; 1,000, or 50,000 for ViT.
         seed: seeds the draw of the images.
     """
@@ -46,22 +50,29 @@ class NacLayers(Detector):
     steepness: Annotated[list[Positive], Field(min_length=1)] = field(default_factory=lambda: [100.0])
     bins: Annotated[list[Edges], Field(min_length=1)] = field(default_factory=lambda: [50])
     full: Annotated[list[Count], Field(min_length=1)] = field(default_factory=lambda: [50])
+    pooling: Literal["mean", "sum"] = "mean"
     images: int = 1000
     seed: Whole = 0
 
     source = Nac.source
-    revision = 2
+    younger: ClassVar[frozenset[str]] = frozenset({"pooling"})
     needs: ClassVar[tuple[str, ...]] = ("feature maps", "feature map gradients")
 
     def __post_init__(self) -> None:
         self._coverages: list[Coverage] = []
         self._fitted_on = ""
 
+    @property
+    def variant(self) -> str:
+        """``sums`` where positions are summed."""
+        return "sums" if self.pooling == "sum" else ""
+
     def deviations(self) -> list[str]:
-        """That layers are not tuned one by one."""
+        """That layers are not tuned one by one, and that one steepness for means is another one for sums."""
         if len(self.taps) == 1 or max(len(self.steepness), len(self.bins), len(self.full)) > 1:
             return []
-        return ["All layers have the same steepness, bins and full; the paper tunes them for each layer."]
+        means = " Means over positions take the place of the authors' sums." if self.pooling == "mean" else ""
+        return [f"All layers have the same steepness, bins and full; the paper tunes them for each layer.{means}"]
 
     def tap_names(self, classifier: Classifier) -> Sequence[str]:
         """The taps."""
@@ -104,6 +115,7 @@ class NacLayers(Detector):
             "view": view.fingerprint,
             "taps": list(self.tap_names(scorer.classifier)),
             "device": scorer.classifier.device.type,
+            **({} if self.pooling == "mean" else {"pooling": self.pooling}),
         }
         rows = scorer.engine.cached("nac_layers", identity, lambda: self._products(scorer, view)[1])
         parts = np.split(rows, self._ends, axis=1)
@@ -113,7 +125,8 @@ class NacLayers(Detector):
     def _products(self, scorer: Scorer, view: View) -> tuple[list[int], Rows32]:
         classifier = scorer.classifier
         size = scorer.engine.batch_size(classifier)
-        return activation_times_gradient(classifier, view, self.tap_names(classifier), size)
+        summed = self.pooling == "sum"
+        return activation_times_gradient(classifier, view, self.tap_names(classifier), size, summed=summed)
 
     def _each(self, name: str, taps: Sequence[str]) -> list[float]:
         """A hyperparameter's values, one for each tap."""

@@ -1,25 +1,24 @@
-"""Activation times gradient at several taps, each summed over positions, from one forward and one backward pass."""
+"""Activation times gradient at several taps, each pooled, from one forward and one backward pass."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ood_bench.data.imageset import Rows32
 from ood_bench.data.views import View
 from ood_bench.errors import ConfigError
 from ood_bench.models.classifier import Classifier
 from ood_bench.scoring.passes import refuse_not_finite
-from ood_bench.scoring.quantities import OUTPUT
+from ood_bench.scoring.quantities import OUTPUT, Mean
 from ood_bench.scoring.taps import forward_to_all, full_precision
 from ood_bench.utils.progress import ticking
 
 
 def activation_times_gradient(
-    classifier: Classifier, view: View, taps: Sequence[str], batch_size: int
+    classifier: Classifier, view: View, taps: Sequence[str], batch_size: int, *, summed: bool = False
 ) -> tuple[list[int], Rows32]:
-    """Summed activation times summed gradient of every channel, both sums over its positions.
+    """Mean activation times mean gradient of every channel, both means over its positions.
 
     The gradient is that of ``-1/K sum_k log p_k``, the divergence of the softmax p from the uniform distribution but
     for a constant.
@@ -29,6 +28,7 @@ def activation_times_gradient(
         view: the images.
         taps: names of taps.
         batch_size: images that go through together.
+        summed: sums over positions in place of both means.
 
     Returns:
         Channels of each tap, and rows ``[n, sum of channels]``, the taps side by side in the order given.
@@ -36,7 +36,7 @@ def activation_times_gradient(
     Raises:
         ConfigError: if the logits do not depend on a tap.
     """
-    rows, widths, done = np.empty((0, 0), dtype=np.float32), [0], 0
+    mean, rows, widths, done = Mean(), np.empty((0, 0), dtype=np.float32), [0], 0
     with (
         ticking(f"gradients at {len(taps)} taps for {view.images.title}", len(view), "images") as ticker,
         full_precision(),
@@ -54,7 +54,9 @@ def activation_times_gradient(
                         f"the logits do not depend on what tap {tap} gives: it is unused, or overwritten in place",
                         "choose another tap, such as the activation after it",
                     )
-                parts.append(_summed(value.detach()) * _summed(gradient))
+                product = mean(value.detach()).double() * mean(gradient).double()
+                positions = value[0].numel() // product.shape[1]
+                parts.append(product * positions**2 if summed else product)
             if done == 0:  # one array made beforehand: see _Rows in passes.py
                 widths = [part.shape[1] for part in parts]
                 rows = np.empty((len(view), sum(widths)), dtype=np.float32)
@@ -64,9 +66,3 @@ def activation_times_gradient(
             done += len(batch)
             ticker.advance(len(batch))
     return widths, rows
-
-
-def _summed(tap: Tensor) -> Tensor:
-    """Sums over positions, ``[B, C]``; a tap without positions stays as it is."""
-    wide = tap.double()
-    return wide.sum(dim=tuple(range(2, tap.ndim))) if tap.ndim > 2 else wide

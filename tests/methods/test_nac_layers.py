@@ -12,7 +12,7 @@ TAPS = ("conv1", "conv2", "fc1")  # of the toy network, by default
 
 
 def products(network, x):
-    """One image ``[3, 8, 8]`` in float64: summed activation times summed gradient of every channel, by tap."""
+    """One image ``[3, 8, 8]`` in float64: mean activation times mean gradient of every channel, by tap."""
     kept = {}
     handles = [
         network.get_submodule(network.taps[tap]).register_forward_hook(
@@ -25,7 +25,7 @@ def products(network, x):
     for tap in TAPS:
         (gradient,) = torch.autograd.grad(loss, kept[tap], retain_graph=True)
         channels = zip(kept[tap][0], gradient[0], strict=True)
-        found.append([(a.sum() * g.sum()).item() for a, g in channels])
+        found.append([(a.mean() * g.mean()).item() for a, g in channels])
     for handle in handles:
         handle.remove()
     return found
@@ -47,13 +47,33 @@ def slow(train, image, steepness, bins, full):
 
 def test_scores_against_one_image_at_a_time_with_other_numbers_at_every_tap(toys):
     """All 240 training images are counted. A state at the edge of its bin may fall to the other side in float32."""
-    images, options = toys.image_set("near", 10), {"steepness": [0.9, 0.3, 20.0], "bins": [10, 20, 50]}
+    images, options = toys.image_set("near", 10), {"steepness": [900.0, 300.0, 20.0], "bins": [10, 20, 50]}
     ours = toys.scores("nac_layers", View(images), full=[30, 5, 50], **options)
     network = toys.double(toys.classifier())
     train = [products(network, x) for x in toys.inputs(toys.TRAIN)]
     expected = [slow(train, products(network, x), **options, full=[30, 5, 50]) for x in toys.inputs(images)]
     np.testing.assert_allclose(ours, expected, atol=2e-3)
     assert np.std(expected) > 0.02
+
+
+def test_sums_over_positions_are_means_with_a_steepness_times_the_square_of_their_number(toys):
+    """The toy network's maps have 8 x 8 and 4 x 4 positions before its flat layer."""
+    view = View(toys.image_set("near", 30))
+    shapes = {}
+    with torch.no_grad():
+        network = toys.classifier().network
+        for tap in TAPS:
+            module = network.get_submodule(network.taps[tap])
+            module.register_forward_hook(lambda _m, _i, value, tap=tap: shapes.update({tap: value[0, 0].numel()}))
+        network(torch.zeros(1, 3, 8, 8))
+    assert [shapes[tap] > 1 for tap in TAPS] == [True, True, False]
+    sums = [0.3, 0.5, 20.0]
+    means = [one * shapes[tap] ** 2 for one, tap in zip(sums, TAPS, strict=True)]
+    summed = toys.scores("nac_layers", view, steepness=sums, pooling="sum", bins=[10], full=[20])
+    np.testing.assert_allclose(
+        toys.scores("nac_layers", view, steepness=means, bins=[10], full=[20]), summed, atol=2e-3
+    )
+    assert np.abs(summed - toys.scores("nac_layers", view, steepness=sums, bins=[10], full=[20])).max() > 0.02
 
 
 def test_one_image_of_the_penultimate_tap_alone_is_nac(toys):
