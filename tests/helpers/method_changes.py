@@ -145,6 +145,7 @@ CHANGES = {
         "bins": ({}, [50], [10]),
         "full": ({}, [50], [10]),
         "images": ({}, 1000, 20),
+        "pooling": ({}, "mean", "sum"),
         "seed": ({"images": 20, "full": [2]}, 0, 1),
     },
     "openmax": {
