@@ -23,6 +23,7 @@ from ood_bench.models.classifier import Classifier, accuracy, build_network, fre
 from ood_bench.models.heads import without_default_head
 from ood_bench.utils.files import clear_io_errors, content_key, sha256_file, staged_folder
 from ood_bench.utils.locks import locked
+from ood_bench.utils.source import classes_in, own_source
 
 _log = logging.getLogger(__name__)
 _TOLERANCE = 0.5
@@ -62,9 +63,9 @@ def import_checkpoint(
 ) -> Path:
     """Stores a checkpoint as ``<store>/classifiers/imported-<model>-<id>-<key>``, or finds it there.
 
-    The key is a hash of the file, what is chosen of it, the model's options, the shape, the number of classes and the
-    normalisation. Where it was already imported and measured on ``test``, nothing is done. One process imports, others
-    that ask for the same wait for it.
+    The key is a hash of the file, what is chosen of it, the model's options, the code of a class from outside the
+    package, the shape, the number of classes and the normalisation. Where it was already imported and measured on
+    ``test``, nothing is done. One process imports, others that ask for the same wait for it.
 
     Args:
         file: the checkpoint, in any layout that :func:`~ood_bench.checkpoints.reader.read_checkpoint` understands.
@@ -143,8 +144,10 @@ def _spec(
     with clear_io_errors("read the checkpoint", file, ""):
         digest = sha256_file(file)
     moments = normalisation or id_node["normalisation"]
+    plain = without_default_head(model)
     return {
-        "model": without_default_head(model),
+        "model": plain,
+        **own_source(classes_in(plain)),
         "shape": [int(extent) for extent in id_node["shape"]],
         "classes": int(id_node["classes"] if classes is None else classes),
         "normalisation": {part: [float(value) for value in moments[part]] for part in ("mean", "std")},

@@ -102,7 +102,9 @@ class Detector(Strict, ABC):
     """
 
     revision: ClassVar[int] = 1
-    """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count."""
+    """Raised whenever the same hyperparameters come to mean other numbers; older records and caches no longer count.
+
+    Records of a class from outside the package no longer count when its code changes, either."""
 
     paper_revision: ClassVar[int] = 0
     """Above 0 where :meth:`paper_scores` are not the raw scores, and raised whenever they change."""
@@ -128,6 +130,11 @@ class Detector(Strict, ABC):
         chosen = [item for item in fields(self) if item.name == "definition"]  # type: ignore[arg-type]
         found = [str(value) for item in chosen if (value := getattr(self, item.name)) != item.default]
         return f"as {found[0]}" if found else ""
+
+    @property
+    def scoring_classes(self) -> tuple[type, ...]:
+        """The classes that score: the code of those from outside the package is part of the key of every cell."""
+        return (type(self),)
 
     @property
     def block(self) -> int:

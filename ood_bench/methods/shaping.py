@@ -47,6 +47,11 @@ class ShapingDetector(HeadDetector):
         shipped = next(item.default for item in fields(self) if item.name == "base")
         return ", ".join(filter(None, (super().variant, "" if self.base == shipped else f"with {_name(self.base)}")))
 
+    @property
+    def scoring_classes(self) -> tuple[type, ...]:
+        """The change, and the score on top."""
+        return (type(self), *self._score.scoring_classes)
+
     @abstractmethod
     def shape(self, features: Array, /) -> Array:
         """Logits ``[n, K]`` of features ``[n, D]``, after the change; both float64."""

@@ -10,12 +10,15 @@ from ood_bench.utils.files import content_key, write_atomically
 
 WEIGHTS, CARD = "weights.safetensors", "classifier.json"
 _NETWORK = ("model", "shape", "classes", "normalisation")
+_OWN = "source"
+"""What there is beside these of a network whose class is a user's own: the hash of its code."""
 
 
 def scoring_key(card: Mapping[str, Any]) -> str:
     """Key of all that determines what a classifier gives for an image, from its card: weights and network.
 
     The network is what its model's options make of the weights: its forward pass, and the modules that its taps name.
+    Of a user's own class the code counts, too.
     """
     network = network_of(card)
     options = {option: value for option, value in network["model"].items() if option != "name"}
@@ -24,7 +27,8 @@ def scoring_key(card: Mapping[str, Any]) -> str:
 
 def network_of(card: Mapping[str, Any]) -> dict[str, Any]:
     """What a card says of the network and its input."""
-    return {part: card["spec"][part] for part in _NETWORK}
+    spec = card["spec"]
+    return {part: spec[part] for part in (*_NETWORK, *([_OWN] if _OWN in spec else []))}
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from ood_bench.results.record import address
 from ood_bench.training.selection import validation_view
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.files import content_key
+from ood_bench.utils.source import own_source
 
 CELL_VERSION = 1
 
@@ -55,6 +56,7 @@ class Cell:
                 "method": self.method,
                 "revision": self.detector.revision,
                 "model": self.model,
+                **own_source([*self.detector.scoring_classes, type(self.protocol)]),
                 "hyperparameters": self.detector.hyperparameters(),
                 "networks": [spec.key for spec in self.specs],
                 "test": self.test.fingerprint,

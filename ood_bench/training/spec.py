@@ -18,6 +18,7 @@ from ood_bench.training.folds import of_known_classes
 from ood_bench.training.recipe import Recipe
 from ood_bench.training.selection import REVISION
 from ood_bench.utils.files import content_key, sha256_file
+from ood_bench.utils.source import classes_in, own_source
 
 TRAINER_VERSION = 1
 _TRAINED = {ROTATION: "the logits of the rotations", VOS: "the weights of the energy"}
@@ -137,8 +138,10 @@ class TrainingSpec:
 
     def network(self) -> dict[str, Any]:
         """JSON-able description of the network and its input, as a classifier's card has it."""
+        model = without_default_head(self.model)
         return {
-            "model": without_default_head(self.model),
+            "model": model,
+            **own_source(classes_in(model)),
             "shape": list(self.data.shape),
             "classes": self.classes,
             "normalisation": {key: [float(v) for v in values] for key, values in self.normalisation.items()},
@@ -153,6 +156,7 @@ class TrainingSpec:
             **self.network(),
             "trainer": TRAINER_VERSION,
             "recipe": self.recipe.identity(),
+            **{f"loss_{key}": value for key, value in own_source([type(self.recipe.objective)]).items()},
             "data": self.data.fingerprint,
             "outliers": None if self.outliers is None else self.outliers.fingerprint,
             "seed": self.seed,

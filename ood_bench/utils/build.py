@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ood_bench.errors import ConfigError
 from ood_bench.utils.faults import faults, has_unknown_key
+from ood_bench.utils.source import own_source
 
 Built = TypeVar("Built")
 
@@ -53,6 +54,7 @@ def _class_of(what: str, base: type[Built], path: Any) -> type[Built]:
         raise ConfigError(f"{what}: cannot find the class {path}: {error}") from error
     if not issubclass(target, base):
         raise ConfigError(f"{what}: {path} is not a subclass of {base.__module__}.{base.__qualname__}")
+    own_source([target])  # its files are looked at now, as they were just imported
     return target
 
 
