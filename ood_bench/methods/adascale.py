@@ -109,7 +109,7 @@ class AdaScale(ShapingDetector):
             columns=2,
             compares=True,
         )
-        identity = {"method": f"adascale-{self.revision}", "k1": self.k1, "k2": self.k2, "share": self.share}
+        identity = {"method": self.kept_as("adascale"), "k1": self.k1, "k2": self.k2, "share": self.share}
         return [Steps("adascale", identity, step, [self.epsilon])]
 
     def _change(self, stepped: Tensor, clean: Tensor) -> Tensor:

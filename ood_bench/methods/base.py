@@ -16,6 +16,7 @@ from ood_bench.scoring.perturb import Steps
 from ood_bench.scoring.quantities import OUTPUT, Quantity
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.build import Strict, build
+from ood_bench.utils.source import own_source
 
 __all__ = [
     "Array",
@@ -95,7 +96,7 @@ class Detector(Strict, ABC):
     - Something is learned from ID training images: :meth:`fit`, and :meth:`fit_quantities` for what it reads. It keeps
       what it learns in attributes that are not fields.
     - A choice of settings: :meth:`grid`, whose settings :meth:`raw_scores` gets.
-    - Steps on the input: :meth:`steps`, whose scores :meth:`Scorer.stepped` gives.
+    - Steps on the input: :meth:`steps`, whose scores :meth:`Scorer.stepped` gives; their identity has :meth:`kept_as`.
     - Several raw scores for an image, such as one for each tap: :meth:`final_scores`, and :meth:`calibrate` if ID
       images say how to combine them.
     - Networks of its own: :meth:`networks`.
@@ -135,6 +136,10 @@ class Detector(Strict, ABC):
     def scoring_classes(self) -> tuple[type, ...]:
         """The classes that score: the code of those from outside the package is part of the key of every cell."""
         return (type(self),)
+
+    def kept_as(self, name: str) -> str:
+        """What identities of arrays and steps say of the method: its revision, and the code of a class from outside."""
+        return "-".join([name, str(self.revision), *own_source(self.scoring_classes).values()])
 
     @property
     def block(self) -> int:

@@ -142,7 +142,7 @@ class Eloc(SteppingDetector):
             batch_size=scorer.engine.batch_size(classifier),
         )
         identity = {
-            "method": f"eloc-{self.revision}",
+            "method": self.kept_as("eloc"),
             "temperatures": temperatures,
             "perturb_loss": self.perturb_loss,
         }

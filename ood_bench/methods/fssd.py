@@ -112,7 +112,7 @@ class Fssd(SteppingDetector):
             direction=1.0,
             batch_size=self.gradient_batch,
         )
-        identity = {"method": f"fssd-{self.revision}", "quantity": quantity.key, "batch": self.gradient_batch}
+        identity = {"method": self.kept_as("fssd"), "quantity": quantity.key, "batch": self.gradient_batch}
         return Steps(f"fssd {quantity.tap}", identity, step, magnitudes)
 
     def calibrate(self, scorer: Scorer, setting: Setting) -> None:

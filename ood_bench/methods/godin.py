@@ -149,7 +149,7 @@ class Godin(SteppingDetector):
             clip=self.clip,
         )
         identity = {
-            "method": f"godin-{self.revision}",
+            "method": self.kept_as("godin"),
             "raised": self._raised,
             "statistic": statistic,
             "normalised": self.unit == "normalised",

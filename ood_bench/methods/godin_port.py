@@ -91,7 +91,7 @@ class GodinPortBaseline(SteppingDetector):
     def _column(self, column: int, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         magnitudes = [setting["epsilon"] for setting in settings]
         identity = {
-            "method": f"godin_port_baseline-{self.revision}.{self.paper_revision}",
+            "method": f"{self.kept_as('godin_port_baseline')}.{self.paper_revision}",
             "networks": [classifier.key for classifier in scorer.classifiers],
             "view": view.fingerprint,
             "magnitudes": magnitudes,

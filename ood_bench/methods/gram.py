@@ -103,7 +103,7 @@ class Gram(Detector):
             return
         taps = self.tap_names(scorer.classifier)
         identity = {
-            "method": f"gram-{self.revision}",
+            "method": self.kept_as("gram"),
             "network": scorer.classifier.key,
             "train": scorer.train.fingerprint,
             "taps": list(taps),

@@ -170,7 +170,7 @@ class Mahalanobis(SteppingDetector):
             direction=-1.0,
             batch_size=scorer.engine.batch_size(scorer.classifier),
         )
-        identity = {"method": f"mahalanobis-{self.revision}", "fitted_on": self._fitted_on, "tap": tap}
+        identity = {"method": self.kept_as("mahalanobis"), "fitted_on": self._fitted_on, "tap": tap}
         return Steps(f"mahalanobis {tap}", identity, step, magnitudes)
 
     def _confidence(self, tap: str, features: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class McDropout(Detector):
         if not dropout_modules(scorer.classifier.network):
             raise ConfigError("method mc_dropout: the network has no dropout layer")
         identity = {
-            "method": f"mc_dropout-{self.revision}",
+            "method": self.kept_as("mc_dropout"),
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "passes": self.passes,

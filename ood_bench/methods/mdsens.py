@@ -50,6 +50,6 @@ class MdsEns(Mahalanobis):
         return replace(
             whole,
             name=f"mdsens {tap}",
-            identity={**whole.identity, "method": f"mdsens-{self.revision}"},
+            identity={**whole.identity, "method": self.kept_as("mdsens")},
             perturbation=step,
         )

@@ -110,7 +110,7 @@ class NacLayers(Detector):
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:
         """Mean coverage over all taps, ``[len(settings), n, 1]``."""
         identity = {
-            "method": f"nac_layers-{self.revision}",
+            "method": self.kept_as("nac_layers"),
             "network": scorer.classifier.key,
             "view": view.fingerprint,
             "taps": list(self.tap_names(scorer.classifier)),

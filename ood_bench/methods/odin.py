@@ -66,7 +66,7 @@ class Odin(SteppingDetector):
             batch_size=scorer.engine.batch_size(scorer.classifier),
             columns=2,
         )
-        identity = {"method": f"{self.name}-{self.revision}.{self.paper_revision}", "temperatures": temperatures}
+        identity = {"method": f"{self.kept_as(self.name)}.{self.paper_revision}", "temperatures": temperatures}
         return [Steps(self.name, identity, step, magnitudes)]
 
     def raw_scores(self, scorer: Scorer, view: View, settings: Sequence[Setting]) -> Array:

@@ -155,3 +155,20 @@ def test_a_network_is_trained_anew_with_an_edited_loss(run, trainings):
     assert len(trainings) == 1
     run("train.loss.name=own_loss.OwnLoss", own_loss=f"{LOSS}\n# changed\n")
     assert len(set(trainings)) == len(trainings) == 2
+
+
+def test_an_edited_child_of_a_shipped_method_takes_its_steps_anew(run):
+    child = """
+from dataclasses import dataclass
+
+from ood_bench.methods.odin import Odin
+
+
+@dataclass
+class OwnScore(Odin):
+    def rule(self, gradient):
+        return gradient.sign()
+"""
+    words = ["method=own_score", "+method.own_score.magnitudes=[0.3]"]
+    before = run(*words, own_score=child)
+    assert run(*words, own_score=child.replace("gradient.sign()", "-gradient.sign()")) != before

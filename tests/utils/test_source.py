@@ -49,6 +49,7 @@ def test_only_classes_from_outside_have_a_source(load):
     assert list(found) == ["source"]
     assert len(found["source"]) == 16
     assert own_source([Msp, mine]) == found
+    assert Msp().kept_as("msp") == f"msp-{Msp.revision}"
     assert sorted(_files(mine)) == ["own_helper", "own_package", "own_package.blocks", "own_package.mine"]
 
 
