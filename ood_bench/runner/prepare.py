@@ -27,6 +27,7 @@ from ood_bench.runner.checks import (
     with_registered,
 )
 from ood_bench.runner.classes import check_classes
+from ood_bench.runner.outputs import check_outputs
 from ood_bench.runner.sets import OF_METHODS, RunSets, check_id, check_shapes, open_sets, untrained_network
 from ood_bench.training.artifact import ClassifierStore
 from ood_bench.training.recipe import recipe_from
@@ -130,12 +131,14 @@ def prepare(settings: RunSettings) -> Prepared:
     check_checkpoint(settings.checkpoint, choice_of(settings))
     device = device_named(settings.device)
     untrained = untrained_network(settings)
-    check_taps(settings.model["name"], untrained, tuple(settings.id["shape"]), detectors)
+    name, shape = settings.model["name"], tuple(settings.id["shape"])
+    check_taps(name, untrained, shape, detectors)
+    check_outputs(name, untrained, shape, settings.id["classes"])
     _check_fit(settings, protocol, device)
     sets = open_sets(settings, own_validation=protocol.wants_validation)
     check_id(settings, sets)
     check_classes(settings.id, sets, published=settings.checkpoint is not None)
-    check_shapes(untrained, settings.model["name"], sets)
+    check_shapes(untrained, name, sets)
     check_ood(sets)
     check_shards(settings, sets, device)
     check_protocol(protocol, sets)
