@@ -1,7 +1,7 @@
 """What comes before any training: everything that can be refused is refused, sets are opened, cells are listed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +34,10 @@ from ood_bench.training.recipe import recipe_from
 from ood_bench.training.spec import TrainingSpec
 from ood_bench.utils.device import device_named
 from ood_bench.utils.files import content_key
-from ood_bench.utils.source import classes_in, own_source
 
 _log = logging.getLogger(__name__)
-_GOOD: set[str] = set()
-"""Networks whose outputs were looked at in this process."""
+_GOOD: set[tuple[str, Callable[..., object]]] = set()
+"""Networks whose outputs were looked at in this process: config and code, which a notebook may write anew."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def prepare(settings: RunSettings) -> Prepared:
     untrained = untrained_network(settings)
     name, shape = settings.model["name"], tuple(settings.id["shape"])
     check_taps(name, untrained, shape, detectors)
-    looked_at = content_key([settings.model, shape, settings.id["classes"], own_source(classes_in(settings.model))])
+    looked_at = content_key([settings.model, shape, settings.id["classes"]]), type(untrained).forward
     if looked_at not in _GOOD:  # a sweep's plan asks for every job
         check_outputs(name, untrained, shape, settings.id["classes"])
         _GOOD.add(looked_at)
