@@ -1,5 +1,6 @@
 """What all tests share: one thread, so that equal computations give equal bits and workers do not fight for cores."""
 
+import importlib
 import importlib.util
 import json
 import logging
@@ -47,6 +48,28 @@ def module_at(name: str, path: str) -> ModuleType:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture
+def write_own(tmp_path, monkeypatch):
+    """Writes files below ``tmp_path``, and forgets modules whose names begin with ``own_``, as a new process would."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def forget():
+        for name in [name for name in sys.modules if name.startswith("own_")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def write(files):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        forget()
+
+    yield write
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ from ood_bench.runner.execute import execute
 from ood_bench.runner.prepare import prepare
 from ood_bench.scoring import engine
 from ood_bench.scoring.passes import run_pass
-from ood_bench.training import artifact
 from ood_bench.utils.files import sha256_file
 
 RECORDS = Path("outputs/quickstart/results/records")
@@ -35,20 +34,6 @@ def run(*overrides):
 
 def records():
     return [json.loads(path.read_text()) for path in sorted(RECORDS.rglob("*.json"))]
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Titles of the classifiers that are trained."""
-    titles = []
-    trainer = artifact.Trainer
-
-    def record(spec, *rest):
-        titles.append(spec.title)
-        return trainer(spec, *rest)
-
-    monkeypatch.setattr(artifact, "Trainer", record)
-    return titles
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """A run sees an edit of a user's own class: what the old code gave is not taken for the new code's."""
 
-import importlib
 import logging
-import sys
 
 import pytest
 import torch
 
 import ood_bench
-from ood_bench.training import artifact
 
 NETWORK = """
 from own_blocks import features
@@ -60,42 +57,16 @@ FILES = {
 
 
 @pytest.fixture
-def run(quick, tmp_path, monkeypatch):
+def run(quick, tmp_path, write_own):
     """Writes changed files, and runs as a new process would."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def forget():
-        for name in [name for name in sys.modules if name.startswith("own_")]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
+    write_own(FILES)
 
     def start(*words, **changed):
-        for name, content in changed.items():
-            (tmp_path / f"{name}.py").write_text(content, encoding="utf-8")
-        forget()
+        write_own({f"{name}.py": content for name, content in changed.items()})
         table = ood_bench.run([f"hydra.searchpath=[file://{tmp_path}/own_conf]", *quick, *words])
         return table["auroc"].tolist()
 
-    for name, content in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    yield start
-    forget()
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Titles of the classifiers that are trained."""
-    titles = []
-    trainer = artifact.Trainer
-
-    def record(spec, *rest):
-        titles.append(spec.title)
-        return trainer(spec, *rest)
-
-    monkeypatch.setattr(artifact, "Trainer", record)
-    return titles
+    return start
 
 
 def reused(caplog):

@@ -1,7 +1,6 @@
 """Keys see the code of classes from outside the package, and nothing of that of released ones."""
 
 import importlib
-import sys
 from collections import Counter
 
 import pytest
@@ -11,26 +10,14 @@ from ood_bench.utils.source import _files, classes_in, own_source
 
 
 @pytest.fixture
-def load(tmp_path, monkeypatch):
+def load(write_own):
     """Writes files and gives the class ``Mine`` of the module ``own_package.mine``, as a new process would see it."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def forget():
-        for name in [name for name in sys.modules if name.startswith("own_")]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
 
     def write(files):
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(content, encoding="utf-8")
-        forget()
+        write_own(files)
         return importlib.import_module("own_package.mine").Mine
 
-    yield write
-    forget()
+    return write
 
 
 FILES = {
