@@ -36,7 +36,7 @@ from ood_bench.utils.device import device_named
 from ood_bench.utils.files import content_key
 
 _log = logging.getLogger(__name__)
-_GOOD: set[tuple[str, Callable[..., object]]] = set()
+_LOOKED_AT: set[tuple[str, Callable[..., object]]] = set()
 """Networks whose outputs were looked at in this process: config and code, which a notebook may write anew."""
 
 
@@ -137,9 +137,9 @@ def prepare(settings: RunSettings) -> Prepared:
     name, shape = settings.model["name"], tuple(settings.id["shape"])
     check_taps(name, untrained, shape, detectors)
     looked_at = content_key([settings.model, shape, settings.id["classes"]]), type(untrained).forward
-    if looked_at not in _GOOD:  # a sweep's plan asks for every job
+    if looked_at not in _LOOKED_AT:  # a sweep's plan asks for every job
         check_outputs(name, untrained, shape, settings.id["classes"])
-        _GOOD.add(looked_at)
+        _LOOKED_AT.add(looked_at)
     _check_fit(settings, protocol, device)
     sets = open_sets(settings, own_validation=protocol.wants_validation)
     check_id(settings, sets)
